@@ -1,0 +1,61 @@
+/** The ActivityPolicy API object: how the records and Events of one kind are told. */
+export interface ActivityPolicy {
+  readonly apiVersion: string
+  readonly kind: "ActivityPolicy"
+  readonly metadata: PolicyMetadata
+  readonly spec: ActivityPolicySpec
+  readonly status?: {
+    readonly conditions?: ReadonlyArray<PolicyCondition>
+    readonly observedGeneration?: number
+  }
+}
+
+export interface PolicyMetadata {
+  readonly name: string
+  readonly uid?: string
+  readonly resourceVersion?: string
+  readonly generation?: number
+  readonly creationTimestamp?: string
+  readonly deletionTimestamp?: string
+  readonly labels?: Readonly<Record<string, string>>
+  readonly annotations?: Readonly<Record<string, string>>
+  readonly finalizers?: ReadonlyArray<string>
+  readonly managedFields?: ReadonlyArray<unknown>
+  readonly ownerReferences?: ReadonlyArray<unknown>
+}
+
+export interface ActivityPolicySpec {
+  readonly resource: {
+    /** "" is the core group. */
+    readonly apiGroup: string
+    readonly kind: string
+    /** The resource's plural, where it is not what its kind suggests. */
+    readonly plural?: string
+  }
+  /** Human-readable kind, e.g. "HTTP proxy"; else the CRD's annotation, else the split kind. */
+  readonly kindLabel?: string
+  readonly kindLabelPlural?: string
+  readonly auditRules?: ReadonlyArray<PolicyRule>
+  readonly eventRules?: ReadonlyArray<PolicyRule>
+}
+
+export interface PolicyRule {
+  /** Defaults to `audit-0`, `event-3`. */
+  readonly name?: string
+  readonly description?: string
+  /** CEL, of type bool. */
+  readonly match: string
+  /** Text with CEL between `{{` and `}}`. */
+  readonly summary: string
+  /** Which requests an audit rule sees; Success when absent. */
+  readonly outcome?: "Success" | "Failure" | "Any"
+}
+
+export interface PolicyCondition {
+  readonly type: string
+  readonly status: "True" | "False" | "Unknown"
+  readonly reason: string
+  readonly message: string
+  readonly lastTransitionTime: string
+  readonly observedGeneration?: number
+}

@@ -1,0 +1,53 @@
+/**
+ * Subject tokens: any text as one token of a NATS subject, no two texts as the same token.
+ *
+ * `_` becomes `%5F`, `%` becomes `%25`, `.` becomes `_` (a lone `.` becomes `%2E`); white space, control characters,
+ * `*`, `>` and everything outside ASCII is percent-encoded byte by byte; the empty text becomes `_`.
+ * Subjects only pre-filter: whoever reads a message still looks at its payload.
+ */
+const plain = /^[A-Za-z0-9!-$&-)+,\-/:;<=?@[-^`{|}~]+$/
+
+const encoder = new TextEncoder()
+
+const percent = (text: string): string =>
+  Array.from(encoder.encode(text), (byte) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`).join("")
+
+export const subjectToken = (text: string): string => {
+  if (text === "") return "_"
+  if (text === ".") return "%2E"
+  if (plain.test(text)) return text
+  return text.replace(
+    /[.]|[_%*>\s\u0000-\u001f\u007f]|[^\u0000-\u007f]+/gu,
+    (found) => (found === "." ? "_" : percent(found))
+  )
+}
+
+/** `audit.k8s.<cluster>` */
+export const auditSubject = (cluster: string): string => `audit.k8s.${subjectToken(cluster)}`
+
+export interface FactSubject {
+  readonly tenantType: string
+  readonly tenantName: string
+  readonly apiGroup: string
+  readonly kind: string
+  readonly namespace: string
+  readonly name: string
+}
+
+/** `events.<tenant_type>.<tenant_name>.<api_group>.<kind>.<namespace>.<name>`, of the regarding object. */
+export const eventSubject = (fact: FactSubject): string =>
+  `events.${tenantTokens(fact)}.${subjectToken(fact.apiGroup)}.${objectTokens(fact)}`
+
+/** `activities.<tenant_type>.<tenant_name>.<api_group>.<source>.<kind>.<namespace>.<name>` (seed 001). */
+export const activitySubject = (fact: FactSubject, source: "audit" | "event"): string =>
+  `activities.${tenantTokens(fact)}.${subjectToken(fact.apiGroup)}.${source}.${objectTokens(fact)}`
+
+/** `dead.<stream>.<program>.<reason>.<policy or destination>` */
+export const deadLetterSubject = (stream: string, program: string, reason: string, subject: string): string =>
+  `dead.${subjectToken(stream)}.${subjectToken(program)}.${subjectToken(reason)}.${subjectToken(subject)}`
+
+const tenantTokens = (fact: FactSubject): string =>
+  `${subjectToken(fact.tenantType.toLowerCase())}.${subjectToken(fact.tenantName)}`
+
+const objectTokens = (fact: FactSubject): string =>
+  `${subjectToken(fact.kind)}.${subjectToken(fact.namespace)}.${subjectToken(fact.name)}`

@@ -1,0 +1,41 @@
+/**
+ * What the probes answer: every dependency and every progress registers a check here.
+ *
+ * `ready` checks decide `/readyz` (this replica may receive traffic, or does its work); `informative` ones are shown by
+ * `/healthz?verbose` and metrics only: an unavailable aggregated group hangs namespace deletion in the whole cluster, so
+ * the API server registers ClickHouse and NATS as informative.
+ */
+import { Context, Effect, Layer } from "effect"
+
+export interface HealthCheck {
+  readonly name: string
+  readonly role: "ready" | "informative"
+  /** Undefined when all is well, else a sentence. Called often: it reads state, it does no I/O. */
+  readonly problem: () => string | undefined
+}
+
+export interface HealthReport {
+  readonly ready: boolean
+  readonly checks: ReadonlyArray<{ readonly name: string; readonly role: string; readonly problem: string | undefined }>
+}
+
+export class Health extends Context.Service<Health, {
+  /** Registers a check under its name; the same name again replaces it. */
+  readonly register: (check: HealthCheck) => Effect.Effect<void>
+  readonly report: () => HealthReport
+}>()("activity/runtime/Health") {
+  static readonly layer = Layer.sync(Health, () => {
+    const checks = new Map<string, HealthCheck>()
+    return Health.of({
+      register: (check) => Effect.sync(() => void checks.set(check.name, check)),
+      report: () => {
+        const results = [...checks.values()].map((check) => ({
+          name: check.name,
+          role: check.role,
+          problem: check.problem()
+        }))
+        return { ready: results.every((result) => result.role !== "ready" || result.problem === undefined), checks: results }
+      }
+    })
+  })
+}
