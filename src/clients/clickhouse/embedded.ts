@@ -1,0 +1,64 @@
+/** The embedded layer: the engine in this process, its data in a folder that no other process may hold. */
+import { Effect, Layer } from "effect"
+import { ClickHouse, type ClickHouseError } from "./ClickHouse.ts"
+import { type EmbeddedConnection, type EmbeddedEngine, openEmbeddedEngine } from "./embeddedEngine.ts"
+import { errorOf, unavailable } from "./faults.ts"
+import { insertSettings } from "./insertSettings.ts"
+import { bindParameters, ParameterMissing } from "./parameters.ts"
+import type { ClickHouseSetupError } from "./setupErrors.ts"
+
+export const layerEmbedded = (options: {
+  readonly folder: string
+  readonly database: string
+}): Layer.Layer<ClickHouse, ClickHouseSetupError> =>
+  Layer.effect(ClickHouse, Effect.map(openEmbeddedEngine(options.folder, options.database, connectionArgs), (engine) => make(engine, options.database)))
+
+/** Wide integers as text: a JSON number would lose their last digits. */
+const connectionArgs = ["--output_format_json_quote_64bit_integers=1"]
+
+const make = (engine: EmbeddedEngine, database: string): ClickHouse["Service"] => {
+  const run = <A>(kind: "read" | "write", use: (connection: EmbeddedConnection) => Promise<A>) =>
+    Effect.tryPromise({ try: (signal) => engine.run(kind, use, signal), catch: errorFrom })
+
+  return ClickHouse.of({
+    database,
+    // It was created when the folder was opened.
+    createDatabase: () => Effect.void,
+    query: Effect.fn("ClickHouse.query")((statement) =>
+      run("read", async (connection) => {
+        const result = await connection.queryAsync(bindParameters(statement), { format: "JSONEachRow" })
+        return rowsOf(result.text())
+      })
+    ),
+    command: Effect.fn("ClickHouse.command")((sql) =>
+      run("write", (connection) => connection.queryAsync(sql)).pipe(Effect.asVoid)
+    ),
+    insert: Effect.fn("ClickHouse.insert")(({ table, lines, token }) =>
+      lines.length === 0
+        ? Effect.void
+        : run("write", (connection) =>
+          connection.insert({
+            table,
+            format: "JSONEachRow",
+            values: Buffer.from(lines.join("\n")),
+            settings: insertSettings(token)
+          })).pipe(Effect.asVoid)
+    ),
+    ping: run("read", (connection) => connection.queryAsync("SELECT 1")).pipe(Effect.asVoid)
+  })
+}
+
+const rowsOf = (text: string): ReadonlyArray<Readonly<Record<string, unknown>>> =>
+  // JSONEachRow is one object per line; line breaks inside of values are escaped.
+  text.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line))
+
+/** chdb keeps the engine's code beside the message; without one, the engine itself is in trouble. */
+const errorFrom = (cause: unknown): ClickHouseError => {
+  // A statement of ours without its parameter is a bug; it shows itself as a refusal (BAD_QUERY_PARAMETER).
+  if (cause instanceof ParameterMissing) return errorOf(457, cause.message)
+  if (cause instanceof Error && "clickhouseCode" in cause && typeof cause.clickhouseCode === "number") {
+    return errorOf(cause.clickhouseCode, cause.message)
+  }
+  const code = cause instanceof Error ? /^Code: (\d+)\./.exec(cause.message)?.[1] : undefined
+  return code === undefined ? unavailable(cause) : errorOf(Number(code), String(cause))
+}

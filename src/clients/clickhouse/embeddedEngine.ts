@@ -1,0 +1,146 @@
+/**
+ * The ClickHouse engine inside this process (chdb), as a pool of connections on one folder.
+ *
+ * One connection runs one statement at a time, several run in parallel. Each running statement holds a thread of
+ * libuv's pool: UV_THREADPOOL_SIZE (16) is set before the process starts.
+ */
+import { mkdirSync } from "node:fs"
+import { resolve } from "node:path"
+import { Effect, type Scope } from "effect"
+import { quotedName } from "./parameters.ts"
+import { ClickHouseSetupError, DataFolderInUse, DataFolderRefused, EmbeddedEngineMissing } from "./setupErrors.ts"
+
+/** Four connections: reads take at most three, writes at most two, so that neither ever waits for all of the other. */
+const connectionsMax = 4
+const readsMax = 3
+const writesMax = 2
+
+/** What we use of a chdb session. */
+export interface EmbeddedConnection {
+  readonly queryAsync: (sql: string, options?: { readonly format?: string }) => Promise<{ text(): string; bytes(): Uint8Array }>
+  readonly insert: (options: {
+    readonly table: string
+    readonly values: Uint8Array
+    readonly format: "JSONEachRow"
+    readonly settings: Readonly<Record<string, string | number>>
+  }) => Promise<unknown>
+  readonly close: () => void
+}
+
+export interface EmbeddedEngine {
+  /**
+   * Runs `use` with a connection of its own. The engine cannot interrupt a statement: when `signal` fires while it
+   * runs, its connection comes back to the pool only when it has ended.
+   */
+  readonly run: <A>(
+    kind: "read" | "write",
+    use: (connection: EmbeddedConnection) => Promise<A>,
+    signal?: AbortSignal
+  ) => Promise<A>
+}
+
+export class RunAborted extends Error {}
+
+/**
+ * Opens the folder (created where missing), and the database in it. Closing waits for what still runs.
+ *
+ * @param connectionArgs settings that hold for every statement, as `--name=value`
+ * @fails ClickHouseSetupError EmbeddedEngineMissing, DataFolderInUse, DataFolderRefused
+ */
+export const openEmbeddedEngine = (
+  folder: string,
+  database: string,
+  connectionArgs: ReadonlyArray<string> = []
+): Effect.Effect<EmbeddedEngine, ClickHouseSetupError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const chdb = yield* Effect.tryPromise({
+      try: () => import("chdb"),
+      catch: (cause) => new ClickHouseSetupError({ reason: new EmbeddedEngineMissing({ cause }) })
+    })
+    const path = resolve(folder)
+    const connections = yield* Effect.acquireRelease(
+      Effect.try({
+        try: () => {
+          mkdirSync(path, { recursive: true })
+          return open(() => new chdb.Session(path, { connectionArgs }))
+        },
+        catch: (cause) => new ClickHouseSetupError({ reason: setupReason(path, cause) })
+      }),
+      (opened) =>
+        Effect.promise(() => {
+          for (const connection of opened) connection.close()
+          return chdb.drainPending()
+        })
+    )
+    yield* Effect.tryPromise({
+      try: async () => {
+        for (const connection of connections) {
+          await connection.queryAsync(`CREATE DATABASE IF NOT EXISTS ${quotedName(database)}`)
+          await connection.queryAsync(`USE ${quotedName(database)}`)
+        }
+      },
+      catch: (cause) => new ClickHouseSetupError({ reason: new DataFolderRefused({ folder: path, cause }) })
+    })
+    return makePool(connections)
+  })
+
+const open = (make: () => EmbeddedConnection): ReadonlyArray<EmbeddedConnection> => {
+  const connections: Array<EmbeddedConnection> = []
+  try {
+    while (connections.length < connectionsMax) connections.push(make())
+  } catch (cause) {
+    for (const connection of connections) connection.close()
+    throw cause
+  }
+  return connections
+}
+
+/** The engine tells a locked folder (code 76) on standard error only; the exception names no cause then. */
+const setupReason = (folder: string, cause: unknown): DataFolderInUse | DataFolderRefused =>
+  String(cause).includes("Failed to create connection")
+    ? new DataFolderInUse({ folder })
+    : new DataFolderRefused({ folder, cause })
+
+const makePool = (connections: ReadonlyArray<EmbeddedConnection>): EmbeddedEngine => {
+  const free = [...connections]
+  const running = { read: 0, write: 0 }
+  const limits = { read: readsMax, write: writesMax }
+  const waiting: Array<{ readonly kind: "read" | "write"; readonly start: (connection: EmbeddedConnection) => void }> = []
+
+  /** Starts whoever waits longest and may run. */
+  const turn = (): void => {
+    for (let index = 0; index < waiting.length && free.length > 0;) {
+      const next = waiting[index]!
+      if (running[next.kind] >= limits[next.kind]) {
+        index++
+        continue
+      }
+      waiting.splice(index, 1)
+      running[next.kind]++
+      next.start(free.pop()!)
+    }
+  }
+
+  return {
+    run: (kind, use, signal) =>
+      new Promise((done, failed) => {
+        const give = (connection: EmbeddedConnection) => {
+          free.push(connection)
+          running[kind]--
+          turn()
+        }
+        waiting.push({
+          kind,
+          start: (connection) => {
+            if (signal?.aborted === true) {
+              give(connection)
+              failed(new RunAborted())
+              return
+            }
+            use(connection).then(done, failed).finally(() => give(connection))
+          }
+        })
+        turn()
+      })
+  }
+}

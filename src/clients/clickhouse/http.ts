@@ -1,0 +1,116 @@
+/** The HTTP layer: a ClickHouse server, by @clickhouse/client. Building it needs no answer from the server. */
+import { Readable } from "node:stream"
+import { ClickHouseError as ServerError, type ClickHouseClient, createClient } from "@clickhouse/client"
+import { Effect, Layer } from "effect"
+import { ClickHouse, type ClickHouseError, type Row } from "./ClickHouse.ts"
+import { errorOf, unavailable } from "./faults.ts"
+import { insertSettings } from "./insertSettings.ts"
+import { quoted, quotedName } from "./parameters.ts"
+
+/** A page takes milliseconds, a batch of 5,000 rows below a second: half a minute without an answer is an outage. */
+const requestTimeoutMillisDefault = 30_000
+
+/** Ten sockets per host; more requests than that wait. */
+const connectionsMax = 10
+
+// The settings of a query that stand in the URL are those of this statement alone, on a server.
+export interface HttpOptions {
+  /** Scheme, host and port. */
+  readonly url: string
+  readonly user: string
+  readonly password: string
+  readonly database: string
+  /** PEM of the authorities that may have signed the server's certificate; absent, the system's. */
+  readonly certificateAuthorities?: string
+  readonly requestTimeoutMillis?: number
+}
+
+export const layerHttp = (options: HttpOptions): Layer.Layer<ClickHouse> =>
+  Layer.effect(
+    ClickHouse,
+    Effect.gen(function* () {
+      const client = yield* open(options, options.database)
+      // `CREATE DATABASE` must not be sent into the database that it creates.
+      const outside = yield* open(options, "default")
+      return make(client, outside, options.database)
+    })
+  )
+
+const open = (options: HttpOptions, database: string) =>
+  Effect.acquireRelease(
+    Effect.sync(() =>
+      createClient({
+        url: options.url,
+        username: options.user,
+        password: options.password,
+        database,
+        application: "activity",
+        request_timeout: options.requestTimeoutMillis ?? requestTimeoutMillisDefault,
+        max_open_connections: connectionsMax,
+        compression: { request: true, response: true },
+        ...(options.certificateAuthorities === undefined
+          ? {}
+          : { tls: { ca_cert: Buffer.from(options.certificateAuthorities) } })
+      })
+    ),
+    (client) => Effect.promise(() => client.close())
+  )
+
+const make = (client: ClickHouseClient, outside: ClickHouseClient, database: string): ClickHouse["Service"] => {
+  const run = <A>(use: (signal: AbortSignal) => Promise<A>) => Effect.tryPromise({ try: use, catch: errorFrom })
+  return ClickHouse.of({
+    database,
+    createDatabase: Effect.fn("ClickHouse.createDatabase")((onCluster) =>
+      run((signal) =>
+        outside.command({
+          query: `CREATE DATABASE IF NOT EXISTS ${quotedName(database)} ${onCluster}`,
+          abort_signal: signal
+        })
+      ).pipe(Effect.asVoid)
+    ),
+    query: Effect.fn("ClickHouse.query")((statement) =>
+      run(async (signal): Promise<ReadonlyArray<Row>> => {
+        const result = await client.query({
+          query: statement.sql,
+          format: "JSONEachRow",
+          query_params: { ...statement.parameters },
+          clickhouse_settings: { output_format_json_quote_64bit_integers: 1 },
+          abort_signal: signal
+        })
+        return await result.json<Row>()
+      })
+    ),
+    command: Effect.fn("ClickHouse.command")((sql) =>
+      run((signal) => client.command({ query: sql, abort_signal: signal })).pipe(Effect.asVoid)
+    ),
+    insert: Effect.fn("ClickHouse.insert")(({ table, lines, token }) =>
+      lines.length === 0
+        ? Effect.void
+        : run(async (signal) => {
+          const result = await client.exec({
+            query: `INSERT INTO ${quotedName(table)} SETTINGS ${settingsText(token)} FORMAT JSONEachRow`,
+            values: Readable.from([lines.join("\n")]),
+            abort_signal: signal
+          })
+          await drained(result.stream)
+        })
+    ),
+    ping: run((signal) => client.query({ query: "SELECT 1", format: "JSONEachRow", abort_signal: signal }).then((result) => result.text()))
+      .pipe(Effect.asVoid)
+  })
+}
+
+const settingsText = (token: string): string =>
+  Object.entries(insertSettings(token))
+    .map(([name, value]) => `${name}=${typeof value === "number" ? value : quoted(value)}`)
+    .join(", ")
+
+/** The socket is free for the next request only when the answer has been read. */
+const drained = async (stream: Readable): Promise<void> => {
+  for await (const _ of stream.resume());
+}
+
+const errorFrom = (cause: unknown): ClickHouseError =>
+  cause instanceof ServerError && /^\d+$/.test(cause.code)
+    ? errorOf(Number(cause.code), cause.message)
+    : unavailable(cause)

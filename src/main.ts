@@ -1,0 +1,97 @@
+#!/usr/bin/env node
+/**
+ * `activity <program>`: the one executable.
+ *
+ * Exit codes: 0 stopped, 1 a defect, 2 whatever the user can mend (one sentence, no stack).
+ */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { Cause, Config, ConfigProvider, Console, Effect, Exit, Layer } from "effect"
+import * as CliError from "effect/cli/CliError"
+import * as CliOutput from "effect/cli/CliOutput"
+import * as Command from "effect/cli/Command"
+import { configProviderFrom } from "./runtime/configFile.ts"
+import { StartRefused } from "./runtime/StartRefused.ts"
+import { apiServerSettings } from "./programs/apiserver/config.ts"
+import { collectorSettings } from "./programs/collector/config.ts"
+import { migrateSettings } from "./programs/migrate/config.ts"
+import { processorSettings } from "./programs/processor/config.ts"
+import { upSettings } from "./programs/up/config.ts"
+import { writerSettings } from "./programs/writer/config.ts"
+import manifest from "../package.json" with { type: "json" }
+
+// A program is imported when it runs: help and completion answer at once, and nothing loads what it does not use.
+const program = <A>(load: () => Promise<A>) => Effect.promise(load)
+
+const programs = Command.make("activity").pipe(
+  Command.withDescription("Turns audit logs and Kubernetes Events into a record that people can read, search and watch"),
+  Command.withSubcommands([
+    Command.make("up", upSettings, (settings) =>
+      program(() => import("./programs/up/program.ts")).pipe(Effect.flatMap(({ up }) => up(settings)))
+    ).pipe(Command.withDescription("Everything in one process on this machine, with a recorded cluster to look at")),
+    Command.make("collector", collectorSettings, (settings) =>
+      program(() => import("./programs/collector/program.ts")).pipe(
+        Effect.flatMap(({ collector }) => collector(settings))
+      )
+    ).pipe(Command.withDescription("Receives audit records by webhook and publishes them")),
+    Command.make("processor", processorSettings, (settings) =>
+      program(() => import("./programs/processor/program.ts")).pipe(
+        Effect.flatMap(({ processor }) => processor(settings))
+      )
+    ).pipe(Command.withDescription("Turns records and Events into activities by ActivityPolicies")),
+    Command.make("writer", writerSettings, (settings) =>
+      program(() => import("./programs/writer/program.ts")).pipe(Effect.flatMap(({ writer }) => writer(settings)))
+    ).pipe(Command.withDescription("Writes records, Events and activities to ClickHouse")),
+    Command.make("apiserver", apiServerSettings, (settings) =>
+      program(() => import("./programs/apiserver/program.ts")).pipe(
+        Effect.flatMap(({ apiServer }) => apiServer(settings))
+      )
+    ).pipe(Command.withDescription("Serves the API activity.miloapis.com to kubectl and other clients")),
+    Command.make("migrate", migrateSettings, (settings) =>
+      program(() => import("./programs/migrate/program.ts")).pipe(Effect.flatMap(({ migrate }) => migrate(settings)))
+    ).pipe(Command.withDescription("Brings ClickHouse's tables to this version, once"))
+  ])
+)
+
+/** Help goes to standard output; a wrong invocation is one sentence on standard error. */
+const presenter: CliOutput.Presenter = {
+  present: (event) => {
+    if (event._tag !== "InvalidInvocation") return CliOutput.defaultPresenter.present(event)
+    const path = event.commandPath.join(" ")
+    return Console.error(
+      `${event.errors.map((error) => error.message.trim()).join("\n")}\nSee ${path} --help.`
+    )
+  }
+}
+
+const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
+  if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return 0
+  const error = Cause.findErrorOption(exit.cause)
+  return error._tag === "Some" && isMendable(error.value) ? 2 : 1
+}
+
+const isMendable = (error: unknown): boolean =>
+  error instanceof StartRefused || error instanceof Config.ConfigError || CliError.isCliError(error)
+
+const main = Effect.gen(function*() {
+  const provider = yield* configProviderFrom(process.argv.slice(2), process.env)
+  yield* Command.runWith(programs, { version: manifest.version })(process.argv.slice(2)).pipe(
+    Effect.provide(ConfigProvider.layer(provider))
+  )
+}).pipe(
+  Effect.tapCause((cause) => {
+    if (Cause.hasInterruptsOnly(cause)) return Effect.void
+    const error = Cause.findErrorOption(cause)
+    if (error._tag === "Some" && CliError.isCliError(error.value)) return Effect.void // The presenter has said it.
+    if (error._tag === "Some" && isMendable(error.value)) return Console.error(String(messageOf(error.value)))
+    return Console.error(`activity stopped by a defect; please report it.\n${Cause.pretty(cause)}`)
+  }),
+  Effect.provide(Layer.mergeAll(NodeServices.layer, CliOutput.layerPresenter(presenter)))
+)
+
+const messageOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
+
+NodeRuntime.runMain(main, {
+  disableErrorReporting: true,
+  teardown: (exit, done) => done(exitCode(exit))
+})

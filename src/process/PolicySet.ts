@@ -1,0 +1,191 @@
+/**
+ * All live policies at one moment, and the one evaluator of live traffic, preview and reindex: a record or an Event in,
+ * at most one activity out.
+ *
+ * Policies are asked in the order of their names, so that arrival never matters; the first rule that matches decides.
+ * Plain functions, no I/O: this is the processor's hot path.
+ */
+import type { Activity } from "../domain/Activity.ts"
+import type { AuditRecord } from "../domain/AuditRecord.ts"
+import type { KubernetesEvent } from "../domain/KubernetesEvent.ts"
+import type { Mark } from "../domain/streams.ts"
+import { activityFromAudit, activityFromEvent } from "./activityFrom.ts"
+import { auditActor, eventActor } from "./actor.ts"
+import { EvaluationFailed, positionOf } from "../cel/Expression.ts"
+import { bodyKind, completedAudit, outcomeOf } from "./completedAudit.ts"
+import type { CompiledPolicy, CompiledRule } from "./compilePolicy.ts"
+import { builtInKind } from "./kinds.ts"
+import { isRenderingFailed, renderSummary } from "./renderSummary.ts"
+
+export type Evaluation = NotMatched | Matched | Failed
+
+export type NotMatchedReason = "no_object_ref" | "dry_run" | "stage" | "no_matching_policy" | "no_matching_rule"
+
+export interface NotMatched {
+  readonly _tag: "NotMatched"
+  readonly reason: NotMatchedReason
+}
+
+export interface Matched {
+  readonly _tag: "Matched"
+  readonly activity: Activity
+  /** Canonical: the same input and policy give the same bytes. */
+  readonly json: string
+  /** The activity's key, a UUIDv5. */
+  readonly key: string
+  /** What {@link activityVersion} takes as the source's version. */
+  readonly sourceVersion: string
+  readonly subject: string
+  readonly mark: Mark
+  /** The order at the source: an Event's resourceVersion, 0 for an audit record. */
+  readonly order: bigint
+}
+
+/** A rule that could not be evaluated. No later rule sees the record. */
+export interface Failed {
+  readonly _tag: "Failed"
+  readonly policy: string
+  readonly generation: number
+  readonly rule: string
+  readonly cause: string
+  /** Where in the rule's text, from 1. */
+  readonly position: { readonly expression: "match" | "summary"; readonly line: number; readonly column: number }
+}
+
+/** Discovery's answer for a resource name, where there is a cluster. */
+export type KindResolver = (apiGroup: string, resource: string) => string | undefined
+
+export class PolicySet {
+  readonly policies: ReadonlyArray<CompiledPolicy>
+  readonly #byKind = new Map<string, Array<CompiledPolicy>>()
+  readonly #byResource = new Map<string, Array<CompiledPolicy>>()
+  readonly #kindOf: KindResolver
+
+  static readonly empty: PolicySet = new PolicySet([])
+
+  constructor(policies: Iterable<CompiledPolicy>, kindOf: KindResolver = () => undefined) {
+    this.policies = [...policies].sort((one, other) => (one.name < other.name ? -1 : one.name > other.name ? 1 : 0))
+    this.#kindOf = kindOf
+    for (const policy of this.policies) {
+      add(this.#byKind, `${policy.apiGroup}/${policy.kind}`, policy)
+      add(this.#byResource, `${policy.apiGroup}/${policy.plural}`, policy)
+    }
+  }
+
+  evaluateAudit(record: AuditRecord): Evaluation {
+    if (!record.hasObjectRef) return notMatched("no_object_ref")
+    if (record.stage !== "ResponseComplete" && record.stage !== "Panic") return notMatched("stage")
+    if (record.dryRun) return notMatched("dry_run")
+    const policies = this.#policiesForAudit(record)
+    if (policies.length === 0) return notMatched("no_matching_policy")
+    const outcome = outcomeOf(record)
+    const { subresource } = record.objectRef
+    const mainOrScale = subresource === "" || subresource === "scale"
+    const { audit, reference } = completedAudit(record)
+    const resolved = auditActor(record)
+    for (const policy of policies) {
+      const variables = variablesOf("audit", audit, resolved, policy)
+      for (const rule of policy.auditRules) {
+        if (rule.outcome !== "Any" && rule.outcome !== outcome) continue
+        if (!mainOrScale && !rule.mentionsSubresource) continue
+        const evaluation = evaluateRule(policy, rule, variables, (rendered) =>
+          activityFromAudit({ record, reference, actor: resolved.actor, outcome, policy, rule, rendered }))
+        if (evaluation !== undefined) return evaluation
+      }
+    }
+    return notMatched("no_matching_rule")
+  }
+
+  /** @param mark whether this is the Event's first sight or a later one; the activity's message carries it on */
+  evaluateEvent(event: KubernetesEvent, mark: Mark): Evaluation {
+    const policies = this.#byKind.get(`${event.regarding.apiGroup}/${event.regarding.kind}`) ?? []
+    if (policies.length === 0) return notMatched("no_matching_policy")
+    const resolved = eventActor(event)
+    for (const policy of policies) {
+      const variables = variablesOf("event", event.body, resolved, policy)
+      for (const rule of policy.eventRules) {
+        const evaluation = evaluateRule(policy, rule, variables, (rendered) =>
+          activityFromEvent({ event, mark, actor: resolved.actor, policy, rule, rendered }))
+        if (evaluation !== undefined) return evaluation
+      }
+    }
+    return notMatched("no_matching_rule")
+  }
+
+  /**
+   * Discovery tells the kind of a resource, else the record's body, else the table of built-in kinds. Where none does,
+   * the policies whose kind's English plural is the resource are asked. A policy that names its plural is always asked.
+   */
+  #policiesForAudit(record: AuditRecord): ReadonlyArray<CompiledPolicy> {
+    const { apiGroup, resource } = record.objectRef
+    const byResource = this.#byResource.get(`${apiGroup}/${resource}`) ?? []
+    const kind = this.#kindOf(apiGroup, resource) ?? bodyKind(record) ?? builtInKind(apiGroup, resource)
+    if (kind === undefined) return byResource
+    const byKind = this.#byKind.get(`${apiGroup}/${kind}`) ?? []
+    if (byKind === byResource || byResource.length === 0) return byKind.filter((policy) => asked(policy, kind, resource))
+    return this.policies.filter((policy) =>
+      policy.apiGroup === apiGroup && asked(policy, kind, resource)
+    )
+  }
+}
+
+const asked = (policy: CompiledPolicy, kind: string, resource: string): boolean =>
+  policy.namesPlural ? policy.plural === resource : policy.kind === kind
+
+const add = (index: Map<string, Array<CompiledPolicy>>, key: string, policy: CompiledPolicy): void => {
+  const known = index.get(key)
+  if (known === undefined) index.set(key, [policy])
+  else known.push(policy)
+}
+
+const notMatchedValues = new Map<NotMatchedReason, NotMatched>()
+
+const notMatched = (reason: NotMatchedReason): NotMatched => {
+  const known = notMatchedValues.get(reason)
+  if (known !== undefined) return known
+  const value: NotMatched = { _tag: "NotMatched", reason }
+  notMatchedValues.set(reason, value)
+  return value
+}
+
+const variablesOf = (
+  name: "audit" | "event",
+  value: unknown,
+  resolved: ReturnType<typeof auditActor>,
+  policy: CompiledPolicy
+): Readonly<Record<string, unknown>> => ({
+  [name]: value,
+  actor: resolved.displayName,
+  actorRef: resolved.actor,
+  kind: policy.label.label,
+  kindPlural: policy.label.plural
+})
+
+/** Undefined when the rule does not match. */
+const evaluateRule = (
+  policy: CompiledPolicy,
+  rule: CompiledRule,
+  variables: Readonly<Record<string, unknown>>,
+  build: (rendered: Exclude<ReturnType<typeof renderSummary>, { readonly message: string }>) => Matched
+): Matched | Failed | undefined => {
+  const matched = rule.match.evaluate(variables)
+  if (matched === false) return undefined
+  if (matched !== true) {
+    const offset = matched instanceof EvaluationFailed ? matched.offset : 0
+    const cause = matched instanceof EvaluationFailed ? matched.message : "the match is no bool"
+    return failed(policy, rule, cause, { expression: "match", ...positionOf(rule.match.source, offset) })
+  }
+  const rendered = renderSummary(rule.summary, variables)
+  return isRenderingFailed(rendered)
+    ? failed(policy, rule, rendered.message, { expression: "summary", line: rendered.line, column: rendered.column })
+    : build(rendered)
+}
+
+const failed = (policy: CompiledPolicy, rule: CompiledRule, cause: string, position: Failed["position"]): Failed => ({
+  _tag: "Failed",
+  policy: policy.name,
+  generation: policy.generation,
+  rule: rule.name,
+  cause,
+  position
+})

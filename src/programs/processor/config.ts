@@ -1,0 +1,11 @@
+import type { Settings } from "../../runtime/settings.ts"
+import * as shared from "../settings.ts"
+
+export const processorSettings = {
+  config: shared.configFile,
+  natsUrl: shared.natsUrl,
+  defaultTenant: shared.defaultTenant,
+  opsListen: shared.opsListen
+}
+
+export type ProcessorSettings = Settings<typeof processorSettings>

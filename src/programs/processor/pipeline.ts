@@ -1,0 +1,169 @@
+/**
+ * Records and Events to activities, by the policies of this moment.
+ *
+ * At least once, unordered between batches. A message is acknowledged after its activity, or its dead letter, is in the
+ * bus. Evaluation is plain functions over a batch; only publishing is an effect.
+ */
+import { Duration, Effect, Metric, Result, Stream } from "effect"
+import { type Delivery, Nats, type OutgoingMessage, type StoredMessage } from "../../clients/nats/Nats.ts"
+import { activityVersion } from "../../domain/identity.ts"
+import * as streams from "../../domain/streams.ts"
+import { headerNames, type Mark } from "../../domain/streams.ts"
+import { tenantFromText, tenantText, type Tenant } from "../../domain/Tenant.ts"
+import { auditRecordFrom } from "../../normalise/auditRecordFrom.ts"
+import { kubernetesEventFromText } from "../../normalise/kubernetesEventFrom.ts"
+import { PolicyCache } from "../../process/PolicyCache.ts"
+import type { Evaluation, PolicySet } from "../../process/PolicySet.ts"
+import { Health } from "../../runtime/Health.ts"
+import { counterFamily, secondsBoundaries } from "../../runtime/Metrics.ts"
+import { consumeBatches } from "../consumeBatches.ts"
+import { deadLetterOf } from "../deadLetterOf.ts"
+
+/** About 1.5 MB of records: enough to fill the publish window, little enough to hold twice. */
+const batchMax = 512
+/** A watch shall see an activity well within a quarter of a second. */
+const batchWait = Duration.millis(20)
+/** One batch waits for its confirmations while the next is evaluated. */
+const batchesInFlight = 2
+const ackPendingMax = batchMax * (batchesInFlight + 2)
+
+export interface ProcessorOptions {
+  readonly defaultTenant: Tenant
+}
+
+/** What became of one message. */
+export type Outcome =
+  | { readonly _tag: "Activity"; readonly message: OutgoingMessage }
+  | { readonly _tag: "NoActivity"; readonly reason: string }
+  | { readonly _tag: "DeadLetter"; readonly message: OutgoingMessage }
+
+const outcomes = counterFamily("activity_processor_messages_total", "Messages by what became of them", "outcome", [
+  "activity",
+  "no_activity",
+  "dead_letter"
+])
+const batchSeconds = Metric.histogram("activity_processor_batch_seconds", {
+  description: "Time to evaluate a batch and to publish what it gave",
+  boundaries: secondsBoundaries
+})
+
+/** Runs for ever. */
+export const process = (options: ProcessorOptions) =>
+  Effect.forEach(
+    [streams.auditEvents.name, streams.miloEvents.name],
+    (stream) =>
+      Effect.gen(function*() {
+        const nats = yield* Nats
+        const health = yield* Health
+        const consumer = yield* nats.consumer({ stream, durable: "processor", ackPendingMax })
+        yield* health.register({
+          name: `processor ${stream}`,
+          role: "ready",
+          problem: () => consumer.healthy() ? undefined : "its consumer does not answer"
+        })
+        return yield* consumeBatches({
+          name: `${stream} to activities`,
+          consumer,
+          batchMax,
+          batchWait,
+          inFlight: batchesInFlight,
+          handle: (batch) => processBatch(options, batch)
+        })
+      }),
+    { concurrency: "unbounded" }
+  )
+
+const processBatch = (options: ProcessorOptions, batch: ReadonlyArray<Delivery>) =>
+  Effect.gen(function*() {
+    const nats = yield* Nats
+    const cache = yield* PolicyCache
+    const [took, counts] = yield* Effect.timed(Effect.gen(function*() {
+      const { messages, counts } = evaluateBatch(cache.current(), options, batch)
+      if (messages.length > 0) yield* nats.publish(messages)
+      return counts
+    }))
+    yield* Metric.update(outcomes.activity, counts.Activity)
+    yield* Metric.update(outcomes.no_activity, counts.NoActivity)
+    yield* Metric.update(outcomes.dead_letter, counts.DeadLetter)
+    yield* Metric.update(batchSeconds, Duration.toSeconds(took))
+  })
+
+const evaluateBatch = (policies: PolicySet, options: ProcessorOptions, batch: ReadonlyArray<StoredMessage>) => {
+  const messages: Array<OutgoingMessage> = []
+  const counts = { Activity: 0, NoActivity: 0, DeadLetter: 0 }
+  for (const delivery of batch) {
+    const outcome = evaluateMessage(policies, options, delivery)
+    counts[outcome._tag]++
+    if (outcome._tag !== "NoActivity") messages.push(outcome.message)
+  }
+  return { messages, counts }
+}
+
+const decoder = new TextDecoder()
+
+/** One message of AUDIT_EVENTS or MILO_EVENTS, or a dead letter that was one. */
+export const evaluateMessage = (policies: PolicySet, options: ProcessorOptions, message: StoredMessage): Outcome =>
+  message.subject.startsWith("events.") || message.subject.startsWith(`dead.${streams.miloEvents.name.replace("_", "%5F")}.`)
+    ? evaluateEvent(policies, message)
+    : evaluateRecord(policies, options, message)
+
+const evaluateRecord = (policies: PolicySet, options: ProcessorOptions, message: StoredMessage): Outcome => {
+  const read = auditRecordFrom(decoder.decode(message.body), {
+    cluster: message.header(headerNames.cluster),
+    defaultTenant: options.defaultTenant
+  })
+  if (Result.isFailure(read)) return unreadable(message, `${read.failure.field}: ${read.failure.reason}`)
+  return outcomeFrom(message, policies.evaluateAudit(read.success), read.success.tenant)
+}
+
+const evaluateEvent = (policies: PolicySet, message: StoredMessage): Outcome => {
+  const tenant = tenantFromText(message.header(headerNames.tenant))
+  const read = kubernetesEventFromText(decoder.decode(message.body), {
+    cluster: message.header(headerNames.cluster),
+    tenant
+  })
+  if (Result.isFailure(read)) return unreadable(message, `${read.failure.field}: ${read.failure.reason}`)
+  const mark: Mark = message.header(headerNames.mark) === "modified" ? "modified" : "added"
+  return outcomeFrom(message, policies.evaluateEvent(read.success, mark), tenant)
+}
+
+const unreadable = (message: StoredMessage, cause: string): Outcome => ({
+  _tag: "DeadLetter",
+  message: deadLetterOf(message, { program: "processor", reason: "unreadable", cause })
+})
+
+const encoder = new TextEncoder()
+
+const outcomeFrom = (message: StoredMessage, evaluation: Evaluation, tenant: Tenant): Outcome => {
+  switch (evaluation._tag) {
+    case "NotMatched":
+      return { _tag: "NoActivity", reason: evaluation.reason }
+    case "Failed":
+      return {
+        _tag: "DeadLetter",
+        message: deadLetterOf(message, {
+          program: "processor",
+          reason: "policy-failed",
+          cause: evaluation.cause,
+          policy: evaluation.policy,
+          generation: evaluation.generation,
+          rule: evaluation.rule
+        })
+      }
+    case "Matched":
+      return {
+        _tag: "Activity",
+        message: {
+          subject: evaluation.subject,
+          id: activityVersion(evaluation.key, "live", evaluation.sourceVersion, "", evaluation.json),
+          body: encoder.encode(evaluation.json),
+          headers: {
+            [headerNames.cluster]: message.header(headerNames.cluster),
+            [headerNames.tenant]: tenantText(tenant),
+            [headerNames.mark]: evaluation.mark,
+            [headerNames.order]: evaluation.order.toString()
+          }
+        }
+      }
+  }
+}

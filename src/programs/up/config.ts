@@ -1,0 +1,38 @@
+import { setting, type Settings, text, toggle, url } from "../../runtime/settings.ts"
+import * as shared from "../settings.ts"
+
+export const upSettings = {
+  config: shared.configFile,
+  data: setting({ name: "data", description: "the folder of everything that is kept", default: ".activity", read: text }),
+  apiListen: shared.apiListen,
+  auditListen: shared.auditListen,
+  opsListen: shared.opsListen,
+  policies: setting({
+    name: "policies",
+    description: "a folder of ActivityPolicy YAML files; empty takes the samples",
+    default: "",
+    read: text
+  }),
+  natsUrl: setting({
+    name: "nats-url",
+    description: "NATS servers; empty finds nats-server and starts it",
+    default: "",
+    environment: "NATS_URL",
+    read: url(["nats://", "tls://", "ws://", "wss://"], { optional: true })
+  }),
+  clickHouseUrl: setting({
+    name: "clickhouse-url",
+    description: "ClickHouse; empty takes the embedded engine",
+    default: "",
+    environment: "CLICKHOUSE_URL",
+    read: url(["http://", "https://", "embedded:"], { optional: true })
+  }),
+  demo: toggle({ name: "demo", description: "play a recorded stretch of a real cluster at the first start", default: true }),
+  cluster: shared.cluster,
+  defaultTenant: shared.defaultTenant,
+  auditRetention: shared.auditRetention,
+  activityRetention: shared.activityRetention,
+  ...shared.collectorLimits
+}
+
+export type UpSettings = Settings<typeof upSettings>

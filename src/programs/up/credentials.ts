@@ -1,0 +1,107 @@
+/**
+ * Tokens, roles and client files that `up` makes for one machine. What is there already is kept: people edit it.
+ */
+import { randomBytes } from "node:crypto"
+import { existsSync, readFileSync } from "node:fs"
+import { stringify } from "yaml"
+import { parse } from "yaml"
+import { writeWhole, type DataFolder } from "./DataFolder.ts"
+
+export interface Credentials {
+  readonly adminToken: string
+  readonly auditToken: string
+  readonly tokensFile: string
+  readonly rolesFile: string
+}
+
+const adminGroup = "activity:admins"
+
+/** Reads or makes `tokens.yaml`, `roles.yaml` and `audit-token`. */
+export const credentialsIn = (folder: DataFolder): Credentials => {
+  const tokensFile = folder.at("tokens.yaml")
+  const rolesFile = folder.at("roles.yaml")
+  const auditTokenFile = folder.at("audit-token")
+  if (!existsSync(tokensFile)) {
+    writeWhole(
+      tokensFile,
+      `# Who may call the API: one entry a token. Read again when it changes.\n${
+        stringify([{ token: newToken(), user: { username: "admin", uid: "admin", groups: [adminGroup] } }])
+      }`
+    )
+  }
+  if (!existsSync(rolesFile)) writeWhole(rolesFile, rolesText)
+  if (!existsSync(auditTokenFile)) writeWhole(auditTokenFile, newToken())
+  return {
+    adminToken: adminTokenOf(readFileSync(tokensFile, "utf8")),
+    auditToken: readFileSync(auditTokenFile, "utf8").trim(),
+    tokensFile,
+    rolesFile
+  }
+}
+
+/** The token of the first user in the group of admins; empty when somebody took it out. */
+const adminTokenOf = (tokens: string): string => {
+  const entries: unknown = parse(tokens)
+  if (!Array.isArray(entries)) return ""
+  for (const entry of entries as ReadonlyArray<{ token?: unknown; user?: { groups?: unknown } } | null>) {
+    const groups = entry?.user?.groups
+    if (Array.isArray(groups) && groups.includes(adminGroup) && typeof entry?.token === "string") return entry.token
+  }
+  return ""
+}
+
+const newToken = (): string => randomBytes(32).toString("base64url")
+
+const rolesText = `# What they may do: Kubernetes RBAC objects. Read again when it changes.
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: { name: activity-admin }
+rules:
+  - { apiGroups: ["activity.miloapis.com"], resources: ["*"], verbs: ["*"] }
+  - { nonResourceURLs: ["*"], verbs: ["get"] }
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: { name: activity-discovery }
+rules:
+  - { nonResourceURLs: ["/api", "/api/*", "/apis", "/apis/*", "/openapi", "/openapi/*", "/version"], verbs: ["get"] }
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: { name: activity-viewer }
+rules:
+  - { apiGroups: ["activity.miloapis.com"], resources: ["activities"], verbs: ["get", "list", "watch"] }
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: { name: activity-admins }
+roleRef: { apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: activity-admin }
+subjects: [{ kind: Group, apiGroup: rbac.authorization.k8s.io, name: "${adminGroup}" }]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: { name: activity-discovery }
+roleRef: { apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: activity-discovery }
+subjects: [{ kind: Group, apiGroup: rbac.authorization.k8s.io, name: "system:authenticated" }]
+`
+
+/** A kubeconfig with one server, its authority and one token. */
+export const kubeconfigText = (options: {
+  readonly server: string
+  readonly authority: string
+  readonly token: string
+}): string =>
+  stringify({
+    apiVersion: "v1",
+    kind: "Config",
+    clusters: [{
+      name: "activity",
+      cluster: {
+        server: options.server,
+        "certificate-authority-data": Buffer.from(options.authority).toString("base64")
+      }
+    }],
+    users: [{ name: "activity", user: { token: options.token } }],
+    contexts: [{ name: "activity", context: { cluster: "activity", user: "activity" } }],
+    "current-context": "activity"
+  })

@@ -1,0 +1,97 @@
+/**
+ * An HTTP or HTTPS listener whose requests are effects.
+ *
+ * Opened and closed with its scope. Closing takes no new connections, lets running requests end for `drain`, then
+ * interrupts them and cuts what is still open: a watch that never ends cannot hold the process.
+ */
+import { Effect, FiberSet, type Scope } from "effect"
+import * as http from "node:http"
+import * as https from "node:https"
+import { StartRefused } from "./StartRefused.ts"
+import { addressText, type ListenAddress } from "./settings.ts"
+
+export interface ListenerOptions<R> {
+  /** The setting that gave the address, for the error. */
+  readonly setting: string
+  readonly address: ListenAddress
+  /** PEM texts. Without: plain HTTP. */
+  readonly tls?: { readonly key: string; readonly certificate: string }
+  readonly drainMillis?: number
+  /** How long a request may take to arrive. Without: for ever. */
+  readonly requestMillisMax?: number
+  /** Answers the request. Its failures are its own: it must end the response. */
+  readonly handle: (request: http.IncomingMessage, response: http.ServerResponse) => Effect.Effect<void, never, R>
+}
+
+export interface Listener {
+  /** With the port that was really taken. */
+  readonly address: ListenAddress
+  readonly url: string
+  /** PEM texts, for connections from now on. */
+  readonly setTls: (tls: { readonly key: string; readonly certificate: string }) => void
+}
+
+/** @fails StartRefused when the address is in use or not ours */
+export const listen = <R>(options: ListenerOptions<R>): Effect.Effect<Listener, StartRefused, R | Scope.Scope> =>
+  Effect.gen(function*() {
+    const fibers = yield* FiberSet.make<void, never>()
+    const run = yield* FiberSet.runtime(fibers)<R>()
+    const onRequest = (request: http.IncomingMessage, response: http.ServerResponse): void => {
+      // A client that goes away surfaces as a closed response; without a handler Node would end the process.
+      request.on("error", () => undefined)
+      response.on("error", () => undefined)
+      run(options.handle(request, response))
+    }
+    const server = yield* Effect.acquireRelease(
+      Effect.callback<http.Server | https.Server, StartRefused>((resume) => {
+        const serverOptions = { ...connectionOptions, requestTimeout: options.requestMillisMax ?? 0 }
+        const opened = options.tls === undefined
+          ? http.createServer(serverOptions, onRequest)
+          : https.createServer({ ...serverOptions, key: options.tls.key, cert: options.tls.certificate }, onRequest)
+        opened.on("clientError", (_, socket) => void socket.destroy())
+        opened.once("error", (cause) => resume(Effect.fail(refusal(options, cause))))
+        opened.listen(options.address.port, options.address.host, () => resume(Effect.succeed(opened)))
+      }),
+      (opened) =>
+        Effect.callback<void>((resume) => {
+          opened.close(() => resume(Effect.void))
+          opened.closeIdleConnections()
+          setTimeout(() => opened.closeAllConnections(), options.drainMillis ?? 3_000).unref()
+        })
+    )
+    const bound = server.address()
+    const port = typeof bound === "object" && bound !== null ? bound.port : options.address.port
+    const address = { host: options.address.host, port }
+    return {
+      address,
+      url: `${options.tls === undefined ? "http" : "https"}://${addressText(reachable(address))}`,
+      setTls: (tls) => {
+        if (server instanceof https.Server) server.setSecureContext({ key: tls.key, cert: tls.certificate })
+      }
+    }
+  })
+
+// kube-apiserver keeps idle connections for 90 s, so ours must live longer, or a request meets a closing socket.
+const connectionOptions = { keepAliveTimeout: 120_000, headersTimeout: 30_000 }
+
+/** What a client on this machine may dial. */
+const reachable = (address: ListenAddress): ListenAddress =>
+  address.host === "::" || address.host === "0.0.0.0" ? { host: "127.0.0.1", port: address.port } : address
+
+const refusal = <R>(options: ListenerOptions<R>, cause: NodeJS.ErrnoException): StartRefused => {
+  const address = addressText(options.address)
+  if (cause.code === "EADDRINUSE") {
+    return new StartRefused({
+      sentence: `${address} is in use by another process. Stop it, or give --${options.setting} another address ` +
+        `(port 0 takes a free one).`
+    })
+  }
+  if (cause.code === "EACCES") {
+    return new StartRefused({
+      sentence: `${address} may not be opened by this user. Give --${options.setting} a port above 1023.`
+    })
+  }
+  return new StartRefused({
+    sentence: `--${options.setting} ${address} cannot be opened: ${cause.code ?? ""} ${cause.message}`
+  })
+}

@@ -1,0 +1,52 @@
+/**
+ * The operations port: `/livez`, `/readyz`, `/healthz[?verbose]`, `/metrics`. Nothing else, and without credentials.
+ */
+import { Effect, type Scope } from "effect"
+import type { ServerResponse } from "node:http"
+import { Health } from "./Health.ts"
+import { listen, type Listener } from "./Listener.ts"
+import { Metrics } from "./Metrics.ts"
+import type { ListenAddress } from "./settings.ts"
+import type { StartRefused } from "./StartRefused.ts"
+
+/** @fails StartRefused when the address cannot be opened */
+export const serveOperations = (
+  address: ListenAddress
+): Effect.Effect<Listener, StartRefused, Health | Metrics | Scope.Scope> =>
+  Effect.gen(function*() {
+    const health = yield* Health
+    const metrics = yield* Metrics
+    return yield* listen({
+      setting: "ops-listen",
+      address,
+      drainMillis: 500,
+      handle: (request, response) =>
+        Effect.gen(function*() {
+          const { pathname, searchParams } = new URL(request.url ?? "/", "http://operations")
+          const report = health.report()
+          if (pathname === "/livez") return answer(response, 200, "ok\n")
+          if (pathname === "/readyz") return answer(response, report.ready ? 200 : 503, checksText(report.checks))
+          if (pathname === "/healthz") {
+            const healthy = report.checks.every((check) => check.problem === undefined)
+            return answer(
+              response,
+              healthy ? 200 : 503,
+              searchParams.has("verbose") || !healthy ? checksText(report.checks) : "ok\n"
+            )
+          }
+          if (pathname === "/metrics") return answer(response, 200, yield* metrics.text, metrics.contentType)
+          return answer(response, 404, "Here are /livez, /readyz, /healthz?verbose and /metrics.\n")
+        })
+    })
+  })
+
+const checksText = (checks: ReadonlyArray<{ name: string; role: string; problem: string | undefined }>): string =>
+  checks.map((check) =>
+    check.problem === undefined
+      ? `[+]${check.name} ok\n`
+      : `[${check.role === "ready" ? "-" : "!"}]${check.name} ${check.problem}\n`
+  ).join("") || "ok\n"
+
+const answer = (response: ServerResponse, status: number, body: string, contentType = "text/plain; charset=utf-8") => {
+  response.writeHead(status, { "content-type": contentType, "content-length": Buffer.byteLength(body) }).end(body)
+}

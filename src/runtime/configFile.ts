@@ -1,0 +1,65 @@
+/**
+ * Where settings come from besides flags: the environment, then the YAML file of `--config` (or `ACTIVITY_CONFIG`).
+ */
+import { ConfigProvider, Effect } from "effect"
+import { readFileSync } from "node:fs"
+import { parse } from "yaml"
+import { StartRefused } from "./StartRefused.ts"
+
+/** Names that are known everywhere and so have no prefix. */
+const plainNames = new Set(["NATS_URL", "CLICKHOUSE_URL"])
+
+/** @fails StartRefused when the file cannot be read, is no YAML mapping, or holds something that is no plain value */
+export const configProviderFrom = (
+  argv: ReadonlyArray<string>,
+  environment: Readonly<Record<string, string | undefined>>
+): Effect.Effect<ConfigProvider.ConfigProvider, StartRefused> =>
+  Effect.gen(function*() {
+    const fromEnvironment = ConfigProvider.fromUnknown(
+      Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined && value !== ""))
+    )
+    const path = configPath(argv) ?? environment["ACTIVITY_CONFIG"]
+    if (path === undefined || path === "") return fromEnvironment
+    const values = yield* readFile(path)
+    return ConfigProvider.orElse(fromEnvironment, ConfigProvider.fromUnknown(values))
+  })
+
+const configPath = (argv: ReadonlyArray<string>): string | undefined => {
+  const at = argv.findIndex((argument) => argument === "--config" || argument.startsWith("--config="))
+  if (at < 0) return undefined
+  return argv[at] === "--config" ? argv[at + 1] : argv[at]?.slice("--config=".length)
+}
+
+const readFile = (path: string): Effect.Effect<Readonly<Record<string, string>>, StartRefused> =>
+  Effect.gen(function*() {
+    const text = yield* Effect.try({
+      try: () => readFileSync(path, "utf8"),
+      catch: (cause) => new StartRefused({ sentence: `--config ${path} cannot be read: ${messageOf(cause)}` })
+    })
+    const values: unknown = yield* Effect.try({
+      try: () => parse(text) as unknown,
+      catch: (cause) => new StartRefused({ sentence: `--config ${path} is not YAML: ${messageOf(cause)}` })
+    })
+    if (values === null) return {}
+    if (typeof values !== "object" || Array.isArray(values)) {
+      return yield* new StartRefused({ sentence: `--config ${path} must hold settings, one "name: value" a line.` })
+    }
+    const found: Record<string, string> = {}
+    for (const [key, value] of Object.entries(values)) {
+      if (!/^[a-z][A-Za-z]*$/.test(key)) {
+        return yield* new StartRefused({
+          sentence: `--config ${path}: "${key}" is no setting. --audit-listen is written auditListen there.`
+        })
+      }
+      if (typeof value !== "string" && typeof value !== "number" && typeof value !== "boolean") {
+        return yield* new StartRefused({
+          sentence: `--config ${path}: "${key}" must be a text, a number, true or false.`
+        })
+      }
+      const name = key.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
+      found[plainNames.has(name) ? name : `ACTIVITY_${name}`] = String(value)
+    }
+    return found
+  })
+
+const messageOf = (cause: unknown): string => cause instanceof Error ? cause.message : String(cause)

@@ -1,0 +1,124 @@
+/**
+ * Settings: a flag, else the environment, else the file of `--config`, else the default; read once, at start.
+ *
+ * Flag `--audit-listen` is `ACTIVITY_AUDIT_LISTEN` in the environment and `auditListen` in the file. A wrong value
+ * stops the program with a sentence that names the setting, the value and what is allowed (exit code 2).
+ */
+import { Config, Effect, Result } from "effect"
+import * as CliError from "effect/cli/CliError"
+import * as Flag from "effect/cli/Flag"
+import { tenantFromText, type Tenant } from "../domain/Tenant.ts"
+
+/** Reads the text of a setting; the failure is what would be allowed. */
+export type Reader<A> = (text: string) => Result.Result<A, string>
+
+export interface SettingOptions<A> {
+  readonly name: string
+  readonly description: string
+  readonly default: string
+  readonly read: Reader<A>
+  /** Other than `ACTIVITY_<NAME>`, where a name is known everywhere. */
+  readonly environment?: string
+}
+
+/** What a program gets from its table of flags. */
+export type Settings<Flags extends Readonly<Record<string, Flag.Flag<unknown>>>> = {
+  readonly [Name in keyof Flags]: Flags[Name] extends Flag.Flag<infer A> ? A : never
+}
+
+export const environmentName = (flag: string): string => `ACTIVITY_${flag.replaceAll("-", "_").toUpperCase()}`
+
+/** A setting with a default. */
+export const setting = <A>(options: SettingOptions<A>): Flag.Flag<A> => {
+  const environment = options.environment ?? environmentName(options.name)
+  const shown = options.default === "" ? "" : `default ${options.default}, `
+  return Flag.String(options.name).pipe(
+    Flag.withDescription(`${options.description} (${shown}${environment})`),
+    Flag.withFallbackConfig(Config.String(environment)),
+    Flag.withDefault(options.default),
+    Flag.mapEffect((value) =>
+      Result.match(options.read(value), {
+        onFailure: (expected) =>
+          Effect.fail(new CliError.InvalidValue({ option: options.name, value, expected, kind: "flag" })),
+        onSuccess: Effect.succeed
+      })
+    )
+  )
+}
+
+/** A switch: `--name`, `--no-name`, or true and false in environment and file. */
+export const toggle = (options: { name: string; description: string; default: boolean }): Flag.Flag<boolean> =>
+  Flag.Boolean(options.name).pipe(
+    Flag.withDescription(`${options.description} (default ${options.default}, ${environmentName(options.name)})`),
+    Flag.withFallbackConfig(Config.Boolean(environmentName(options.name))),
+    Flag.withDefault(options.default)
+  )
+
+export const text: Reader<string> = Result.succeed
+
+const sizeUnits: Readonly<Record<string, number>> = { "": 1, B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 }
+
+/** `0`, `512KiB`, `10MiB`, `2GiB`: bytes. */
+export const sizeBytes: Reader<number> = (value) => {
+  const match = /^(\d{1,15})(B|KiB|MiB|GiB)?$/.exec(value)
+  return match === null
+    ? Result.fail("a size such as 512KiB, 10MiB or 2GiB")
+    : Result.succeed(Number(match[1]) * (sizeUnits[match[2] ?? ""] ?? 1))
+}
+
+const durationUnits: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+/** `100ms`, `30s`, `5m`, `720h`, `7d`: milliseconds. */
+export const durationMillis: Reader<number> = (value) => {
+  const match = /^(\d{1,9})(ms|s|m|h|d)$/.exec(value)
+  return match === null
+    ? Result.fail("a duration such as 100ms, 30s, 5m, 720h or 7d")
+    : Result.succeed(Number(match[1]) * (durationUnits[match[2] ?? ""] ?? 1))
+}
+
+export const wholeNumber = (minimum: number, maximum: number): Reader<number> => (value) => {
+  const number = Number(value)
+  return /^\d+$/.test(value) && number >= minimum && number <= maximum
+    ? Result.succeed(number)
+    : Result.fail(`a whole number from ${minimum} to ${maximum}`)
+}
+
+export interface ListenAddress {
+  readonly host: string
+  /** 0 takes a free one. */
+  readonly port: number
+}
+
+/** `127.0.0.1:8443`, `[::1]:8443`, `:8443` (all addresses), `localhost:0` (a free port). */
+export const listenAddress: Reader<ListenAddress> = (value) => {
+  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]\s]*)):(\d{1,5})$/.exec(value)
+  const port = Number(match?.[3])
+  return match === null || port > 65_535
+    ? Result.fail("HOST:PORT such as 127.0.0.1:8443, [::1]:8443 or :8443")
+    : Result.succeed({ host: match[1] ?? (match[2] === "" ? "::" : match[2] ?? "::"), port })
+}
+
+/** Only this machine can reach it. */
+export const isLoopback = (address: ListenAddress): boolean =>
+  address.host === "localhost" || address.host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(address.host)
+
+export const addressText = (address: ListenAddress): string =>
+  `${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`
+
+/** `Project/prod`, `Platform/`. */
+export const tenant: Reader<Tenant> = (value) =>
+  value === "" || value.startsWith("/") ? Result.fail("TYPE/NAME such as Project/prod or Platform/") :
+    Result.succeed(tenantFromText(value))
+
+/** A name that tells clusters apart: letters, digits, `-`, `.`, `_`; at most 253. */
+export const clusterName: Reader<string> = (value) =>
+  /^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/.test(value)
+    ? Result.succeed(value)
+    : Result.fail("a name of letters, digits, '-', '.' and '_', at most 253")
+
+/** One of the schemes, as in `nats://host:4222`; empty where the setting may be left out. */
+export const url = (schemes: ReadonlyArray<string>, options: { readonly optional: boolean }): Reader<string> =>
+  (value) =>
+    (options.optional && value === "") || schemes.some((scheme) => value.startsWith(scheme))
+      ? Result.succeed(value)
+      : Result.fail(`a URL that starts with ${schemes.join(" or ")}`)

@@ -1,0 +1,156 @@
+/**
+ * The audit webhook: `POST /audit[/{cluster}]` with an audit.k8s.io/v1 EventList.
+ *
+ * 200 says that every record is durable. What cannot be taken now is answered at once with 429 or 503 and Retry-After,
+ * so that the API server keeps it; what can never be read is set aside with its cause, and the rest goes on.
+ */
+import { Effect, Result, Schema } from "effect"
+import type { IncomingMessage, ServerResponse } from "node:http"
+import type { BodyTooLarge, BodyUnreadable, EncodingUnknown } from "./readBody.ts"
+import { readBody } from "./readBody.ts"
+import { splitItems } from "./splitItems.ts"
+
+/** Neither bus nor spool takes the batch now. The sender keeps it. */
+export class IntakeRefused extends Schema.TaggedError<IntakeRefused>()("IntakeRefused", {
+  /** `full`: both hold all they may. `unavailable`: the bus is away and there is no spool. */
+  state: Schema.Literals(["full", "unavailable"]),
+  retryAfterSeconds: Schema.Number
+}) {}
+
+/** What became of a batch. Counts are records. */
+export interface BatchResult {
+  readonly accepted: number
+  /** Of the accepted: kept in the local spool until the bus is back. */
+  readonly spooled: number
+  /** Left out by setting: stages that are not kept. */
+  readonly filtered: number
+  /** Set aside as dead letters, each with its place in the batch. */
+  readonly unreadable: ReadonlyArray<{ readonly index: number; readonly reason: string }>
+}
+
+/** Who sends, and for which clusters it may speak. */
+export interface Sender {
+  /** Undefined: any. */
+  readonly cluster: string | undefined
+}
+
+export interface AuditWebhookOptions {
+  readonly cluster: string
+  readonly bodySizeBytesMax: number
+  readonly requestsInFlightMax: number
+  /** Undefined when the credentials are missing or wrong. */
+  readonly authenticate: (request: IncomingMessage) => Sender | undefined
+  /** Makes the items durable; called once per batch. */
+  readonly accept: (cluster: string, items: ReadonlyArray<string>) => Effect.Effect<BatchResult, IntakeRefused>
+}
+
+interface Answer {
+  readonly status: number
+  readonly body: Readonly<Record<string, unknown>>
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** @returns the handler, for a listener */
+export const auditWebhook = (options: AuditWebhookOptions) => {
+  let inFlight = 0
+  return (request: IncomingMessage, response: ServerResponse): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const refused = refusalOf(options, request, inFlight)
+      if (refused !== undefined) return Effect.sync(() => send(request, response, refused))
+      inFlight++
+      return takeBatch(options, request).pipe(
+        Effect.map((answer) => send(request, response, answer)),
+        Effect.ensuring(Effect.sync(() => inFlight--))
+      )
+    })
+}
+
+const path = /^\/audit(?:\/([^/]+))?\/?$/
+
+const refusalOf = (options: AuditWebhookOptions, request: IncomingMessage, inFlight: number): Answer | undefined => {
+  const match = path.exec(pathOf(request))
+  if (match === null) return problem(404, "NotFound", "Audit records are posted to /audit or /audit/{cluster}.")
+  if (request.method !== "POST") {
+    return { ...problem(405, "MethodNotAllowed", "Audit records are sent by POST."), headers: { allow: "POST" } }
+  }
+  const sender = options.authenticate(request)
+  if (sender === undefined) {
+    return {
+      ...problem(401, "Unauthorized", "The bearer token is missing or unknown."),
+      headers: { "www-authenticate": "Bearer" }
+    }
+  }
+  const named = match[1]
+  if (named !== undefined && !clusterPattern.test(named)) {
+    return problem(400, "BadRequest", `"${named}" is no cluster name: letters, digits, '-', '.', '_', at most 253.`)
+  }
+  if (sender.cluster !== undefined && named !== undefined && named !== sender.cluster) {
+    return problem(403, "Forbidden", `This token speaks for cluster "${sender.cluster}", not for "${named}".`)
+  }
+  if (inFlight >= options.requestsInFlightMax) {
+    return {
+      ...problem(429, "TooManyRequests", `${inFlight} batches are being stored. Send this one again.`),
+      headers: { "retry-after": "1" }
+    }
+  }
+  return undefined
+}
+
+const clusterPattern = /^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/
+
+const takeBatch = (options: AuditWebhookOptions, request: IncomingMessage): Effect.Effect<Answer> =>
+  Effect.gen(function*() {
+    const text = yield* readBody(request, options.bodySizeBytesMax)
+    const split = splitItems(text)
+    if (Result.isFailure(split)) return problem(400, "BadRequest", split.failure.reason)
+    const cluster = path.exec(pathOf(request))?.[1] ?? options.authenticate(request)?.cluster ?? options.cluster
+    const result = yield* options.accept(cluster, split.success.items)
+    const nothingRead = result.unreadable.length > 0 && result.unreadable.length === split.success.items.length
+    return { status: nothingRead ? 422 : 200, body: { kind: "AuditBatchResult", ...result } }
+  }).pipe(
+    Effect.catchTags({
+      BodyTooLarge: (error) => Effect.succeed(tooLarge(error)),
+      BodyUnreadable: (error: BodyUnreadable) => Effect.succeed(problem(400, "BadRequest", error.description)),
+      EncodingUnknown: (error: EncodingUnknown) =>
+        Effect.succeed(
+          problem(415, "UnsupportedMediaType", `Content-Encoding "${error.encoding}" is unknown. Send gzip, or none.`)
+        ),
+      IntakeRefused: (error) => Effect.succeed(notNow(error))
+    })
+  )
+
+const pathOf = (request: IncomingMessage): string => (request.url ?? "/").split("?", 1)[0] ?? "/"
+
+const tooLarge = (error: BodyTooLarge): Answer =>
+  problem(
+    413,
+    "RequestEntityTooLarge",
+    `The body${error.compressed ? ", decompressed," : ""} is larger than ${error.sizeBytesMax} bytes ` +
+      "(--body-bytes-max). Send smaller batches (--audit-webhook-batch-max-size)."
+  )
+
+const notNow = (error: IntakeRefused): Answer => ({
+  ...(error.state === "full"
+    ? problem(429, "TooManyRequests", "Bus and spool are full. Nothing of this batch is promised; send it again.")
+    : problem(503, "ServiceUnavailable", "The bus is away and there is no spool. Send this batch again.")),
+  headers: { "retry-after": String(error.retryAfterSeconds) }
+})
+
+/** A Kubernetes Status: what the API server and kubectl know how to print. */
+const problem = (code: number, reason: string, message: string): Answer => ({
+  status: code,
+  body: { kind: "Status", apiVersion: "v1", metadata: {}, status: "Failure", message, reason, code }
+})
+
+const send = (request: IncomingMessage, response: ServerResponse, answer: Answer): void => {
+  if (response.headersSent || response.destroyed) return
+  const body = `${JSON.stringify(answer.body)}\n`
+  // A body that was not read to its end would be taken for the next request of this connection.
+  const close = request.readableEnded ? {} : { connection: "close" }
+  response.writeHead(answer.status, {
+    "content-type": "application/json",
+    "content-length": Buffer.byteLength(body),
+    ...close,
+    ...answer.headers
+  }).end(body)
+}

@@ -1,0 +1,206 @@
+/**
+ * Reads of stored activities, for a caller of a scope.
+ *
+ * Order is (time, key), newest first. A window keeps what happened before its end and was last seen at or after its
+ * start. Every version of an activity but the newest, and deleted ones, are never seen.
+ */
+import { Context, Effect, Layer, Option, Stream } from "effect"
+import type { Expression } from "../cel/Filter.ts"
+import { ClickHouse, ClickHouseError, ClickHouseRefused, type Row } from "../clients/clickhouse/ClickHouse.ts"
+import { activityKeyFromName } from "../domain/identity.ts"
+import type { Scope } from "../domain/Scope.ts"
+import { activityColumns } from "./activityColumns.ts"
+import { all, type Condition, condition } from "./Condition.ts"
+import { filterCondition } from "./filterSql.ts"
+import { scopedRead } from "./scopedRead.ts"
+import { searchWords } from "./searchWords.ts"
+import { storedTimeFrom } from "./times.ts"
+
+/** The largest page, and the size of the pages that {@link ActivityQueries} streams in. */
+export const pageRowsMax = 1_000
+
+/** Where a page ended: the next one starts behind it. */
+export interface Position {
+  /** As {@link storedTimeFrom} spells it, in full precision. */
+  readonly time: string
+  /** The activity's key. ClickHouse orders UUIDs in its own way: never compare them here. */
+  readonly id: string
+}
+
+export interface StoredActivity {
+  /** The Activity as it was published, without resourceVersion. */
+  readonly json: string
+  /** The sequence in ACTIVITIES that wrote it: its resourceVersion. */
+  readonly sequence: number
+}
+
+export interface ActivityWindow {
+  readonly scope: Scope
+  /** RFC 3339, to the microsecond. */
+  readonly start: string
+  readonly end: string
+  /** Over the fields of `activityColumns`. */
+  readonly filter?: Expression
+  /** Field and label selectors, in the same form. */
+  readonly selectors?: Expression
+  /** All of its words, whole words, without case. */
+  readonly search?: string
+  /** Activities of resources in this namespace. */
+  readonly namespace?: string
+}
+
+export interface ActivityPage {
+  readonly activities: ReadonlyArray<StoredActivity>
+  /** Undefined on the last page. */
+  readonly next: Position | undefined
+}
+
+export class ActivityQueries extends Context.Service<ActivityQueries, {
+  /**
+   * One page of at most `limit` (1 to {@link pageRowsMax}) activities behind `after`.
+   *
+   * @fails ClickHouseError also when a time is none
+   */
+  readonly list: (
+    window: ActivityWindow,
+    page: { readonly limit: number; readonly after?: Position | undefined }
+  ) => Effect.Effect<ActivityPage, ClickHouseError>
+  /** All of a window, read page by page as it is consumed. */
+  readonly stream: (window: ActivityWindow) => Stream.Stream<StoredActivity, ClickHouseError>
+  /** None: there is no such activity, or not for this scope. With `namespace`, only one of a resource in it. */
+  readonly get: (
+    scope: Scope,
+    name: string,
+    namespace?: string
+  ) => Effect.Effect<Option.Option<StoredActivity>, ClickHouseError>
+}>()("activity/store/ActivityQueries") {
+  static readonly layer = Layer.effect(
+    ActivityQueries,
+    Effect.gen(function* () {
+      const context = yield* Effect.context<ClickHouse>()
+      const list: ActivityQueries["Service"]["list"] = (window, page) =>
+        listPage(window, page.limit, page.after).pipe(Effect.provide(context), Effect.withSpan("ActivityQueries.list"))
+      return ActivityQueries.of({
+        list,
+        stream: (window) =>
+          Stream.paginate(undefined as Position | undefined, (after) =>
+            Effect.map(list(window, { limit: pageRowsMax, after }), (page) => [
+              page.activities,
+              page.next === undefined ? Option.none() : Option.some<Position | undefined>(page.next)
+            ])),
+        get: (scope, name, namespace) =>
+          getByName(scope, name, namespace).pipe(Effect.provide(context), Effect.withSpan("ActivityQueries.get"))
+      })
+    })
+  )
+}
+
+const listPage = (
+  window: ActivityWindow,
+  limit: number,
+  after: Position | undefined
+): Effect.Effect<ActivityPage, ClickHouseError, ClickHouse> =>
+  Effect.gen(function* () {
+    const rowsMax = Math.min(Math.max(Math.trunc(limit), 1), pageRowsMax)
+    const where = all([yield* windowCondition(window), ...(after === undefined ? [] : [behind(after)])])
+    // One row more than asked tells whether another page follows.
+    const rows = spansTenants(window.scope)
+      ? yield* readNewest(window.scope, where, rowsMax + 1)
+      : yield* readFrom(window.scope, where, rowsMax + 1, undefined)
+    const shown = rows.slice(0, rowsMax)
+    const last = shown.at(-1)
+    return {
+      activities: shown.map(activityFrom),
+      next: rows.length > rowsMax && last !== undefined
+        ? { time: String(last["time"]), id: String(last["key"]) }
+        : undefined
+    }
+  })
+
+/**
+ * The exact read over all tenants costs much (they lie in the table one after the other), so it starts at the time of
+ * about the 2·limit-th newest match, told by a cheap read that may count old versions, and starts earlier when that
+ * was too late. A version's time never differs from the other versions' of its row, so each of these reads is exact.
+ */
+const readNewest = (scope: Scope, where: Condition, rowsMax: number) =>
+  Effect.gen(function* () {
+    // 2, 8 and 32 times the page: beyond, so many versions match that nothing less than all of it will do.
+    for (const factor of [2, 8, 32]) {
+      const [match] = yield* scopedRead(scope, {
+        table: "activities",
+        columns: "toString(ts) AS time",
+        where,
+        tail: `ORDER BY ts DESC LIMIT 1 OFFSET ${factor * rowsMax - 1}`,
+        final: false
+      })
+      const from = match === undefined ? undefined : String(match["time"])
+      const rows = yield* readFrom(scope, where, rowsMax, from)
+      if (from === undefined || rows.length === rowsMax) return rows
+    }
+    return yield* readFrom(scope, where, rowsMax, undefined)
+  })
+
+const readFrom = (scope: Scope, where: Condition, rowsMax: number, from: string | undefined) =>
+  scopedRead(scope, {
+    table: "activities",
+    columns: "json, toString(seq) AS sequence, toString(ts) AS time, toString(id) AS key",
+    where: from === undefined ? where : all([where, condition("ts >= {from_ts:DateTime64(6, 'UTC')}", { from_ts: from })]),
+    tail: `ORDER BY ts DESC, id DESC LIMIT ${rowsMax}`,
+    final: true
+  })
+
+const getByName = (scope: Scope, name: string, namespace: string | undefined) =>
+  Effect.gen(function* () {
+    const id = activityKeyFromName(name)
+    if (id === undefined) return Option.none<StoredActivity>()
+    const rows = yield* scopedRead(scope, {
+      table: "activities",
+      columns: "json, toString(seq) AS sequence",
+      where: all([condition("id = {id:UUID}", { id }), ...namespaceConditions(namespace)]),
+      // The key holds the tenant and the time beside the id; an activity whose tenant was corrected is there twice.
+      tail: "ORDER BY ver DESC LIMIT 1",
+      final: true
+    })
+    return Option.map(Option.fromUndefinedOr(rows[0]), activityFrom)
+  })
+
+const spansTenants = (scope: Scope): boolean => scope._tag === "Platform" || scope._tag === "User"
+
+const windowCondition = (window: ActivityWindow): Effect.Effect<Condition, ClickHouseError> =>
+  Effect.gen(function* () {
+    const words = searchWords(window.search ?? "")
+    return all([
+      condition("ts < {end_ts:DateTime64(6, 'UTC')} AND last_ts >= {start_ts:DateTime64(6, 'UTC')}", {
+        start_ts: yield* timeOrRefuse(window.start),
+        end_ts: yield* timeOrRefuse(window.end)
+      }),
+      ...namespaceConditions(window.namespace),
+      ...(words.length === 0
+        ? []
+        : [condition("hasAllTokens(lowerUTF8(summary), {words:Array(String)})", { words })]),
+      ...(window.filter === undefined ? [] : [filterCondition(window.filter, activityColumns, "filter")]),
+      ...(window.selectors === undefined ? [] : [filterCondition(window.selectors, activityColumns, "selector")])
+    ])
+  })
+
+const namespaceConditions = (namespace: string | undefined): ReadonlyArray<Condition> =>
+  namespace === undefined ? [] : [condition("resource_namespace = {namespace:String}", { namespace })]
+
+/** The plain comparison of times prunes; the pair alone does not. */
+const behind = (position: Position): Condition =>
+  condition(
+    "ts <= {after_ts:DateTime64(6, 'UTC')} AND (ts, id) < ({after_ts:DateTime64(6, 'UTC')}, {after_id:UUID})",
+    { after_ts: position.time, after_id: position.id }
+  )
+
+/** CANNOT_PARSE_DATETIME, as the engine itself would say. */
+const timeOrRefuse = (text: string): Effect.Effect<string, ClickHouseError> =>
+  Option.match(storedTimeFrom(text), {
+    onNone: () =>
+      Effect.fail(new ClickHouseError({
+        reason: new ClickHouseRefused({ code: 41, description: "a window's start or end is no time" })
+      })),
+    onSome: Effect.succeed
+  })
+
+const activityFrom = (row: Row): StoredActivity => ({ json: String(row["json"]), sequence: Number(row["sequence"]) })

@@ -1,0 +1,78 @@
+/**
+ * The only way by which stored facts are read for a caller: each read names a scope, and its condition is added here.
+ */
+import { Effect } from "effect"
+import { ClickHouse, type ClickHouseError, type Row } from "../clients/clickhouse/ClickHouse.ts"
+import { quotedName } from "../clients/clickhouse/parameters.ts"
+import type { Scope } from "../domain/Scope.ts"
+import { all, type Condition, condition } from "./Condition.ts"
+import type { StoredTable } from "./rows.ts"
+
+/** A read that takes longer is too wide: the caller is told so. */
+const executionSecondsMax = 10
+
+export interface ScopedRead {
+  readonly table: StoredTable
+  /** Expressions after SELECT. */
+  readonly columns: string
+  readonly where: Condition
+  /** ORDER BY, LIMIT. */
+  readonly tail: string
+  /** False only where a wrong row cannot reach the caller: the answer is a hint for a second, exact read. */
+  readonly final: boolean
+}
+
+/** Which columns of each table a scope speaks of. */
+const scopeColumns: Readonly<Record<StoredTable, { readonly userUid: string; readonly namespace: string }>> = {
+  activities: { userUid: "actor_uid", namespace: "resource_namespace" },
+  audit_logs: { userUid: "user_uid", namespace: "namespace" },
+  // Nobody does an Event: a user's scope holds none of them.
+  k8s_events: { userUid: "''", namespace: "namespace" }
+}
+
+export const scopeCondition = (scope: Scope, table: StoredTable): Condition => {
+  const columns = scopeColumns[table]
+  switch (scope._tag) {
+    case "Platform":
+      return condition("1")
+    case "Tenant":
+      return tenantCondition(scope.tenant)
+    case "User":
+      // Rows of nobody have an empty uid too.
+      return scope.uid === ""
+        ? condition("0")
+        : condition(`${columns.userUid} = {scope_uid:String}`, { scope_uid: scope.uid })
+    case "Namespace":
+      return all([
+        tenantCondition(scope.tenant),
+        condition(`cluster = {scope_cluster:String} AND ${columns.namespace} = {scope_namespace:String}`, {
+          scope_cluster: scope.cluster,
+          scope_namespace: scope.namespace
+        })
+      ])
+  }
+}
+
+const tenantCondition = (tenant: { readonly type: string; readonly name: string }): Condition =>
+  condition("tenant_type = {scope_type:String} AND tenant_name = {scope_name:String}", {
+    scope_type: tenant.type,
+    scope_name: tenant.name
+  })
+
+/**
+ * - use_skip_indexes_if_final_exact_mode: an index must not hide the newest version of a row that matched before
+ * - use_top_k_dynamic_filtering: with it, `ORDER BY … LIMIT` over a text index loses rows (26.7)
+ */
+const settings = `SETTINGS max_execution_time=${executionSecondsMax}, use_skip_indexes_if_final=1, ` +
+  "use_skip_indexes_if_final_exact_mode=1, use_top_k_dynamic_filtering=0"
+
+export const scopedRead = (scope: Scope, read: ScopedRead): Effect.Effect<ReadonlyArray<Row>, ClickHouseError, ClickHouse> => {
+  const where = all([scopeCondition(scope, read.table), read.where])
+  return ClickHouse.use((clickhouse) =>
+    clickhouse.query({
+      sql: `SELECT ${read.columns} FROM ${quotedName(read.table)} ${read.final ? "FINAL " : ""}` +
+        `WHERE ${where.sql} ${read.tail} ${settings}`,
+      parameters: where.parameters
+    })
+  )
+}
