@@ -26,7 +26,7 @@ const tool = (name: string, ...parameters: ReadonlyArray<string>): (() => Promis
 
 const steps: ReadonlyArray<Step> = [
   { name: "format (npm run format mends it)", faults: tool("oxfmt", "--list-different", ...formatted()) },
-  { name: "lint", faults: tool("oxlint", "--deny-warnings", "src", "test", ".ci") },
+  { name: "lint", faults: tool("oxlint", "--type-aware", "--deny-warnings", "src", "test", ".ci") },
   { name: "types", faults: tool("tsc", "--project", ".") },
   { name: "generated files (npm run generate mends them)", faults: async () => (await changedFiles()).join("\n") },
   { name: "architecture", faults: tool("node", ".ci/test.ts", "--tier", "1", "test/architecture") }

@@ -4,7 +4,7 @@
  * This is the only place that knows cel-js; what it cannot do, or does differently from CEL, is mended or refused here.
  * Evaluation never throws: what goes wrong is an {@link EvaluationFailed}, returned.
  *
- * @decision 0008-cel
+ * @decision 0008-cel-room
  */
 import { type ASTNode, type Environment, EvaluationError, ParseError, TypeError as CheckError } from "@marcbachmann/cel-js"
 import { Result } from "effect"

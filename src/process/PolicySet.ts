@@ -59,6 +59,7 @@ export class PolicySet {
   readonly policies: ReadonlyArray<CompiledPolicy>
   readonly #byKind = new Map<string, Array<CompiledPolicy>>()
   readonly #byResource = new Map<string, Array<CompiledPolicy>>()
+  readonly #byResourceAndKind = new Map<string, ReadonlyArray<CompiledPolicy>>()
   readonly #kindOf: KindResolver
 
   static readonly empty: PolicySet = new PolicySet([])
@@ -101,8 +102,10 @@ export class PolicySet {
     const policies = this.#byKind.get(`${event.regarding.apiGroup}/${event.regarding.kind}`) ?? []
     if (policies.length === 0) return notMatched("no_matching_policy")
     const resolved = eventActor(event)
+    // Rules ask for the reason first; core/v1 lets it be absent.
+    const body = event.reason === "" ? { ...event.body, reason: "" } : event.body
     for (const policy of policies) {
-      const variables = variablesOf("event", event.body, resolved, policy)
+      const variables = variablesOf("event", body, resolved, policy)
       for (const rule of policy.eventRules) {
         const evaluation = evaluateRule(policy, rule, variables, (rendered) =>
           activityFromEvent({ event, mark, actor: resolved.actor, policy, rule, rendered }))
@@ -121,16 +124,19 @@ export class PolicySet {
     const byResource = this.#byResource.get(`${apiGroup}/${resource}`) ?? []
     const kind = this.#kindOf(apiGroup, resource) ?? bodyKind(record) ?? builtInKind(apiGroup, resource)
     if (kind === undefined) return byResource
-    const byKind = this.#byKind.get(`${apiGroup}/${kind}`) ?? []
-    if (byKind === byResource || byResource.length === 0) return byKind.filter((policy) => asked(policy, kind, resource))
-    return this.policies.filter((policy) =>
-      policy.apiGroup === apiGroup && asked(policy, kind, resource)
+    const key = `${apiGroup}/${resource}/${kind}`
+    const known = this.#byResourceAndKind.get(key)
+    if (known !== undefined) return known
+    const found = this.policies.filter((policy) =>
+      policy.apiGroup === apiGroup && (policy.namesPlural ? policy.plural === resource : policy.kind === kind)
     )
+    // A cluster has hundreds of kinds; beyond that the answer is only computed again.
+    if (this.#byResourceAndKind.size < kindsKnownMax) this.#byResourceAndKind.set(key, found)
+    return found
   }
 }
 
-const asked = (policy: CompiledPolicy, kind: string, resource: string): boolean =>
-  policy.namesPlural ? policy.plural === resource : policy.kind === kind
+const kindsKnownMax = 4_096
 
 const add = (index: Map<string, Array<CompiledPolicy>>, key: string, policy: CompiledPolicy): void => {
   const known = index.get(key)

@@ -23,3 +23,15 @@ export const processIdentity = (pid: number): string | undefined => {
     return undefined
   }
 }
+
+/** This process. */
+export const ownProcess = (): { readonly pid: number; readonly started: string } => ({
+  pid: process.pid,
+  started: processIdentity(process.pid) ?? ""
+})
+
+/** A path as a person would type it in this process's working folder. */
+export const pathFromHere = (path: string): string => {
+  const here = `${process.cwd()}/`
+  return path.startsWith(here) ? path.slice(here.length) : path
+}

@@ -21,7 +21,7 @@ export const pageRowsMax = 1_000
 
 /** Where a page ended: the next one starts behind it. */
 export interface Position {
-  /** As {@link storedTimeFrom} spells it, in full precision. */
+  /** As the table shows it, in full precision. */
   readonly time: string
   /** The activity's key. ClickHouse orders UUIDs in its own way: never compare them here. */
   readonly id: string
@@ -194,13 +194,13 @@ const behind = (position: Position): Condition =>
   )
 
 /** CANNOT_PARSE_DATETIME, as the engine itself would say. */
-const timeOrRefuse = (text: string): Effect.Effect<string, ClickHouseError> =>
-  Option.match(storedTimeFrom(text), {
-    onNone: () =>
-      Effect.fail(new ClickHouseError({
-        reason: new ClickHouseRefused({ code: 41, description: "a window's start or end is no time" })
-      })),
-    onSome: Effect.succeed
-  })
+const timeOrRefuse = (text: string): Effect.Effect<string, ClickHouseError> => {
+  const time = storedTimeFrom(text)
+  return time === undefined
+    ? Effect.fail(new ClickHouseError({
+      reason: new ClickHouseRefused({ code: 41, description: "a window's start or end is no time" })
+    }))
+    : Effect.succeed(time)
+}
 
 const activityFrom = (row: Row): StoredActivity => ({ json: String(row["json"]), sequence: Number(row["sequence"]) })

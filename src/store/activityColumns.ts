@@ -1,5 +1,4 @@
 /** The fields of an Activity that filters and selectors may name, and what holds them in the table `activities`. */
-import type { FilterField } from "../cel/Filter.ts"
 import { labelNames } from "../domain/Activity.ts"
 import type { FilterColumn, FilterColumns } from "./filterSql.ts"
 
@@ -53,5 +52,3 @@ export const activityColumns: FilterColumns = new Map<string, FilterColumn>([
   ["spec.policy.generation", number("policy_generation")],
   ["spec.policy.rule", string("rule")]
 ])
-
-export const activityFilterFields: ReadonlyArray<FilterField> = [...activityColumns].map(([path, { type }]) => ({ path, type }))

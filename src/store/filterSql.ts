@@ -1,9 +1,8 @@
 /**
- * A filter as SQL: the same rows as {@link ../cel/predicate.ts} lets through, with every literal a parameter.
+ * A filter as SQL: it holds for a row exactly when `predicateFrom` (cel/Filter.ts) holds for the resource, with every literal a parameter.
  *
- * A missing text is "", a missing number 0, in both.
+ * A missing text is "", a missing number 0, in both; texts compare by their UTF-8 bytes.
  */
-import { Option } from "effect"
 import type { Expression, FilterField, Literal } from "../cel/Filter.ts"
 import type { QueryParameter } from "../clients/clickhouse/ClickHouse.ts"
 import { activityKeyFromName } from "../domain/identity.ts"
@@ -43,7 +42,7 @@ export const filterCondition = (expression: Expression, columns: FilterColumns, 
       case "number":
         return hold(Number(value), "Float64")
       case "timestamp":
-        return hold(Option.getOrElse(storedTimeFrom(String(value), 9), () => String(value)), "DateTime64(9, 'UTC')")
+        return hold(storedTimeFrom(String(value)) ?? String(value), "DateTime64(6, 'UTC')")
     }
   }
 

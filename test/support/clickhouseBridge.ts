@@ -79,7 +79,7 @@ const answer = async (engine: EmbeddedEngine, password: string, request: Incomin
   if (password !== "" && passwordOf(request) !== password) {
     throw new Refused(403, 516, "default: Authentication failed: password is incorrect. (AUTHENTICATION_FAILED)")
   }
-  const body = await bodyOf(request)
+  const body = await bodyOf(request, url.searchParams)
   const query = url.searchParams.get("query") ?? ""
   const sql = bindParameters({
     sql: (query === "" ? body : query) + settingsClause(url.searchParams, query || body),
@@ -106,10 +106,17 @@ const passwordOf = (request: IncomingMessage): string => {
   return Buffer.from(basic, "base64").toString().replace(/^[^:]*:/, "")
 }
 
-const bodyOf = async (request: IncomingMessage): Promise<string> => {
+/** The body's text. A form's `param_` parts join the URL's parameters; its body is its part `query`. */
+const bodyOf = async (request: IncomingMessage, parameters: URLSearchParams): Promise<string> => {
   const chunks: Array<Buffer> = []
   for await (const chunk of request) chunks.push(chunk)
   const bytes = Buffer.concat(chunks)
+  const type = request.headers["content-type"] ?? ""
+  if (type.startsWith("multipart/form-data")) {
+    const form = await new Response(bytes, { headers: { "content-type": type } }).formData()
+    for (const [name, value] of form) if (name !== "query") parameters.set(name, String(value))
+    return String(form.get("query"))
+  }
   return (request.headers["content-encoding"] === "gzip" ? gunzipSync(bytes) : bytes).toString()
 }
 
@@ -117,7 +124,9 @@ const bodyOf = async (request: IncomingMessage): Promise<string> => {
 const settingsClause = (parameters: URLSearchParams, sql: string): string => {
   const settings = [...parameters].filter(([name]) => !ownParameters.has(name) && !name.startsWith("param_"))
   if (settings.length === 0) return ""
-  if (!/^\s*(SELECT|WITH)/i.test(sql)) throw new Refused(501, 48, "the bridge knows settings of SELECT only (NOT_IMPLEMENTED)")
+  if (/^\s*(INSERT|CREATE|ALTER|DROP|OPTIMIZE|SYSTEM)/i.test(sql)) {
+    throw new Refused(501, 48, "the bridge knows settings of SELECT only. (NOT_IMPLEMENTED)")
+  }
   return ` SETTINGS ${settings.map(([name, value]) => `${quotedName(name)}=${/^\d+$/.test(value) ? value : quoted(value)}`).join(", ")}`
 }
 

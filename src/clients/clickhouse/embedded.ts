@@ -13,8 +13,11 @@ export const layerEmbedded = (options: {
 }): Layer.Layer<ClickHouse, ClickHouseSetupError> =>
   Layer.effect(ClickHouse, Effect.map(openEmbeddedEngine(options.folder, options.database, connectionArgs), (engine) => make(engine, options.database)))
 
-/** Wide integers as text: a JSON number would lose their last digits. */
-const connectionArgs = ["--output_format_json_quote_64bit_integers=1"]
+/**
+ * Wide integers as text: a JSON number would lose their last digits. 16 MiB of statement: the values of parameters
+ * stand in it.
+ */
+const connectionArgs = ["--output_format_json_quote_64bit_integers=1", "--max_query_size=16777216"]
 
 const make = (engine: EmbeddedEngine, database: string): ClickHouse["Service"] => {
   const run = <A>(kind: "read" | "write", use: (connection: EmbeddedConnection) => Promise<A>) =>

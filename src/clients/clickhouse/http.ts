@@ -1,6 +1,7 @@
 /** The HTTP layer: a ClickHouse server, by @clickhouse/client. Building it needs no answer from the server. */
 import { Readable } from "node:stream"
-import { ClickHouseError as ServerError, type ClickHouseClient, createClient } from "@clickhouse/client"
+import { finished } from "node:stream/promises"
+import { ClickHouseError as ServerError, type ClickHouseClient, ClickHouseLogLevel, createClient } from "@clickhouse/client"
 import { Effect, Layer } from "effect"
 import { ClickHouse, type ClickHouseError, type Row } from "./ClickHouse.ts"
 import { errorOf, unavailable } from "./faults.ts"
@@ -13,7 +14,6 @@ const requestTimeoutMillisDefault = 30_000
 /** Ten sockets per host; more requests than that wait. */
 const connectionsMax = 10
 
-// The settings of a query that stand in the URL are those of this statement alone, on a server.
 export interface HttpOptions {
   /** Scheme, host and port. */
   readonly url: string
@@ -30,7 +30,7 @@ export const layerHttp = (options: HttpOptions): Layer.Layer<ClickHouse> =>
     ClickHouse,
     Effect.gen(function* () {
       const client = yield* open(options, options.database)
-      // `CREATE DATABASE` must not be sent into the database that it creates.
+      // `CREATE DATABASE` must not be sent into the database that it creates; nor does a ping need it.
       const outside = yield* open(options, "default")
       return make(client, outside, options.database)
     })
@@ -48,6 +48,10 @@ const open = (options: HttpOptions, database: string) =>
         request_timeout: options.requestTimeoutMillis ?? requestTimeoutMillisDefault,
         max_open_connections: connectionsMax,
         compression: { request: true, response: true },
+        // Long lists of parameters go into the body: a URL has a limit.
+        use_multipart_params_auto: true,
+        // Failures are ours to report, once.
+        log: { level: ClickHouseLogLevel.OFF },
         ...(options.certificateAuthorities === undefined
           ? {}
           : { tls: { ca_cert: Buffer.from(options.certificateAuthorities) } })
@@ -74,6 +78,7 @@ const make = (client: ClickHouseClient, outside: ClickHouseClient, database: str
           query: statement.sql,
           format: "JSONEachRow",
           query_params: { ...statement.parameters },
+          // On a server a setting in the URL is this statement's alone.
           clickhouse_settings: { output_format_json_quote_64bit_integers: 1 },
           abort_signal: signal
         })
@@ -95,8 +100,10 @@ const make = (client: ClickHouseClient, outside: ClickHouseClient, database: str
           await drained(result.stream)
         })
     ),
-    ping: run((signal) => client.query({ query: "SELECT 1", format: "JSONEachRow", abort_signal: signal }).then((result) => result.text()))
-      .pipe(Effect.asVoid)
+    ping: run(async (signal) => {
+      const result = await outside.query({ query: "SELECT 1", format: "JSONEachRow", abort_signal: signal })
+      await result.text()
+    })
   })
 }
 
@@ -107,7 +114,8 @@ const settingsText = (token: string): string =>
 
 /** The socket is free for the next request only when the answer has been read. */
 const drained = async (stream: Readable): Promise<void> => {
-  for await (const _ of stream.resume());
+  stream.resume()
+  await finished(stream)
 }
 
 const errorFrom = (cause: unknown): ClickHouseError =>

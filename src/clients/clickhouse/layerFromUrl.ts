@@ -50,13 +50,24 @@ export const targetFrom = (url: string): Result.Result<Target, string> => {
   }
   const database = parsed.pathname.length > 1 ? parsed.pathname.slice(1) : databaseDefault
   if (!databaseAllowed(database)) return Result.fail(databaseProblem)
+  const user = decoded(parsed.username)
+  const password = decoded(parsed.password)
+  if (user === undefined || password === undefined) return Result.fail("user or password is not percent-encoded")
   return Result.succeed({
     _tag: "Http",
     url: `${parsed.protocol}//${parsed.host}`,
-    user: parsed.username === "" ? "default" : decodeURIComponent(parsed.username),
-    password: decodeURIComponent(parsed.password),
+    user: user === "" ? "default" : user,
+    password,
     database
   })
+}
+
+const decoded = (text: string): string | undefined => {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return undefined
+  }
 }
 
 const databaseAllowed = (name: string): boolean => /^[A-Za-z_][A-Za-z0-9_]{0,62}$/.test(name)

@@ -143,11 +143,46 @@ export interface TailOptions {
   readonly from: number
   readonly subjects?: ReadonlyArray<string>
   readonly headersOnly?: boolean
+  /** Fails with NatsRefused code 410 when messages from the next one on are gone. Else it goes on with what there is. */
+  readonly strict?: boolean
+}
+
+/** Messages that were removed before `durable` had acknowledged them: sequences `from` to `to`, both included. */
+export interface LostPosition {
+  readonly stream: string
+  readonly durable: string
+  readonly from: number
+  readonly to: number
+}
+
+/** What this connection has seen since it was opened; counts are messages unless they say otherwise. */
+export interface NatsState {
+  readonly connected: boolean
+  /** Connects, the first included. */
+  readonly connects: number
+  readonly disconnects: number
+  readonly published: number
+  /** Of the published: known to the server by their id. */
+  readonly duplicates: number
+  /** Sends beyond the first. */
+  readonly resent: number
+  readonly failed: number
+  readonly trimmed: number
+  /** Streams that are not trimmed, each with the required consumer that is missing. */
+  readonly trimStopped: ReadonlyMap<string, string>
+  /** The newest thousand that this process was the first to notice. */
+  readonly lostPositions: ReadonlyArray<LostPosition>
 }
 
 export class Nats extends Context.Service<Nats, {
-  /** Publishes all and waits until each is stored. Order in a batch is kept. Fails with the first failure. */
+  /**
+   * Publishes all and waits until each is stored, or has failed; then fails with the first failure. Order in a batch is
+   * kept, except for messages that had to be sent again. Waits a few seconds for a lost connection, a full stream, or a
+   * stream that is missing.
+   */
   readonly publish: (messages: ReadonlyArray<OutgoingMessage>) => Effect.Effect<ReadonlyArray<PublishAck>, NatsError>
+  /** The same with the outcome of each message, in the order of `messages`. */
+  readonly publishEach: (messages: ReadonlyArray<OutgoingMessage>) => Effect.Effect<ReadonlyArray<PublishAck | NatsError>>
   /**
    * Creates the streams and their required consumers where missing; an existing stream keeps its data and gets the new
    * limits. Sequences of a new stream start at microseconds since 1970, at least at `firstSequenceMin`.
@@ -179,4 +214,6 @@ export class Nats extends Context.Service<Nats, {
   readonly connected: () => boolean
   /** What the server takes in one message. */
   readonly messageSizeBytesMax: () => number
+  /** For metrics. */
+  readonly state: () => NatsState
 }>()("activity/clients/nats/Nats") {}

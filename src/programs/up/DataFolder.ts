@@ -4,7 +4,7 @@
 import { Effect, Schema, type Scope } from "effect"
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
-import { processIdentity } from "../../runtime/processIdentity.ts"
+import { ownProcess, processIdentity } from "../../runtime/processIdentity.ts"
 import { StartRefused } from "../../runtime/StartRefused.ts"
 
 export interface DataFolder {
@@ -56,7 +56,7 @@ const holderOf = (lock: string): Effect.Effect<number | undefined> =>
 
 const writeLock = (lock: string): void => {
   const descriptor = openSync(lock, "wx", 0o600)
-  writeFileSync(descriptor, JSON.stringify({ pid: process.pid, started: processIdentity(process.pid) ?? "" }))
+  writeFileSync(descriptor, JSON.stringify(ownProcess()))
   closeSync(descriptor)
 }
 

@@ -2,15 +2,16 @@
  * The bundled stretch of a real cluster (kube-apiserver 1.34, three people and the controllers): its times are moved to
  * now, and it is sent as live traffic, through the webhook and the bus like everything else.
  */
-import { Result } from "effect"
 import { readFileSync } from "node:fs"
 import { gunzipSync } from "node:zlib"
+import type { JsonObject } from "../../domain/AuditRecord.ts"
+import { microsecondsFrom, timestampText } from "../../domain/instant.ts"
 
 export interface DemoStep {
   /** Audit records, as JSON texts. */
   readonly records: ReadonlyArray<string>
   /** Events, with what the watch said of each. */
-  readonly events: ReadonlyArray<{ readonly type: string; readonly object: unknown }>
+  readonly events: ReadonlyArray<{ readonly type: string; readonly object: JsonObject }>
 }
 
 const recordsPerStep = 10
@@ -44,7 +45,9 @@ const slice = (lines: ReadonlyArray<string>, step: number, stepCount: number): R
   lines.slice(Math.floor((lines.length * step) / stepCount), Math.floor((lines.length * (step + 1)) / stepCount))
 
 const receivedMillis = (line: string): number =>
-  Date.parse(/"requestReceivedTimestamp":\s*"([^"]+)"/.exec(line)?.[1] ?? "")
+  millisFrom(/"requestReceivedTimestamp":\s*"([^"]+)"/.exec(line)?.[1] ?? "")
+
+const millisFrom = (text: string): number => Number((microsecondsFrom(text) ?? 0n) / 1000n)
 
 const time = /"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?Z"/g
 
@@ -52,13 +55,5 @@ const time = /"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?Z"/g
 export const moveTimes = (text: string, millis: number): string => {
   const seconds = Math.floor(millis / 1000) * 1000
   return text.replace(time, (_, whole: string, fraction: string | undefined) =>
-    `"${new Date(Date.parse(`${whole}Z`) + seconds).toISOString().slice(0, 19)}${fraction ?? ""}Z"`)
+    `"${timestampText(BigInt(millisFrom(`${whole}Z`) + seconds) * 1000n).slice(0, 19)}${fraction ?? ""}Z"`)
 }
-
-/** An audit.k8s.io/v1 EventList of these records. */
-export const eventListText = (records: ReadonlyArray<string>): string =>
-  `{"kind":"EventList","apiVersion":"audit.k8s.io/v1","metadata":{},"items":[${records.join(",")}]}`
-
-/** What failed in a batch answer, or nothing. */
-export const batchProblem = (status: number, body: string): Result.Result<void, string> =>
-  status === 200 ? Result.succeed(undefined) : Result.fail(`the webhook answered ${status}: ${body}`)

@@ -1,0 +1,212 @@
+/**
+ * Durable pull consumers with explicit acknowledgement.
+ *
+ * A delivery is held, and kept alive at the server, until it is acknowledged or the consumer is released; what is
+ * released unacknowledged goes back at once for others.
+ */
+import { AckPolicy, DeliverPolicy, ReplayPolicy, type ConsumerConfig, type JetStreamManager } from "@nats-io/jetstream"
+import { nanos, type Msg, type NatsConnection } from "@nats-io/transport-node"
+import { Effect, Schedule, type Scope } from "effect"
+import type { Connection } from "./Connection.ts"
+import { Delivered, type DeliveryPosition } from "./Delivered.ts"
+import type { Consumer, Delivery, NatsError } from "./Nats.ts"
+import { PullSession } from "./PullSession.ts"
+import { apiCodes, refusalCode, unavailable } from "./sortFailure.ts"
+
+/** Far above the slowest insert; held deliveries ask for more time. */
+export const ackWaitMillis = 60_000
+/** Half of the ack wait: two chances before the server delivers it again. */
+const workingAfterMillis = ackWaitMillis / 2
+const bufferMin = 512
+const confirmTimeoutMillis = 5_000
+/** Acknowledging waits so long for a connection. */
+const confirmPatience = "60 seconds"
+/** What a required consumer may have unacknowledged before its program has said how much it wants. */
+const ackPendingDefault = 20_000
+
+export const acknowledgement = new TextEncoder().encode("+ACK")
+const working = new TextEncoder().encode("+WPI")
+const giveBack = new TextEncoder().encode("-NAK")
+
+export interface ConsumerOptions {
+  readonly stream: string
+  readonly durable: string
+  readonly ackPendingMax: number
+}
+
+/** The server's configuration of a durable; `after` is the last sequence it needs not see again. */
+export const durableConfig = (durable: string, after: number | undefined, ackPendingMax = ackPendingDefault): Partial<ConsumerConfig> => ({
+  durable_name: durable,
+  ack_policy: AckPolicy.Explicit,
+  ack_wait: nanos(ackWaitMillis),
+  max_deliver: -1,
+  max_ack_pending: ackPendingMax,
+  replay_policy: ReplayPolicy.Instant,
+  ...(after === undefined
+    ? { deliver_policy: DeliverPolicy.All }
+    : { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: after + 1 })
+})
+
+/** Makes sure that the durable exists with this limit. Where it is missing it starts behind `after()`. */
+export const ensureDurable = async (
+  manager: JetStreamManager,
+  options: ConsumerOptions,
+  after: () => Promise<number | undefined>
+): Promise<"created" | "found"> => {
+  const { ackPendingMax, durable, stream } = options
+  const known = await manager.consumers.info(stream, durable).catch((cause: unknown) => {
+    if (refusalCode(cause) === apiCodes.consumerNotFound) return undefined
+    throw cause
+  })
+  if (known === undefined) {
+    const created = await manager.consumers.add(stream, durableConfig(durable, await after(), ackPendingMax)).catch(
+      (cause: unknown) => {
+        // Another replica was faster.
+        if (refusalCode(cause) === apiCodes.consumerExists) return undefined
+        throw cause
+      }
+    )
+    return created === undefined ? "found" : "created"
+  }
+  if (known.config.max_ack_pending !== ackPendingMax) {
+    await manager.consumers.update(stream, durable, { max_ack_pending: ackPendingMax })
+  }
+  return "found"
+}
+
+class HeldDelivery extends Delivered implements Delivery {
+  /** Where its acknowledgement goes; another one when the server delivered it again while it was held. */
+  reply: string
+  touchedAt: number
+  readonly #session: DurableSession
+
+  constructor(session: DurableSession, message: Msg, position: DeliveryPosition, now: number) {
+    super(session.options.stream, message, position)
+    this.#session = session
+    this.reply = message.reply ?? ""
+    this.touchedAt = now
+  }
+
+  acknowledge(): void {
+    this.#session.acknowledgeOne(this)
+  }
+
+  working(): void {
+    this.#session.keepAlive(this)
+  }
+}
+
+class DurableSession {
+  readonly options: ConsumerOptions
+  readonly held = new Map<number, HeldDelivery>()
+  readonly pull: PullSession<HeldDelivery>
+  readonly #connection: Connection
+  readonly #now: () => number
+
+  constructor(connection: Connection, now: () => number, options: ConsumerOptions, after: () => Promise<number | undefined>) {
+    this.options = options
+    this.#connection = connection
+    this.#now = now
+    this.pull = new PullSession(connection, now, {
+      stream: options.stream,
+      bufferMin: Math.min(bufferMin, options.ackPendingMax),
+      bufferMax: options.ackPendingMax,
+      sizeBytes: (item) => item.body.length,
+      open: async () => {
+        await connection.requestNow((manager) => ensureDurable(manager, options, after))
+        return options.durable
+      },
+      accept: (message, position) => this.#accept(message, position)
+    })
+  }
+
+  acknowledgeOne(delivery: HeldDelivery): void {
+    this.held.delete(delivery.sequence)
+    this.#connection.client?.publish(delivery.reply, acknowledgement)
+  }
+
+  keepAlive(delivery: HeldDelivery): void {
+    delivery.touchedAt = this.#now()
+    this.#connection.client?.publish(delivery.reply, working)
+  }
+
+  readonly acknowledge = (deliveries: ReadonlyArray<Delivery>): Effect.Effect<void, NatsError> => {
+    const last = deliveries.at(-1)
+    if (last === undefined) return Effect.void
+    return this.#connection.whenConnected("acknowledge").pipe(
+      Effect.andThen(Effect.tryPromise({
+        try: () => this.#acknowledgeNow(deliveries, last),
+        catch: (cause) => unavailable("acknowledge", cause)
+      })),
+      // Whatever was lost on the way, acknowledging again is harmless: all of them once more.
+      Effect.retry({ schedule: Schedule.spaced("250 millis").pipe(Schedule.upTo({ duration: confirmPatience })) })
+    )
+  }
+
+  tick(): void {
+    this.pull.tick()
+    const late = this.#now() - workingAfterMillis
+    for (const delivery of this.held.values()) if (delivery.touchedAt < late) this.keepAlive(delivery)
+  }
+
+  release(): void {
+    this.pull.close()
+    for (const delivery of this.held.values()) this.#connection.client?.publish(delivery.reply, giveBack)
+    this.held.clear()
+  }
+
+  async #acknowledgeNow(deliveries: ReadonlyArray<Delivery>, last: Delivery): Promise<void> {
+    const { client, generation } = this.#connection
+    if (client === undefined) throw new Error("not connected")
+    for (const delivery of deliveries) if (delivery !== last) client.publish(this.#replyOf(delivery), acknowledgement)
+    await this.#confirm(client, this.#replyOf(last))
+    if (generation !== this.#connection.generation) throw new Error("the connection was lost meanwhile")
+    for (const delivery of deliveries) this.held.delete(delivery.sequence)
+  }
+
+  /** The server answers an acknowledgement that is a request. Nobody answers for a consumer that is gone. */
+  async #confirm(client: NatsConnection, reply: string): Promise<void> {
+    await client.request(reply, acknowledgement, { timeout: confirmTimeoutMillis }).catch((cause: unknown) => {
+      if (!(cause instanceof Error) || !/no responders/i.test(cause.message)) throw cause
+      // Created again, it starts behind its ack floor and delivers these once more.
+      this.pull.lookAgain()
+    })
+  }
+
+  #replyOf(delivery: Delivery): string {
+    return delivery instanceof HeldDelivery ? delivery.reply : ""
+  }
+
+  #accept(message: Msg, position: DeliveryPosition): HeldDelivery | undefined {
+    const held = this.held.get(position.sequence)
+    if (held !== undefined) {
+      // The ack wait ended while it was held (a stopped process, a lost connection): one copy is enough.
+      held.reply = message.reply ?? held.reply
+      held.touchedAt = this.#now()
+      return undefined
+    }
+    const delivery = new HeldDelivery(this, message, position, this.#now())
+    this.held.set(position.sequence, delivery)
+    return delivery
+  }
+}
+
+/** Opens the durable, creating it where it is missing (behind `after()`, its last known ack floor). */
+export const openConsumer = (
+  connection: Connection,
+  now: () => number,
+  options: ConsumerOptions,
+  after: () => Promise<number | undefined>
+): Effect.Effect<Consumer, NatsError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const session = yield* Effect.acquireRelease(
+      Effect.sync(() => new DurableSession(connection, now, options, after)),
+      (opened) => Effect.sync(() => opened.release())
+    )
+    yield* Effect.sync(() => session.tick()).pipe(Effect.repeat(Schedule.spaced("500 millis")), Effect.forkScoped)
+    return {
+      take: session.pull.take,
+      acknowledge: session.acknowledge,
+      healthy: () => connection.connected() && session.pull.healthy()
+    }
+  })

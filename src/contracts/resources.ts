@@ -1,0 +1,55 @@
+/** The resources of the API: the one table from which discovery, OpenAPI and routing are made. */
+import { activityPolicySpecSchema, activityPolicyStatusSchema } from "./activityPolicySchema.ts"
+import { activitySpecSchema } from "./activitySchema.ts"
+import type { JsonSchema } from "./JsonSchema.ts"
+
+export const groupName = "activity.miloapis.com"
+
+/** Preferred first. Both serve the same objects. */
+export const versions = ["v1alpha1", "v1"] as const
+export type Version = typeof versions[number]
+
+export interface Resource {
+  readonly plural: string
+  readonly singular: string
+  readonly kind: string
+  readonly shortNames: ReadonlyArray<string>
+  /** Never a name that a resource has too: `kubectl get activity x` would not know what is meant. */
+  readonly categories: ReadonlyArray<string>
+  readonly namespaced: boolean
+  readonly verbs: ReadonlyArray<string>
+  /** Subresources and their verbs. */
+  readonly subresources: Readonly<Record<string, ReadonlyArray<string>>>
+  readonly description: string
+  /** Besides apiVersion, kind and metadata. */
+  readonly properties: Readonly<Record<string, JsonSchema>>
+}
+
+export const activitiesResource: Resource = {
+  plural: "activities",
+  singular: "activity",
+  kind: "Activity",
+  shortNames: ["act"],
+  categories: ["observability"],
+  namespaced: true,
+  verbs: ["get", "list", "watch"],
+  subresources: {},
+  description: "Activity is one sentence about something that happened: who did what to which resource, when, and how it ended.",
+  properties: { spec: activitySpecSchema }
+}
+
+export const activityPoliciesResource: Resource = {
+  plural: "activitypolicies",
+  singular: "activitypolicy",
+  kind: "ActivityPolicy",
+  shortNames: ["ap"],
+  categories: ["observability"],
+  namespaced: false,
+  verbs: ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
+  subresources: { status: ["get", "patch", "update"] },
+  description: "ActivityPolicy says how the audit records and Kubernetes Events of one kind become activities.",
+  properties: { spec: activityPolicySpecSchema, status: activityPolicyStatusSchema }
+}
+
+/** Sorted by plural, so that discovery is the same on every replica. */
+export const resources: ReadonlyArray<Resource> = [activitiesResource, activityPoliciesResource]

@@ -1,0 +1,33 @@
+import { Effect, Layer } from "effect"
+import { activities, auditEvents, deadLetters, miloEvents } from "../../domain/streams.ts"
+import { PolicyCache } from "../../process/PolicyCache.ts"
+import { Health } from "../../runtime/Health.ts"
+import { jsonLogs } from "../../runtime/Logging.ts"
+import { serveOperations } from "../../runtime/Operations.ts"
+import { PolicyStore } from "../../store/PolicyStore.ts"
+import { natsFrom, observed, watchNats } from "../layers.ts"
+import { policySourceLayer } from "../policySource.ts"
+import { prepareStreams } from "../prepareStreams.ts"
+import type { ProcessorSettings } from "./config.ts"
+import { process } from "./pipeline.ts"
+import { retryDeadLetters } from "./retry.ts"
+
+export const processor = (settings: ProcessorSettings) => {
+  const clients = Layer.mergeAll(observed, natsFrom(settings.natsUrl, "processor"))
+  const policies = PolicyCache.layerNoDeps.pipe(
+    Layer.provide(policySourceLayer),
+    Layer.provide(PolicyStore.layer)
+  )
+  return Effect.gen(function*() {
+    const health = yield* Health
+    const cache = yield* PolicyCache
+    yield* health.register({ name: "policies", role: "ready", problem: cache.problem })
+    yield* serveOperations(settings.opsListen)
+    yield* watchNats("ready")
+    yield* prepareStreams([auditEvents, miloEvents, activities, deadLetters])
+    yield* cache.listed
+    yield* Effect.logInfo("processor started")
+    const options = { defaultTenant: settings.defaultTenant }
+    return yield* Effect.all([process(options), retryDeadLetters(options)], { concurrency: "unbounded", discard: true })
+  }).pipe(Effect.scoped, Effect.provide(policies.pipe(Layer.provideMerge(clients), Layer.provideMerge(jsonLogs))))
+}

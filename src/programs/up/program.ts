@@ -1,0 +1,194 @@
+/**
+ * Everything in one process: a folder, a nats-server, an embedded ClickHouse, and every program on them.
+ */
+import { Console, Effect, Layer } from "effect"
+import { fileURLToPath } from "node:url"
+import { Intake } from "../../bus/Intake.ts"
+import { Nats } from "../../clients/nats/Nats.ts"
+import { startNatsServer } from "../../clients/nats/natsServer.ts"
+import { activities, allStreams } from "../../domain/streams.ts"
+import { PolicyCache } from "../../process/PolicyCache.ts"
+import { Health } from "../../runtime/Health.ts"
+import { listen } from "../../runtime/Listener.ts"
+import { fileLogs } from "../../runtime/Logging.ts"
+import { serveOperations } from "../../runtime/Operations.ts"
+import { serverCertificate, type ServerCertificate } from "../../runtime/Tls.ts"
+import { isLoopback } from "../../runtime/settings.ts"
+import { StartRefused } from "../../runtime/StartRefused.ts"
+import { auditWebhook } from "../../sources/collector/AuditWebhook.ts"
+import { ActivityQueries } from "../../store/ActivityQueries.ts"
+import { highestSequence } from "../../store/highestSequence.ts"
+import { migrate } from "../../store/migrate.ts"
+import { PolicyStore } from "../../store/PolicyStore.ts"
+import { serveApi } from "../../serve/serveApi.ts"
+import { acceptBatch } from "../collector/pipeline.ts"
+import { auditTokens, authenticateBy } from "../collector/tokens.ts"
+import { clickHouseFrom, natsFrom, observed, watchNats } from "../layers.ts"
+import { retentionFrom } from "../migrate/program.ts"
+import { policySourceLayer } from "../policySource.ts"
+import { prepareStreams } from "../prepareStreams.ts"
+import { process as processFacts } from "../processor/pipeline.ts"
+import { retryDeadLetters } from "../processor/retry.ts"
+import { write } from "../writer/pipeline.ts"
+import type { UpSettings } from "./config.ts"
+import { type Credentials, credentialsIn, kubeconfigText } from "./credentials.ts"
+import { type DataFolder, lockDataFolder, writeWhole } from "./DataFolder.ts"
+import { playDemo } from "./playDemo.ts"
+import { streamScale } from "./freeDisk.ts"
+import { hintsText } from "./hints.ts"
+import { placePolicies, readPolicyFiles } from "./policyFiles.ts"
+import { printSummaries } from "./summaries.ts"
+
+const samplePolicies = fileURLToPath(new URL("../../../infra/policies", import.meta.url))
+
+/** Runs until it is interrupted. */
+export const up = (settings: UpSettings) =>
+  Effect.gen(function*() {
+    const folder = yield* lockDataFolder(settings.data)
+    yield* takePorts(settings)
+    const policies = yield* readPolicyFiles(settings.policies === "" ? samplePolicies : settings.policies)
+    const credentials = yield* Effect.sync(() => credentialsIn(folder))
+    const certificate = yield* serverCertificate(folder.at("tls"), namesOf(settings)).pipe(
+      Effect.mapError((error) => new StartRefused({ sentence: `${error.folder} cannot hold certificates: ${error.cause}` }))
+    )
+    const natsUrl = settings.natsUrl !== "" ? settings.natsUrl : yield* ownNatsServer(folder)
+    const clickHouseUrl = settings.clickHouseUrl !== "" ? settings.clickHouseUrl : `embedded:${folder.at("clickhouse")}`
+    return yield* running({ settings, folder, policies, credentials, certificate, natsUrl }).pipe(
+      Effect.provide(services({ settings, folder, natsUrl, clickHouseUrl }))
+    )
+  }).pipe(Effect.scoped)
+
+interface Prepared {
+  readonly settings: UpSettings
+  readonly folder: DataFolder
+  readonly policies: Effect.Success<ReturnType<typeof readPolicyFiles>>
+  readonly credentials: Credentials
+  readonly certificate: ServerCertificate
+  readonly natsUrl: string
+}
+
+const services = (options: { settings: UpSettings; folder: DataFolder; natsUrl: string; clickHouseUrl: string }) => {
+  const clients = Layer.mergeAll(natsFrom(options.natsUrl, "up"), clickHouseFrom(options.clickHouseUrl), observed)
+  const stores = Layer.mergeAll(PolicyStore.layer, ActivityQueries.layer, Intake.layer({
+    folder: options.folder.at("spool"),
+    sizeBytesMax: options.settings.spoolSizeBytesMax
+  }))
+  return PolicyCache.layerNoDeps.pipe(
+    Layer.provide(policySourceLayer),
+    Layer.provideMerge(stores),
+    Layer.provideMerge(clients),
+    Layer.provideMerge(fileLogs(options.folder.at("activity.log")))
+  )
+}
+
+/** Every program, the demo, and what is printed. Fails when one of them fails. */
+const running = (prepared: Prepared) =>
+  Effect.gen(function*() {
+    const { certificate, credentials, folder, settings } = prepared
+    const nats = yield* Nats
+    yield* watchNats("ready")
+    const operations = yield* serveOperations(settings.opsListen)
+    yield* migrate({ retention: retentionFrom(settings) }).pipe(
+      Effect.catchTag("MigrateError", (error) => Effect.fail(new StartRefused({ sentence: error.message })))
+    )
+    const budget = allStreams.reduce((sum, stream) => sum + stream.sizeBytesMax, 0)
+    const sizeScale = settings.natsUrl === "" ? streamScale(folder.path, budget) : 1
+    if (sizeScale < 1) {
+      yield* Console.log(`The disk has little room: streams hold ${Math.round(sizeScale * 100)} % of their defaults.`)
+    }
+    yield* prepareStreams(allStreams, { firstSequenceMin: (yield* highestSequence) + 1, sizeScale })
+    yield* placePolicies(prepared.policies)
+    yield* (yield* PolicyCache).listed
+    const before = yield* nats.streamState(activities.name)
+
+    const audit = yield* listen({
+      setting: "audit-listen",
+      address: settings.auditListen,
+      tls: { key: certificate.key, certificate: certificate.certificate },
+      requestMillisMax: 60_000,
+      handle: auditWebhook({
+        cluster: settings.cluster,
+        bodySizeBytesMax: settings.bodySizeBytesMax,
+        requestsInFlightMax: settings.requestsInFlightMax,
+        authenticate: authenticateBy(
+          auditTokens([{ token: credentials.auditToken }]),
+          isLoopback(settings.auditListen)
+        ),
+        accept: yield* acceptBatch({ defaultTenant: settings.defaultTenant, stages: settings.stages })
+      })
+    })
+    const api = yield* serveApi({
+      address: settings.apiListen,
+      tls: { key: certificate.key, certificate: certificate.certificate },
+      tokensFile: credentials.tokensFile,
+      rolesFile: credentials.rolesFile,
+      cursorKey: credentials.cursorKey,
+      cluster: settings.cluster,
+      defaultTenant: settings.defaultTenant,
+      tenancyRequired: false
+    })
+    const auditUrl = `${audit.url}/audit`
+    writeClientFiles(prepared, { api: api.url, audit: auditUrl, ops: operations.url })
+    const hints = hintsText({
+      kubeconfig: shown(folder.at("kubeconfig")),
+      api: api.url,
+      audit: auditUrl,
+      authority: shown(folder.at("tls", "ca.crt")),
+      tokenFile: shown(folder.at("admin-token")),
+      ops: operations.url
+    })
+    yield* Console.log(`Ready: API ${api.url}, audit webhook ${auditUrl}, data in ${shown(folder.path)}.`)
+    yield* Effect.logInfo("up is ready", { api: api.url, audit: auditUrl, ops: operations.url })
+    const options = { defaultTenant: settings.defaultTenant }
+    return yield* Effect.all([
+      write(options),
+      processFacts(options),
+      retryDeadLetters(options),
+      Effect.flatMap(Intake, (intake) => intake.replay),
+      printSummaries(before.lastSequence, hints),
+      settings.demo ? playDemo({ folder, audit: auditUrl, ...credentials, authority: certificate.authority, hints }) : Effect.never
+    ], { concurrency: "unbounded", discard: true })
+  }).pipe(Effect.scoped)
+
+const ownNatsServer = (folder: DataFolder) =>
+  startNatsServer({ folder: folder.at("nats") }).pipe(
+    Effect.map((server) => server.url),
+    Effect.mapError((error) => new StartRefused({ sentence: error.message }))
+  )
+
+/** Before any server is started: an address that is in use is said at once, and nothing has to be stopped again. */
+const takePorts = (settings: UpSettings) =>
+  Effect.forEach([
+    { setting: "api-listen", address: settings.apiListen },
+    { setting: "audit-listen", address: settings.auditListen },
+    { setting: "ops-listen", address: settings.opsListen }
+  ], (options) => Effect.scoped(listen({ ...options, drainMillis: 0, handle: () => Effect.void })), { discard: true })
+
+/** Names and addresses besides this machine's own that the certificate must have. */
+const namesOf = (settings: UpSettings): ReadonlyArray<string> =>
+  [...new Set([settings.apiListen.host, settings.auditListen.host])].filter((host) =>
+    host !== "localhost" && host !== "127.0.0.1" && host !== "::1" && host !== "::" && host !== "0.0.0.0"
+  )
+
+/** Kubeconfigs and, last of all, `endpoints.json`: who waits for it finds everything ready. */
+const writeClientFiles = (prepared: Prepared, urls: { api: string; audit: string; ops: string }): void => {
+  const { certificate, credentials, folder } = prepared
+  const { authority } = certificate
+  const kubeconfig = folder.at("kubeconfig")
+  writeWhole(folder.at("admin-token"), credentials.adminToken)
+  writeWhole(kubeconfig, kubeconfigText({ server: urls.api, authority, token: credentials.adminToken }))
+  writeWhole(
+    folder.at("audit-webhook.kubeconfig"),
+    kubeconfigText({ server: urls.audit, authority, token: credentials.auditToken })
+  )
+  writeWhole(
+    folder.at("endpoints.json"),
+    `${JSON.stringify({ ...urls, nats: prepared.natsUrl, kubeconfig }, undefined, 2)}\n`
+  )
+}
+
+/** A path as a person would type it here. */
+const shown = (path: string): string => {
+  const here = `${globalThis.process.cwd()}/`
+  return path.startsWith(here) ? path.slice(here.length) : path
+}

@@ -1,0 +1,24 @@
+import { Effect, Layer } from "effect"
+import { allStreams } from "../../domain/streams.ts"
+import { jsonLogs } from "../../runtime/Logging.ts"
+import { serveOperations } from "../../runtime/Operations.ts"
+import { clickHouseFrom, natsFrom, observed, watchNats } from "../layers.ts"
+import { prepareStreams } from "../prepareStreams.ts"
+import type { WriterSettings } from "./config.ts"
+import { write } from "./pipeline.ts"
+
+export const writer = (settings: WriterSettings) =>
+  Effect.gen(function*() {
+    yield* serveOperations(settings.opsListen)
+    yield* watchNats("ready")
+    yield* prepareStreams(allStreams)
+    yield* Effect.logInfo("writer started")
+    return yield* write({ defaultTenant: settings.defaultTenant })
+  }).pipe(
+    Effect.scoped,
+    Effect.provide(
+      Layer.mergeAll(observed, natsFrom(settings.natsUrl, "writer"), clickHouseFrom(settings.clickHouseUrl)).pipe(
+        Layer.provideMerge(jsonLogs)
+      )
+    )
+  )

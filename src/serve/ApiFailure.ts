@@ -1,0 +1,124 @@
+/**
+ * Every refusal of the API, as the Kubernetes Status that clients know how to print.
+ *
+ * {@link reasonCodes} is the only place where a reason meets an HTTP status.
+ */
+import { Schema } from "effect"
+
+/** In order of precedence: what is checked first stands first. */
+export const reasonCodes = {
+  Unauthorized: 401,
+  Forbidden: 403,
+  NotFound: 404,
+  MethodNotAllowed: 405,
+  NotAcceptable: 406,
+  UnsupportedMediaType: 415,
+  RequestEntityTooLarge: 413,
+  BadRequest: 400,
+  Expired: 410,
+  AlreadyExists: 409,
+  Conflict: 409,
+  Invalid: 422,
+  TooManyRequests: 429,
+  Timeout: 504,
+  ServiceUnavailable: 503,
+  InternalError: 500
+} as const
+
+export type Reason = keyof typeof reasonCodes
+
+export interface StatusCause {
+  readonly reason: string
+  readonly message: string
+  readonly field?: string
+}
+
+export interface StatusDetails {
+  readonly name?: string
+  readonly group?: string
+  readonly kind?: string
+  readonly uid?: string
+  readonly causes?: ReadonlyArray<StatusCause>
+  readonly retryAfterSeconds?: number
+}
+
+export class ApiFailure extends Schema.TaggedError<ApiFailure>()("ApiFailure", {
+  // The literals are the keys of the table above.
+  reason: Schema.Literals(Object.keys(reasonCodes) as ReadonlyArray<Reason>),
+  text: Schema.String,
+  // Built by this room only: its shape is StatusDetails.
+  details: Schema.optionalKey(Schema.Unknown)
+}) {
+  override get message(): string {
+    return this.text
+  }
+  get code(): number {
+    return reasonCodes[this.reason]
+  }
+}
+
+export const failure = (reason: Reason, text: string, details?: StatusDetails): ApiFailure =>
+  new ApiFailure({ reason, text, ...(details === undefined ? {} : { details }) })
+
+/** The body of the answer, and the object of a watch's ERROR. */
+export const statusObject = (error: ApiFailure) => ({
+  kind: "Status",
+  apiVersion: "v1",
+  metadata: {},
+  status: "Failure",
+  message: error.text,
+  reason: error.reason,
+  ...(error.details === undefined ? {} : { details: error.details }),
+  code: error.code
+})
+
+interface Kind {
+  readonly group: string
+  readonly plural: string
+  readonly kind: string
+}
+
+const details = (of: Kind, name: string): StatusDetails => ({ name, group: of.group, kind: of.plural })
+
+export const pathUnknown = (): ApiFailure => failure("NotFound", "the server could not find the requested resource", {})
+
+export const methodNotAllowed = (): ApiFailure =>
+  failure("MethodNotAllowed", "the server does not allow this method on the requested resource", {})
+
+export const badRequest = (text: string): ApiFailure => failure("BadRequest", text)
+
+export const notFound = (of: Kind, name: string): ApiFailure =>
+  failure("NotFound", `${of.plural}.${of.group} "${name}" not found`, details(of, name))
+
+export const alreadyExists = (of: Kind, name: string): ApiFailure =>
+  failure("AlreadyExists", `${of.plural}.${of.group} "${name}" already exists`, details(of, name))
+
+export const conflict = (of: Kind, name: string, why: string): ApiFailure =>
+  failure("Conflict", `Operation cannot be fulfilled on ${of.plural}.${of.group} "${name}": ${why}`, details(of, name))
+
+export const expired = (text: string): ApiFailure => failure("Expired", text)
+
+export const unavailable = (text: string): ApiFailure =>
+  failure("ServiceUnavailable", text, { retryAfterSeconds: 1 })
+
+/** One fault of a field, as Kubernetes words it. */
+export interface FieldFault {
+  readonly field: string
+  readonly reason: "FieldValueInvalid" | "FieldValueRequired" | "FieldValueDuplicate" | "FieldValueNotSupported" | "FieldValueForbidden"
+  readonly message: string
+}
+
+/** 422. kubectl prints each cause on a line of its own: `* spec.auditRules[0].match: Invalid value: …`. */
+export const invalid = (of: Kind, name: string, faults: ReadonlyArray<FieldFault>): ApiFailure => {
+  const sentences = faults.map((fault) => `${fault.field}: ${fault.message}`)
+  return failure(
+    "Invalid",
+    `${of.kind}.${of.group} "${name}" is invalid: ${sentences.length === 1 ? sentences[0] : `[${sentences.join(", ")}]`}`,
+    {
+      name,
+      group: of.group,
+      kind: of.kind,
+      causes: faults.map(({ field, message, reason }) => ({ reason, message, field }))
+    }
+  )
+}

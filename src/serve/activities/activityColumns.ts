@@ -1,0 +1,37 @@
+/** What `kubectl get activities` shows. */
+import type { Activity } from "../../domain/Activity.ts"
+import { microsecondsFrom } from "../../domain/instant.ts"
+import { ageText, type Column } from "../Table.ts"
+
+/** An activity with the version that clients see. */
+export type ServedActivity = Omit<Activity, "apiVersion" | "metadata"> & {
+  readonly apiVersion: string
+  readonly metadata: Activity["metadata"] & { readonly resourceVersion: string }
+}
+
+export const activityColumns = (nowMillis: number): ReadonlyArray<Column<ServedActivity>> => {
+  const column = (
+    name: string,
+    description: string,
+    cell: (activity: ServedActivity) => string | number,
+    rest: Partial<Column<ServedActivity>> = {}
+  ): Column<ServedActivity> => ({ name, type: "string", description, priority: 0, cell, ...rest })
+  const wide = { priority: 1 } as const
+  return [
+    column("Name", "Name of the activity.", (one) => one.metadata.name, { format: "name" }),
+    column("Summary", "What happened, in one sentence.", (one) => one.spec.summary),
+    column("Actor", "Who did it.", (one) => one.spec.actor.name),
+    column("Resource", "What it was done to.", (one) => `${one.spec.resource.kind}/${one.spec.resource.name}`),
+    column("Source", "Whether a person or a machine made the change.", (one) => one.spec.changeSource),
+    column("Age", "How long ago it was last seen.", (one) => ageText(nowMillis - lastSeenMillis(one))),
+    column("Outcome", "How it ended.", (one) => one.spec.outcome, wide),
+    column("Count", "How often it was seen.", (one) => one.spec.count ?? 1, { ...wide, type: "integer" }),
+    column("Tenant", "Whose it is.", (one) => `${one.spec.tenant.type}/${one.spec.tenant.name}`, wide),
+    column("Cluster", "The cluster that it happened in.", (one) => one.spec.cluster, wide),
+    column("Policy", "The rule that told it.", (one) => `${one.spec.policy.name}/${one.spec.policy.rule}`, wide),
+    column("Origin", "The record that it was made from.", (one) => `${one.spec.origin.type}/${one.spec.origin.id}`, wide)
+  ]
+}
+
+const lastSeenMillis = (activity: ServedActivity): number =>
+  Number((microsecondsFrom(activity.spec.lastTimestamp ?? activity.spec.timestamp) ?? 0n) / 1000n)

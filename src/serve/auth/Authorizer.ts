@@ -1,0 +1,54 @@
+/** What a caller may do. */
+import { Context, Effect } from "effect"
+import { type ApiFailure, failure } from "../ApiFailure.ts"
+import type { RequestInfo } from "../http/RequestInfo.ts"
+import type { User } from "./Authenticator.ts"
+
+export type Attributes =
+  | {
+    readonly _tag: "Resource"
+    readonly verb: string
+    readonly group: string
+    readonly version: string
+    readonly resource: string
+    readonly subresource: string
+    readonly namespace: string
+    readonly name: string
+  }
+  | { readonly _tag: "Path"; readonly verb: string; readonly path: string }
+
+export class Authorizer extends Context.Service<Authorizer, {
+  /** @fails ApiFailure InternalError when nobody can be asked: nothing is allowed then */
+  readonly allows: (user: User, attributes: Attributes) => Effect.Effect<boolean, ApiFailure>
+}>()("activity/serve/auth/Authorizer") {}
+
+/** Probes are answered to everyone who is authenticated. */
+const alwaysAllowed: ReadonlySet<string> = new Set(["/healthz", "/livez", "/readyz"])
+
+/** @fails ApiFailure Forbidden, in kube-apiserver's own words */
+export const authorize = (user: User, attributes: RequestInfo): Effect.Effect<void, ApiFailure, Authorizer> =>
+  Effect.gen(function*() {
+    if (attributes._tag === "Path" && alwaysAllowed.has(attributes.path)) return
+    const authorizer = yield* Authorizer
+    if (yield* authorizer.allows(user, attributes)) return
+    return yield* forbidden(user, attributes)
+  })
+
+export const forbidden = (user: User, attributes: Attributes, why = ""): ApiFailure => {
+  const suffix = why === "" ? "" : `: ${why}`
+  if (attributes._tag === "Path") {
+    return failure(
+      "Forbidden",
+      `forbidden: User "${user.name}" cannot ${attributes.verb} path "${attributes.path}"${suffix}`,
+      {}
+    )
+  }
+  const { group, name, namespace, resource, subresource, verb } = attributes
+  const where = namespace === "" ? " at the cluster scope" : ` in the namespace "${namespace}"`
+  return failure(
+    "Forbidden",
+    `${resource}.${group}${name === "" ? "" : ` "${name}"`} is forbidden: User "${user.name}" cannot ${verb} resource ` +
+      `"${resource}${subresource === "" ? "" : `/${subresource}`}" in API group "${group}"${where}${suffix}`,
+    { ...(name === "" ? {} : { name }), group, kind: resource }
+  )
+}

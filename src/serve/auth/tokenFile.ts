@@ -1,0 +1,63 @@
+/**
+ * Authentication by bearer tokens from a YAML file: a list of `{token, user: {username, uid, groups, extra}}`.
+ *
+ * The file is read again when it changes; a file that cannot be read any more leaves the last good one in force.
+ */
+import { Effect, Layer, Schema } from "effect"
+import { createHash } from "node:crypto"
+import type { IncomingMessage } from "node:http"
+import { StartRefused } from "../../runtime/StartRefused.ts"
+import { failure } from "../ApiFailure.ts"
+import { authenticated, Authenticator, type User } from "./Authenticator.ts"
+import { watchedFile } from "./watchedFile.ts"
+
+const TokenEntries = Schema.Array(Schema.Struct({
+  token: Schema.NonEmptyString,
+  user: Schema.Struct({
+    username: Schema.NonEmptyString,
+    uid: Schema.optionalKey(Schema.String),
+    groups: Schema.optionalKey(Schema.Array(Schema.String)),
+    extra: Schema.optionalKey(Schema.Record(Schema.String, Schema.Array(Schema.String)))
+  })
+}))
+
+const decodeEntries = Schema.decodeUnknownResult(TokenEntries)
+
+/** @fails StartRefused when the file cannot be read at start */
+export const tokenFileLayer = (path: string): Layer.Layer<Authenticator, StartRefused> =>
+  Layer.effect(
+    Authenticator,
+    Effect.gen(function*() {
+      const users = yield* watchedFile({ setting: "tokens", path, read: usersFrom })
+      return Authenticator.of({
+        authenticate: (request) =>
+          Effect.suspend(() => {
+            const token = bearerToken(request)
+            const user = token === undefined ? undefined : users().get(digest(token))
+            return user === undefined ? Effect.fail(failure("Unauthorized", "Unauthorized")) : Effect.succeed(user)
+          })
+      })
+    })
+  )
+
+/** Looked up by hash, so that how long a comparison takes tells nothing about a token. */
+const digest = (token: string): string => createHash("sha256").update(token).digest("hex")
+
+const bearerToken = (request: IncomingMessage): string | undefined =>
+  /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? "")?.[1]
+
+const usersFrom = (documents: ReadonlyArray<unknown>): ReadonlyMap<string, User> => {
+  const users = new Map<string, User>()
+  for (const document of documents) {
+    const entries = decodeEntries(document)
+    // Thrown for watchedFile, which turns it into a sentence with the file's name. The cause would show a token.
+    if (entries._tag === "Failure") throw new Error("it is no list of {token, user: {username, uid, groups, extra}}")
+    for (const { token, user } of entries.success) {
+      users.set(
+        digest(token),
+        authenticated({ name: user.username, uid: user.uid ?? "", groups: user.groups ?? [], extra: user.extra ?? {} })
+      )
+    }
+  }
+  return users
+}

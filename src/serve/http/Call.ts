@@ -1,0 +1,50 @@
+/** One request, as the handlers see it, and what they may answer. */
+import type { Effect, Stream } from "effect"
+import type { ApiFailure } from "../ApiFailure.ts"
+import type { User } from "../auth/Authenticator.ts"
+import type { Accepted } from "./accept.ts"
+import type { RequestInfo } from "./RequestInfo.ts"
+
+export interface Call {
+  readonly method: string
+  readonly path: string
+  readonly query: URLSearchParams
+  /** The header's first value, "" when it is absent. */
+  readonly header: (name: string) => string
+  readonly info: RequestInfo
+  readonly accepted: Accepted
+  readonly user: User
+  /** The whole body, within {@link bodySizeBytesMax}. */
+  readonly body: Effect.Effect<Buffer, ApiFailure>
+}
+
+/** Bytes, as kube-apiserver takes. */
+export const bodySizeBytesMax = 3 * 1024 * 1024
+
+export type Answer =
+  | {
+    readonly _tag: "Value"
+    readonly status: number
+    /** Written as JSON, or as YAML where the client prefers it. */
+    readonly value: unknown
+    readonly headers?: Readonly<Record<string, string>>
+    /** Texts of `Warning: 299` headers. */
+    readonly warnings?: ReadonlyArray<string>
+  }
+  | {
+    readonly _tag: "Text"
+    readonly status: number
+    readonly contentType: string
+    readonly text: string
+    readonly headers?: Readonly<Record<string, string>>
+  }
+  | {
+    readonly _tag: "Chunks"
+    readonly contentType: string
+    /** Written as the client takes them. A failure cuts the connection: the client must not take it for the end. */
+    readonly chunks: Stream.Stream<string, ApiFailure>
+    /** Send each chunk at once: a watch. */
+    readonly live: boolean
+  }
+
+export const value = (body: unknown, status = 200): Answer => ({ _tag: "Value", status, value: body })

@@ -1,0 +1,139 @@
+/** Writes an answer as the client takes it. */
+import { Effect, Stream } from "effect"
+import type { IncomingMessage, ServerResponse } from "node:http"
+import { promisify } from "node:util"
+import { gzip } from "node:zlib"
+import { stringify } from "yaml"
+import type { Answer } from "./Call.ts"
+
+const gzipped = promisify<Buffer, { level: number }, Buffer>(gzip)
+
+/** Smaller answers are not worth the time, as in kube-apiserver. */
+const gzipSizeBytesMin = 128 * 1024
+
+/** A client that takes nothing for so long is cut off. Meanwhile its socket's buffer is all that it holds here. */
+const stalledWriteWait = "30 seconds"
+
+export interface AnswerContext {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly encoding: "json" | "yaml"
+  /** The server is going away: the connection ends with this answer. */
+  readonly closing: () => boolean
+}
+
+export const writeAnswer = (context: AnswerContext, answer: Answer): Effect.Effect<void> => {
+  switch (answer._tag) {
+    case "Value": {
+      const yaml = context.encoding === "yaml"
+      return writeText(
+        context,
+        answer.status,
+        yaml ? "application/yaml" : "application/json",
+        yaml ? stringify(answer.value, { lineWidth: 0 }) : `${JSON.stringify(answer.value)}\n`,
+        { ...answer.headers, ...warningHeaders(answer.warnings ?? []) }
+      )
+    }
+    case "Text":
+      return writeText(context, answer.status, answer.contentType, answer.text, answer.headers ?? {})
+    case "Chunks":
+      return writeChunks(context, answer)
+  }
+}
+
+type Headers = Readonly<Record<string, string | ReadonlyArray<string>>>
+
+const warningHeaders = (warnings: ReadonlyArray<string>): Headers =>
+  warnings.length === 0
+    ? {}
+    : { warning: warnings.map((text) => `299 - "${text.replaceAll(/["\\]/g, "\\$&").replaceAll(/[^\x20-\x7e]/g, "?")}"`) }
+
+const writeText = (
+  context: AnswerContext,
+  status: number,
+  contentType: string,
+  text: string,
+  headers: Headers
+): Effect.Effect<void> =>
+  Effect.gen(function*() {
+    const { request, response } = context
+    if (response.headersSent || response.destroyed) return
+    const plain = Buffer.from(text)
+    const zipped = plain.length > gzipSizeBytesMin && /\bgzip\b/.test(String(request.headers["accept-encoding"] ?? ""))
+    const body = zipped ? yield* Effect.promise(() => gzipped(plain, { level: 1 })) : plain
+    // A body that was not read to its end would be taken for the next request of this connection.
+    const close = !request.readableEnded && hasBody(request) || context.closing()
+    response.writeHead(status, {
+      ...commonHeaders(request),
+      "content-type": contentType,
+      "content-length": body.length,
+      ...(plain.length > gzipSizeBytesMin ? { vary: "Accept-Encoding" } : {}),
+      ...(zipped ? { "content-encoding": "gzip" } : {}),
+      ...(close ? { connection: "close" } : {}),
+      // Node wants arrays that it may keep.
+      ...(headers as Record<string, string>)
+    })
+    response.end(status === 304 || request.method === "HEAD" ? undefined : body)
+  })
+
+const hasBody = (request: IncomingMessage): boolean =>
+  request.headers["content-length"] !== undefined || request.headers["transfer-encoding"] !== undefined
+
+const writeChunks = (context: AnswerContext, answer: Extract<Answer, { _tag: "Chunks" }>): Effect.Effect<void> => {
+  const { request, response } = context
+  return Effect.suspend(() => {
+    response.writeHead(200, {
+      ...commonHeaders(request),
+      "content-type": answer.contentType,
+      ...(context.closing() ? { connection: "close" } : {})
+    })
+    if (answer.live) response.flushHeaders()
+    const written = answer.chunks.pipe(
+      // What is ready together is written together.
+      Stream.runForEachArray((chunks) => writeWhole(response, chunks.join(""))),
+      Effect.andThen(Effect.sync(() => {
+        // A watch that ended because the server stops must not keep its connection open.
+        if (context.closing()) response.once("finish", () => request.socket.end())
+        response.end()
+      })),
+      Effect.catch((error) =>
+        Effect.logInfo("connection cut", { path: request.url, problem: error.text }).pipe(
+          Effect.andThen(Effect.sync(() => void response.destroy()))
+        )
+      )
+    )
+    return Effect.raceFirst(written, closed(response))
+  })
+}
+
+/** Waits until the client has taken enough; cuts it off when it takes nothing. */
+const writeWhole = (response: ServerResponse, text: string): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    if (response.destroyed || response.write(text)) return Effect.void
+    const drained = Effect.callback<void>((resume) => {
+      const done = () => resume(Effect.void)
+      response.once("drain", done)
+      return Effect.sync(() => void response.off("drain", done))
+    })
+    return drained.pipe(Effect.timeoutOrElse({
+      duration: stalledWriteWait,
+      orElse: () => Effect.sync(() => void response.destroy())
+    }))
+  })
+
+/** Ends when the client has gone. */
+const closed = (response: ServerResponse): Effect.Effect<void> =>
+  Effect.callback<void>((resume) => {
+    const done = () => resume(Effect.void)
+    if (response.destroyed) return done()
+    response.once("close", done)
+    return Effect.sync(() => void response.off("close", done))
+  })
+
+const commonHeaders = (request: IncomingMessage): Record<string, string> => {
+  const auditId = request.headers["audit-id"]
+  return {
+    "cache-control": "no-cache, private",
+    ...(typeof auditId === "string" ? { "audit-id": auditId } : {})
+  }
+}

@@ -1,0 +1,60 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Result } from "effect"
+import {
+  addressText,
+  clusterName,
+  durationMillis,
+  isLoopback,
+  listenAddress,
+  type Reader,
+  sizeBytes,
+  tenant,
+  wholeNumber
+} from "../../src/runtime/settings.ts"
+
+const read = <A>(reader: Reader<A>, text: string): A | string =>
+  Result.match(reader(text), { onFailure: (allowed) => `allowed: ${allowed}`, onSuccess: (value) => value })
+
+describe("settings", () => {
+  it("sizes are bytes", () => {
+    assert.strictEqual(read(sizeBytes, "0"), 0)
+    assert.strictEqual(read(sizeBytes, "512KiB"), 524_288)
+    assert.strictEqual(read(sizeBytes, "10MiB"), 10_485_760)
+    assert.strictEqual(read(sizeBytes, "2GiB"), 2_147_483_648)
+    for (const wrong of ["", "10MB", "-1", "1.5GiB", "10 MiB"]) {
+      assert.strictEqual(read(sizeBytes, wrong), "allowed: a size such as 512KiB, 10MiB or 2GiB")
+    }
+  })
+
+  it("durations are milliseconds", () => {
+    assert.strictEqual(read(durationMillis, "100ms"), 100)
+    assert.strictEqual(read(durationMillis, "30s"), 30_000)
+    assert.strictEqual(read(durationMillis, "720h"), 2_592_000_000)
+    assert.strictEqual(read(durationMillis, "7d"), 604_800_000)
+    assert.match(String(read(durationMillis, "1w")), /^allowed: a duration/)
+  })
+
+  it("addresses are a host and a port", () => {
+    assert.deepStrictEqual(read(listenAddress, "127.0.0.1:8443"), { host: "127.0.0.1", port: 8443 })
+    assert.deepStrictEqual(read(listenAddress, "[::1]:0"), { host: "::1", port: 0 })
+    assert.deepStrictEqual(read(listenAddress, ":9443"), { host: "::", port: 9443 })
+    for (const wrong of ["8443", "host", "a:65536", "::1:8443", "a b:1"]) {
+      assert.match(String(read(listenAddress, wrong)), /^allowed: HOST:PORT/)
+    }
+    assert.strictEqual(addressText({ host: "::1", port: 1 }), "[::1]:1")
+  })
+
+  it("only this machine's own addresses are loopback", () => {
+    for (const host of ["127.0.0.1", "127.1.2.3", "::1", "localhost"]) assert(isLoopback({ host, port: 1 }))
+    for (const host of ["::", "0.0.0.0", "10.0.0.1", "127.0.0.1.example.com"]) assert(!isLoopback({ host, port: 1 }))
+  })
+
+  it("tenants, clusters and numbers name what is allowed", () => {
+    assert.deepStrictEqual(read(tenant, "project/prod"), { type: "Project", name: "prod" })
+    assert.deepStrictEqual(read(tenant, "Platform/"), { type: "Platform", name: "" })
+    assert.match(String(read(tenant, "/x")), /TYPE\/NAME/)
+    assert.strictEqual(read(clusterName, "east-1.example"), "east-1.example")
+    assert.match(String(read(clusterName, "a b")), /letters, digits/)
+    assert.strictEqual(read(wholeNumber(1, 5), "6"), "allowed: a whole number from 1 to 5")
+  })
+})
