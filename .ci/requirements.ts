@@ -2,17 +2,23 @@
 import { execFile } from "node:child_process"
 import { promisify } from "node:util"
 
-export interface Tool {
+/** Something that is not there: from which tier on it is needed, and where it comes from. */
+export interface MissingTool {
+  readonly tier: 1 | 2
   readonly name: string
+  readonly how: string
+}
+
+export interface Tool extends MissingTool {
   readonly command: string
   readonly arguments: ReadonlyArray<string>
   /** What the tool prints when it is good enough. */
   readonly answer: RegExp
-  readonly how: string
 }
 
 export const requiredTools: ReadonlyArray<Tool> = [
   {
+    tier: 2,
     name: "Go 1.24 or later",
     command: "go",
     arguments: ["version"],
@@ -20,6 +26,7 @@ export const requiredTools: ReadonlyArray<Tool> = [
     how: "it builds kubectl and the Kubernetes servers; https://go.dev/dl"
   },
   {
+    tier: 2,
     name: "Java 17 or later",
     command: "java",
     arguments: ["-version"],
@@ -27,6 +34,7 @@ export const requiredTools: ReadonlyArray<Tool> = [
     how: "it runs Kafka; Debian has it as openjdk-17-jre-headless"
   },
   {
+    tier: 2,
     name: "Python 3",
     command: "python3",
     arguments: ["--version"],

@@ -12,6 +12,7 @@ import { parseArgs } from "node:util"
 import type { TestModule } from "vitest/node"
 import { startVitest } from "vitest/node"
 import { projectFolder } from "./projectFolder.ts"
+import { prepareServers } from "../test/support/prepareServers.ts"
 import { missingTools } from "./requirements.ts"
 import type { Counts } from "./summary.ts"
 import { exitCodeOf, summaryLine } from "./summary.ts"
@@ -23,18 +24,18 @@ const main = async (): Promise<Counts> => {
     options: { tier: { type: "string" }, long: { type: "boolean", default: false } }
   })
   const tier = tierFrom(values.tier)
-  const missing = tier === 1 ? [] : await missingTools()
   const inCi = process.env["CI"] === "true"
-  const files = testFiles({ tier: missing.length === 0 ? tier : 1, long: values.long })
-  const counts = await runVitest(files, positionals)
+  const tools = tier === 1 ? [] : await missingTools()
+  const servers = await prepareServers(tools.length === 0 ? tier : 1)
+  const missing = [...servers, ...tools]
+  const runsTier2 = missing.every((tool) => tool.tier === 1) && tier === 2
+  const counts = await runVitest(testFiles({ tier: runsTier2 ? 2 : 1, long: values.long }), positionals)
 
   for (const tool of missing) {
-    console.log(`${inCi ? "failed" : "skipped"}: tier 2 needs ${tool.name}, which is missing: ${tool.how}`)
+    console.log(`${inCi ? "failed" : "skipped"}: tier ${tool.tier} needs ${tool.name}, which is missing: ${tool.how}`)
   }
   if (missing.length === 0) return counts
-  return inCi
-    ? { ...counts, failed: counts.failed + missing.length }
-    : { ...counts, skipped: counts.skipped + 1 }
+  return inCi ? { ...counts, failed: counts.failed + missing.length } : { ...counts, skipped: counts.skipped + 1 }
 }
 
 /** Workers: two, because most files start servers of their own. A test gets a minute, a hook two: machines are slow. */

@@ -23,5 +23,9 @@ export const testFiles = ({ tier, long }: { readonly tier: Tier; readonly long: 
   const notNow = tier === 1 ? ["test/**/*.tier2.test.ts"] : []
   return long
     ? { include: ["test/**/*.long.test.ts"], exclude: notNow, testTimeoutMillis: 60 * minuteMillis }
-    : { include: ["test/**/*.test.ts"], exclude: ["test/**/*.long.test.ts", ...notNow], testTimeoutMillis: minuteMillis }
+    : {
+        include: ["test/**/*.test.ts"],
+        exclude: ["test/**/*.long.test.ts", ...notNow],
+        testTimeoutMillis: minuteMillis
+      }
 }

@@ -5,9 +5,20 @@
  * `received = published + duplicates + spooled + refused + returned` (messages), and `spooled` of this and earlier lives
  * = `replayed` + what the spool still holds.
  */
-import { Effect, Schema } from "effect"
-import { type Nats, NatsError, type OutgoingMessage } from "../clients/nats/Nats.ts"
-import type { Spool, SpoolUnavailable } from "./Spool.ts"
+import { Context, Effect, Layer, Schema } from "effect"
+import { Nats, NatsError, type OutgoingMessage, type PublishAck } from "../clients/nats/Nats.ts"
+import { uuidFrom } from "../domain/identity.ts"
+import { allStreams, headerNames } from "../domain/streams.ts"
+import { deadLetterSubject } from "../domain/subject.ts"
+import { StartRefused } from "../runtime/StartRefused.ts"
+import { openSpool, type Spool, type SpoolOptions, type SpoolState, type SpoolUnavailable } from "./Spool.ts"
+
+/** Between two tries to bring spooled messages to a bus that does not take them. */
+const replayPause = "1 second"
+/** A spool that is fuller than this takes no batch of 10 MiB any more, with the default of 2 GiB. */
+const spoolFullPart = 0.99
+/** Subject, id and headers of a dead letter. */
+const letterOverheadBytes = 16 * 1024
 
 /** Neither bus nor spool takes the batch. Some of it may be stored: send all of it again, with the same ids. */
 export class IntakeFull extends Schema.TaggedError<IntakeFull>()("IntakeFull", {
@@ -18,18 +29,12 @@ export class IntakeFull extends Schema.TaggedError<IntakeFull>()("IntakeFull", {
   readonly retryable = true
 }
 
-/** A message that the bus will never take. */
-export interface RefusedMessage {
-  readonly message: OutgoingMessage
-  readonly error: NatsError
-}
-
 export interface IntakeResult {
   readonly published: number
   readonly duplicates: number
   readonly spooled: number
-  /** The caller sets them aside. */
-  readonly refused: ReadonlyArray<RefusedMessage>
+  /** The bus will never take them: they are dead letters. */
+  readonly refused: number
 }
 
 export interface IntakeCounts {
@@ -43,38 +48,38 @@ export interface IntakeCounts {
   replayed: number
 }
 
-export interface Intake {
-  /** Returns when each message is stored by the bus, is in the spool, or was refused for good. */
+export class Intake extends Context.Service<Intake, {
+  /** Returns when each message is stored by the bus, is in the spool, or is a dead letter. */
   readonly publish: (messages: ReadonlyArray<OutgoingMessage>) => Effect.Effect<IntakeResult, IntakeFull>
-  /** Brings what was spooled to the bus, for ever; runs beside `publish`. `refused` sets aside what the bus never takes. */
-  readonly replay: <E>(
-    refused: (messages: ReadonlyArray<RefusedMessage>) => Effect.Effect<void, E>
-  ) => Effect.Effect<never, E | SpoolUnavailable>
+  /** Brings what was spooled to the bus, for ever; runs beside `publish`. */
+  readonly replay: Effect.Effect<never, SpoolUnavailable>
   readonly counts: () => Readonly<IntakeCounts>
+  readonly spool: () => SpoolState | undefined
+  /** A sentence while nothing can be taken, for the probes. */
+  readonly problem: () => string | undefined
+}>()("activity/bus/Intake") {
+  /** @param options a `sizeBytesMax` of 0 leaves the spool out: then a bus that is away or full is the sender's to wait for */
+  static readonly layer = (options: SpoolOptions): Layer.Layer<Intake, StartRefused, Nats> =>
+    Layer.effect(
+      Intake,
+      Effect.gen(function*() {
+        const nats = yield* Nats
+        const spool = options.sizeBytesMax === 0 ? undefined : yield* openSpool(options).pipe(
+          Effect.mapError((error) => new StartRefused({
+            sentence: error._tag === "FolderLocked"
+              ? `The spool ${error.message}. Stop it, or name another folder.`
+              : `The spool folder ${options.folder} cannot be used: ${causeText(error.cause)}.`
+          }))
+        )
+        return makeIntake(nats, spool)
+      })
+    )
 }
 
-/** @param spool undefined when there is none: then a bus that is away or full is the caller's to wait for */
-export const makeIntake = (nats: Nats["Service"], spool: Spool | undefined): Intake => {
-  const counts: IntakeCounts = { received: 0, published: 0, duplicates: 0, spooled: 0, refused: 0, returned: 0, replayed: 0 }
+const causeText = (cause: unknown): string => cause instanceof Error ? cause.message : String(cause)
 
-  const publish = (messages: ReadonlyArray<OutgoingMessage>): Effect.Effect<IntakeResult, IntakeFull> =>
-    Effect.gen(function*() {
-      counts.received += messages.length
-      // A bus that is known to be away is not waited for when there is somewhere else to go.
-      const result = spool !== undefined && !nats.connected()
-        ? { published: 0, duplicates: 0, refused: [], left: messages, cause: undefined }
-        : yield* tryBus(nats, messages)
-      counts.published += result.published
-      counts.duplicates += result.duplicates
-      counts.refused += result.refused.length
-      if (result.left.length > 0) yield* keep(result.left, result.cause)
-      return {
-        published: result.published,
-        duplicates: result.duplicates,
-        spooled: result.left.length,
-        refused: result.refused
-      }
-    })
+const makeIntake = (nats: Nats["Service"], spool: Spool | undefined): Intake["Service"] => {
+  const counts: IntakeCounts = { received: 0, published: 0, duplicates: 0, spooled: 0, refused: 0, returned: 0, replayed: 0 }
 
   const keep = (messages: ReadonlyArray<OutgoingMessage>, cause: NatsError | undefined): Effect.Effect<void, IntakeFull> => {
     const giveBack = (failure: IntakeFull) => Effect.suspend(() => {
@@ -91,37 +96,92 @@ export const makeIntake = (nats: Nats["Service"], spool: Spool | undefined): Int
     )
   }
 
-  const replay: Intake["replay"] = (refused) =>
-    spool === undefined ? Effect.never : spool.drain((messages) =>
-      Effect.gen(function*() {
-        let left = messages
-        while (left.length > 0) {
-          const result = yield* tryBus(nats, left)
-          counts.replayed += left.length - result.left.length
-          if (result.refused.length > 0) yield* refused(result.refused)
-          left = result.left
-          if (left.length > 0) yield* Effect.sleep("1 second")
-        }
-      })
-    )
-
-  return { publish, replay, counts: () => ({ ...counts }) }
+  return Intake.of({
+    publish: Effect.fnUntraced(function*(messages) {
+      counts.received += messages.length
+      // A bus that is known to be away is not waited for when there is somewhere else to go.
+      const result = spool !== undefined && !nats.connected()
+        ? { published: 0, duplicates: 0, refused: 0, left: messages, cause: undefined }
+        : yield* tryBus(nats, messages)
+      counts.published += result.published
+      counts.duplicates += result.duplicates
+      counts.refused += result.refused
+      if (result.left.length > 0) yield* keep(result.left, result.cause)
+      const { duplicates, published, refused } = result
+      return { published, duplicates, refused, spooled: result.left.length }
+    }),
+    replay: spool === undefined ? Effect.never : spool.drain(Effect.fnUntraced(function*(messages) {
+      let left = messages
+      while (left.length > 0) {
+        const result = yield* tryBus(nats, left)
+        counts.replayed += left.length - result.left.length
+        left = result.left
+        if (left.length > 0) yield* Effect.sleep(replayPause)
+      }
+    })),
+    counts: () => ({ ...counts }),
+    spool: () => spool?.state(),
+    problem: () => {
+      if (nats.connected()) return undefined
+      if (spool === undefined) return "the bus is away and there is no spool"
+      const { sizeBytes, sizeBytesMax } = spool.state()
+      return sizeBytes < sizeBytesMax * spoolFullPart ? undefined : "the bus is away and the spool is full"
+    }
+  })
 }
 
+/** Publishes, and sets aside what the bus will never take; `left` is what it does not take now. */
 const tryBus = (nats: Nats["Service"], messages: ReadonlyArray<OutgoingMessage>) =>
-  Effect.map(nats.publishEach(messages), (outcomes) => {
-    let published = 0
-    let duplicates = 0
-    let cause: NatsError | undefined
-    const refused: Array<RefusedMessage> = []
-    const left: Array<OutgoingMessage> = []
-    for (const [index, outcome] of outcomes.entries()) {
-      const message = messages[index]!
-      if (!(outcome instanceof NatsError)) outcome.duplicate ? duplicates++ : published++
-      else if (outcome.retryable) {
-        left.push(message)
-        cause ??= outcome
-      } else refused.push({ message, error: outcome })
+  Effect.gen(function*() {
+    const { cause, duplicates, left, published, refused } = sorted(messages, yield* nats.publishEach(messages))
+    if (refused.length === 0) return { published, duplicates, refused: 0, left, cause }
+    const letters = refused.map(({ error, message }) => letterOf(message, error, nats.messageSizeBytesMax()))
+    const aside = sorted(refused.map(({ message }) => message), yield* nats.publishEach(letters))
+    for (const { error, message } of aside.refused) {
+      // Not even its dead letter is taken: a person has to look. Kept where it can be, and said.
+      left.push(message)
+      yield* Effect.logError("a message and its dead letter were refused", error).pipe(
+        Effect.annotateLogs({ subject: message.subject, id: message.id })
+      )
     }
-    return { published, duplicates, refused, left, cause }
+    const lettered = aside.published + aside.duplicates
+    return { published, duplicates, refused: lettered, left: [...left, ...aside.left], cause: cause ?? aside.cause }
   })
+
+const sorted = (messages: ReadonlyArray<OutgoingMessage>, outcomes: ReadonlyArray<PublishAck | NatsError>) => {
+  let published = 0
+  let duplicates = 0
+  let cause: NatsError | undefined
+  const refused: Array<{ readonly message: OutgoingMessage; readonly error: NatsError }> = []
+  const left: Array<OutgoingMessage> = []
+  for (const [index, outcome] of outcomes.entries()) {
+    const message = messages[index]
+    if (message === undefined) continue
+    if (!(outcome instanceof NatsError)) {
+      if (outcome.duplicate) duplicates++
+      else published++
+    } else if (outcome.retryable) {
+      left.push(message)
+      cause ??= outcome
+    } else refused.push({ message, error: outcome })
+  }
+  return { published, duplicates, refused, left, cause }
+}
+
+/** As much of it as a message may hold, with why. */
+const letterOf = (message: OutgoingMessage, error: NatsError, sizeBytesMax: number): OutgoingMessage => {
+  const stream = allStreams.find(({ subjects }) =>
+    subjects.some((subject) => message.subject.startsWith(subject.replace(/>$/, "")))
+  )?.name ?? ""
+  const body = message.body.subarray(0, Math.max(0, sizeBytesMax - letterOverheadBytes))
+  return {
+    subject: deadLetterSubject(stream, "intake", "refused", ""),
+    id: uuidFrom("dead", "intake", message.subject, message.id),
+    body,
+    headers: {
+      ...message.headers,
+      [headerNames.cause]: `${error.reason._tag}: ${error.reason.message}`.slice(0, 1_000),
+      [headerNames.attempts]: "1"
+    }
+  }
+}

@@ -82,7 +82,10 @@ interface Waiting {
  */
 export const openSpool = (options: SpoolOptions): Effect.Effect<Spool, FolderLocked | SpoolUnavailable, Scope.Scope> =>
   Effect.gen(function*() {
-    yield* lockFolder(options.folder)
+    // What the file system refuses there it would refuse here.
+    yield* lockFolder(options.folder).pipe(
+      Effect.catchDefect((cause) => Effect.fail(new SpoolUnavailable({ folder: options.folder, cause })))
+    )
     const files = yield* Effect.acquireRelease(
       onDisk(options.folder, () => SpoolFiles.open(options)),
       (opened) => Effect.promise(() => opened.close())

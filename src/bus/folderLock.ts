@@ -17,6 +17,7 @@ export class FolderLocked extends Schema.TaggedError<FolderLocked>()("FolderLock
 }
 
 const lockName = "lock"
+
 const heldHere = new Set<string>()
 
 /** Held until the scope ends. The folder is made where it is missing; what the file system refuses is a defect here. */
@@ -40,7 +41,7 @@ export const lockFolder = (folder: string): Effect.Effect<void, FolderLocked, Sc
 /** @returns the living holder, undefined when it is ours now */
 const takeLock = (path: string): string | undefined => {
   const own = ownIdentity()
-  const candidate = `${path}.${own.replaceAll(" ", "-")}`
+  const candidate = `${path}.${own.replaceAll(/[^0-9A-Za-z]/g, "-")}`
   writeFileSync(candidate, own)
   try {
     const holder = readLock(path)

@@ -6,7 +6,13 @@
  *
  * @decision 0008-cel-room
  */
-import { type ASTNode, type Environment, EvaluationError, ParseError, TypeError as CheckError } from "@marcbachmann/cel-js"
+import {
+  type ASTNode,
+  type Environment,
+  EvaluationError,
+  ParseError,
+  TypeError as CheckError
+} from "@marcbachmann/cel-js"
 import { Result } from "effect"
 import {
   budgetExceeded,
@@ -46,6 +52,11 @@ export interface Expression {
   readonly type: string
   /** True when the expression reads a field of this name, anywhere. */
   readonly mentions: (field: string) => boolean
+  /**
+   * The texts that `variable.field` must be one of for the expression to be true, or undefined when that cannot be told.
+   * For any other text the expression is false, whatever else it asks.
+   */
+  readonly requiredTexts: (variable: string, field: string) => ReadonlySet<string> | undefined
   readonly evaluate: (variables: Readonly<Record<string, unknown>>) => unknown
 }
 
@@ -69,6 +80,7 @@ export const compileExpression = (
       source,
       type: checked.type ?? "dyn",
       mentions: (field) => fields.has(field),
+      requiredTexts: (variable, field) => requiredTexts(parsed.ast, variable, field),
       evaluate: (variables) => run(parsed, variables)
     })
   } catch (error) {
@@ -160,7 +172,10 @@ const compilePattern = (argument: ASTNode | undefined): void => {
     // A literal node holds any value of a registered type.
     ;(argument as unknown as Node).args = new Pattern(argument.args)
   } catch (error) {
-    throw new Refused(`the pattern is not valid RE2: ${error instanceof Error ? error.message : String(error)}`, argument)
+    throw new Refused(
+      `the pattern is not valid RE2: ${error instanceof Error ? error.message : String(error)}`,
+      argument
+    )
   }
 }
 
@@ -183,6 +198,38 @@ const childrenOf = (ast: ASTNode): ReadonlyArray<ASTNode> => {
       return [ast.args]
     default:
       return ast.args
+  }
+}
+
+/** `&&` is false when either side is, even where the other fails; `||` needs both sides to say. */
+const requiredTexts = (ast: ASTNode, variable: string, field: string): ReadonlySet<string> | undefined => {
+  const isField = (node: ASTNode): boolean =>
+    node.op === "." && node.args[1] === field && node.args[0].op === "id" && node.args[0].args === variable
+  switch (ast.op) {
+    case "&&":
+    case "||": {
+      const one = requiredTexts(ast.args[0], variable, field)
+      const other = requiredTexts(ast.args[1], variable, field)
+      if (ast.op === "||") return one === undefined || other === undefined ? undefined : new Set([...one, ...other])
+      return one === undefined || other === undefined
+        ? (one ?? other)
+        : new Set([...one].filter((text) => other.has(text)))
+    }
+    case "==": {
+      const [left, right] = ast.args
+      const literal = isField(left) ? right : isField(right) ? left : undefined
+      return literal?.op === "value" && typeof literal.args === "string" ? new Set([literal.args]) : undefined
+    }
+    case "in": {
+      const [left, right] = ast.args
+      if (!isField(left) || right.op !== "list") return undefined
+      const texts = right.args.flatMap((item) =>
+        item.op === "value" && typeof item.args === "string" ? [item.args] : []
+      )
+      return texts.length === right.args.length ? new Set(texts) : undefined
+    }
+    default:
+      return undefined
   }
 }
 
@@ -251,5 +298,10 @@ const explained = (message: string): string => {
 }
 
 const replacedNames = (message: string): string =>
-  message.replace(/activity\.Pattern/g, "string").replace(/activity([A-Z]\w*)/g, (whole, name: string) =>
-    ({ ...Object.fromEntries([...replacedMethods].map(([from, to]) => [to, from])) })[whole] ?? name)
+  message
+    .replace(/activity\.Pattern/g, "string")
+    .replace(
+      /activity([A-Z]\w*)/g,
+      (whole, name: string) =>
+        ({ ...Object.fromEntries([...replacedMethods].map(([from, to]) => [to, from])) })[whole] ?? name
+    )

@@ -25,18 +25,18 @@ export type Literal = string | number | boolean
 export type Expression =
   | { readonly op: "literal"; readonly value: boolean }
   | {
-    readonly op: "compare"
-    readonly operator: "==" | "!=" | "<" | "<=" | ">" | ">="
-    readonly field: FilterField
-    readonly value: Literal
-  }
+      readonly op: "compare"
+      readonly operator: "==" | "!=" | "<" | "<=" | ">" | ">="
+      readonly field: FilterField
+      readonly value: Literal
+    }
   | { readonly op: "in"; readonly field: FilterField; readonly values: ReadonlyArray<Literal> }
   | {
-    readonly op: "text"
-    readonly operator: "startsWith" | "endsWith" | "contains"
-    readonly field: FilterField
-    readonly value: string
-  }
+      readonly op: "text"
+      readonly operator: "startsWith" | "endsWith" | "contains"
+      readonly field: FilterField
+      readonly value: string
+    }
   | { readonly op: "and" | "or"; readonly operands: ReadonlyArray<Expression> }
   | { readonly op: "not"; readonly operand: Expression }
 
@@ -77,7 +77,10 @@ export const parseFilter = (
   Error.stackTraceLimit = 0
   try {
     const { ast } = new Environment({ limits, unlistedVariablesAreDyn: true }).parse(source)
-    return Result.succeed({ source, expression: expressionFrom(ast, new Map(fields.map((field) => [field.path, field]))) })
+    return Result.succeed({
+      source,
+      expression: expressionFrom(ast, new Map(fields.map((field) => [field.path, field])))
+    })
   } catch (error) {
     const { message, offset } = refusalFrom(error)
     const { line, column } = positionOf(source, offset)
@@ -193,7 +196,12 @@ const comparisonFrom = (
     throw new Refusal(ast, "a comparison takes a field and a constant")
   }
   const field = fieldFrom(fieldNode, fields)
-  return { op: "compare", operator: mirror ? mirrored[operator] : operator, field, value: literalFrom(valueNode, field) }
+  return {
+    op: "compare",
+    operator: mirror ? mirrored[operator] : operator,
+    field,
+    value: literalFrom(valueNode, field)
+  }
 }
 
 const membershipFrom = ([left, right]: readonly [ASTNode, ASTNode], fields: Fields): Expression => {
@@ -228,7 +236,8 @@ const pathOf = (ast: ASTNode): string | undefined => {
   if (ast.op !== "." && ast.op !== "[]") return undefined
   const [parent, name] = ast.args
   const path = pathOf(parent)
-  const key = typeof name === "string" ? name : name.op === "value" && typeof name.args === "string" ? name.args : undefined
+  const key =
+    typeof name === "string" ? name : name.op === "value" && typeof name.args === "string" ? name.args : undefined
   return path === undefined || key === undefined ? undefined : `${path}.${key}`
 }
 
@@ -256,7 +265,8 @@ const literalFrom = (ast: ASTNode, field: FilterField): Literal => {
       throw new Refusal(ast, `${field.path} is a number; compare it with a number`)
     }
     case "timestamp": {
-      const argument = ast.op === "call" && ast.args[0] === "timestamp" && ast.args[1].length === 1 ? ast.args[1][0]! : ast
+      const argument =
+        ast.op === "call" && ast.args[0] === "timestamp" && ast.args[1].length === 1 ? ast.args[1][0]! : ast
       const text = argument.op === "value" && typeof argument.args === "string" ? argument.args : ""
       const microseconds = microsecondsFrom(text)
       if (microseconds !== undefined) return timestampText(microseconds)
@@ -366,5 +376,5 @@ const compared = (one: NonNullable<Comparable>, other: NonNullable<Comparable>):
   typeof one === "string" && typeof other === "string"
     ? Buffer.compare(Buffer.from(one), Buffer.from(other))
     : one < other
-    ? -1
-    : Number(one > other)
+      ? -1
+      : Number(one > other)

@@ -23,7 +23,9 @@ export const formatText = (template: string, values: ReadonlyArray<unknown>): st
       case "f":
         return finite(take()).toFixed(digits)
       case "e":
-        return finite(take()).toExponential(digits).replace(/e([+-])(\d)$/, "e$10$2")
+        return finite(take())
+          .toExponential(digits)
+          .replace(/e([+-])(\d)$/, "e$10$2")
       case "b": {
         const value = take()
         return typeof value === "boolean" ? String(Number(value)) : wholeNumber(value).toString(2)

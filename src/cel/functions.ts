@@ -42,12 +42,18 @@ const registerArithmetic = (environment: Environment): void => {
     ["-", (left, right) => left - right],
     ["*", (left, right) => left * right],
     ["/", (left, right) => left / right],
-    ["%", (left, right) => {
-      if (right === 0) throw new Error("modulo by zero")
-      return left % right
-    }]
+    [
+      "%",
+      (left, right) => {
+        if (right === 0) throw new Error("modulo by zero")
+        return left % right
+      }
+    ]
   ]
-  const mixed: ReadonlyArray<readonly [string, string]> = [["double", "int"], ["int", "double"]]
+  const mixed: ReadonlyArray<readonly [string, string]> = [
+    ["double", "int"],
+    ["int", "double"]
+  ]
   for (const [operator, apply] of operators) {
     for (const [left, right] of operator === "%" ? [...mixed, ["double", "double"] as const] : mixed) {
       environment.registerOperator(
@@ -56,9 +62,8 @@ const registerArithmetic = (environment: Environment): void => {
       )
     }
   }
-  environment.registerFunction(
-    "string(google.protobuf.Timestamp): string",
-    (time: Date) => time.toISOString().replace(/\.?0*Z$/, "Z")
+  environment.registerFunction("string(google.protobuf.Timestamp): string", (time: Date) =>
+    time.toISOString().replace(/\.?0*Z$/, "Z")
   )
   environment.registerFunction("string(google.protobuf.Duration): string", (duration: unknown) => String(duration))
 }
@@ -66,20 +71,21 @@ const registerArithmetic = (environment: Environment): void => {
 const registerRegularExpressions = (environment: Environment): void => {
   const partsMax = 10_000
   environment.registerType("activity.Pattern", Pattern)
-  for (const [type, from] of [["string", patternFrom], ["activity.Pattern", (pattern: Pattern) => pattern]] as const) {
+  for (const [type, from] of [
+    ["string", patternFrom],
+    ["activity.Pattern", (pattern: Pattern) => pattern]
+  ] as const) {
     // The two handlers take what their signature names.
     const patternOf = from as (pattern: string | Pattern) => Pattern
-    environment.registerFunction(
-      `string.activityMatches(${type}): bool`,
-      (text: string, pattern: string | Pattern) => isFound(text, patternOf(pattern))
+    environment.registerFunction(`string.activityMatches(${type}): bool`, (text: string, pattern: string | Pattern) =>
+      isFound(text, patternOf(pattern))
     )
     environment.registerFunction(
       `string.find(${type}): string`,
       (text: string, pattern: string | Pattern) => found(text, patternOf(pattern), 1)[0] ?? ""
     )
-    environment.registerFunction(
-      `string.findAll(${type}): list<string>`,
-      (text: string, pattern: string | Pattern) => found(text, patternOf(pattern), partsMax)
+    environment.registerFunction(`string.findAll(${type}): list<string>`, (text: string, pattern: string | Pattern) =>
+      found(text, patternOf(pattern), partsMax)
     )
     environment.registerFunction(
       `string.findAll(${type}, int): list<string>`,
@@ -102,14 +108,12 @@ const registerStrings = (environment: Environment): void => {
   method("activityIndexOf(string): int", (text: string, part: string) => indexOf(text, part, 0n))
   method("activityIndexOf(string, int): int", (text: string, part: string, from: bigint) => indexOf(text, part, from))
   method("activityLastIndexOf(string): int", (text: string, part: string) => lastIndexOf(text, part))
-  method(
-    "activityLastIndexOf(string, int): int",
-    (text: string, part: string, from: bigint) => lastIndexOf(text, part, from)
+  method("activityLastIndexOf(string, int): int", (text: string, part: string, from: bigint) =>
+    lastIndexOf(text, part, from)
   )
   method("activitySubstring(int): string", (text: string, start: bigint) => substring(text, start))
-  method(
-    "activitySubstring(int, int): string",
-    (text: string, start: bigint, end: bigint) => substring(text, start, end)
+  method("activitySubstring(int, int): string", (text: string, start: bigint, end: bigint) =>
+    substring(text, start, end)
   )
   method("replace(string, string): string", (text: string, part: string, by: string) => replace(text, part, by, -1n))
   method("replace(string, string, int): string", replace)
@@ -196,7 +200,8 @@ const join = (list: ReadonlyArray<unknown>, separator: string): string => {
 
 const registerLists = (environment: Environment): void => {
   environment.registerFunction("list.isSorted(): bool", (list: ReadonlyArray<unknown>) =>
-    list.every((item, index) => index === 0 || compare(list[index - 1], item) <= 0))
+    list.every((item, index) => index === 0 || compare(list[index - 1], item) <= 0)
+  )
   environment.registerFunction("list.sum(): dyn", (list: ReadonlyArray<unknown>) => {
     if (list.every((item) => typeof item === "bigint")) return list.reduce((sum, item) => sum + item, 0n)
     return list.reduce<number>((sum, item) => {
@@ -206,13 +211,11 @@ const registerLists = (environment: Environment): void => {
   })
   environment.registerFunction("list.min(): dyn", (list: ReadonlyArray<unknown>) => extreme(list, -1, "min"))
   environment.registerFunction("list.max(): dyn", (list: ReadonlyArray<unknown>) => extreme(list, 1, "max"))
-  environment.registerFunction(
-    "list.activityIndexOf(dyn): int",
-    (list: ReadonlyArray<unknown>, value: unknown) => BigInt(list.findIndex((item) => same(item, value)))
+  environment.registerFunction("list.activityIndexOf(dyn): int", (list: ReadonlyArray<unknown>, value: unknown) =>
+    BigInt(list.findIndex((item) => same(item, value)))
   )
-  environment.registerFunction(
-    "list.activityLastIndexOf(dyn): int",
-    (list: ReadonlyArray<unknown>, value: unknown) => BigInt(list.findLastIndex((item) => same(item, value)))
+  environment.registerFunction("list.activityLastIndexOf(dyn): int", (list: ReadonlyArray<unknown>, value: unknown) =>
+    BigInt(list.findLastIndex((item) => same(item, value)))
   )
 }
 
@@ -232,7 +235,7 @@ const compare = (one: unknown, other: unknown): number => {
 const isNumber = (value: unknown): value is number | bigint => typeof value === "number" || typeof value === "bigint"
 
 const same = (one: unknown, other: unknown): boolean => {
-  if (isNumber(one) && isNumber(other)) return one == other
+  if (isNumber(one) && isNumber(other)) return compare(one, other) === 0
   if (one instanceof Date && other instanceof Date) return one.getTime() === other.getTime()
   return typeof one === "object" && one !== null ? JSON.stringify(one) === JSON.stringify(other) : one === other
 }

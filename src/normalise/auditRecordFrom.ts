@@ -24,10 +24,7 @@ export interface AuditRecordOrigin {
 const stages = new Set(["RequestReceived", "ResponseStarted", "ResponseComplete", "Panic"])
 
 /** @returns the record, or which field made it unreadable */
-export const auditRecordFrom = (
-  text: string,
-  origin: AuditRecordOrigin
-): Result.Result<AuditRecord, Unreadable> => {
+export const auditRecordFrom = (text: string, origin: AuditRecordOrigin): Result.Result<AuditRecord, Unreadable> => {
   const parsed = jsonObjectFrom(text)
   return Result.isFailure(parsed) ? Result.fail(parsed.failure) : auditRecordFromBody(text, parsed.success, origin)
 }
@@ -102,12 +99,15 @@ export const auditRecordFromBody = (
 const tenantOf = (body: JsonObject, user: JsonObject | undefined): Tenant | undefined => {
   const extra = objectAt(user, "extra")
   const annotations = objectAt(body, "annotations")
-  return tenantFromPair(
-    firstTextAt(extra, "iam.miloapis.com/parent-type"),
-    firstTextAt(extra, "iam.miloapis.com/parent-name")
-  ) ?? tenantFromPair(
-    textAt(annotations, "platform.miloapis.com/scope.type"),
-    textAt(annotations, "platform.miloapis.com/scope.name")
+  return (
+    tenantFromPair(
+      firstTextAt(extra, "iam.miloapis.com/parent-type"),
+      firstTextAt(extra, "iam.miloapis.com/parent-name")
+    ) ??
+    tenantFromPair(
+      textAt(annotations, "platform.miloapis.com/scope.type"),
+      textAt(annotations, "platform.miloapis.com/scope.name")
+    )
   )
 }
 

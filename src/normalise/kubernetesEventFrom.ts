@@ -36,7 +36,8 @@ export const kubernetesEventFrom = (
   const uid = textAt(metadata, "uid")
   if (uid === "") return Result.fail(unreadable("metadata.uid", "it is missing"))
   const sightings = sightingsOf(source)
-  if (sightings === undefined) return Result.fail(unreadable("metadata.creationTimestamp", "the Event holds no valid time"))
+  if (sightings === undefined)
+    return Result.fail(unreadable("metadata.creationTimestamp", "the Event holds no valid time"))
   const body = normalised(source)
   const resourceVersion = textAt(metadata, "resourceVersion")
   const created = microsecondsFrom(textAt(metadata, "creationTimestamp"))
@@ -118,7 +119,10 @@ const normalised = (source: JsonObject): JsonObject => {
 }
 
 const isAbsent = (value: Json | undefined): boolean =>
-  value === undefined || value === null || value === "" || value === 0 ||
+  value === undefined ||
+  value === null ||
+  value === "" ||
+  value === 0 ||
   (isJsonObject(value) && Object.keys(value).length === 0)
 
 const time = (value: Json | undefined): Json | undefined =>
@@ -128,12 +132,14 @@ const firstNonEmpty = (...texts: ReadonlyArray<string>): string => texts.find((t
 
 /** Keys in alphabetical order, at every depth; absent values dropped at the top. */
 const sorted = (object: JsonObject | undefined): JsonObject | undefined =>
-  object === undefined ? undefined : Object.fromEntries(
-    Object.entries(object)
-      .filter(([, value]) => !isAbsent(value))
-      .sort(([one], [other]) => (one < other ? -1 : 1))
-      .map(([name, value]) => [name, isJsonObject(value) ? sorted(value) : value] as const)
-  )
+  object === undefined
+    ? undefined
+    : Object.fromEntries(
+        Object.entries(object)
+          .filter(([, value]) => !isAbsent(value))
+          .sort(([one], [other]) => (one < other ? -1 : 1))
+          .map(([name, value]) => [name, isJsonObject(value) ? sorted(value) : value] as const)
+      )
 
 const referenceFrom = (reference: JsonObject | undefined): ObjectReference => {
   const apiVersion = textAt(reference, "apiVersion")

@@ -26,8 +26,8 @@ export const sightingsOf = (event: JsonObject): Sightings | undefined => {
   const created = time(objectAt(event, "metadata"), "creationTimestamp")
   const eventTime = time(event, "eventTime")
   const first = eventTime ?? time(event, "firstTimestamp", "deprecatedFirstTimestamp") ?? created
-  const last = time(series, "lastObservedTime") ?? time(event, "lastTimestamp", "deprecatedLastTimestamp") ?? eventTime ??
-    created
+  const last =
+    time(series, "lastObservedTime") ?? time(event, "lastTimestamp", "deprecatedLastTimestamp") ?? eventTime ?? created
   const firstSeen = first ?? last
   if (firstSeen === undefined) return undefined
   return {

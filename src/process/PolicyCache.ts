@@ -22,21 +22,24 @@ export class KindDiscovery extends Context.Reference<{
   defaultValue: () => ({ kindOf: () => undefined, annotationsOf: () => undefined })
 }) {}
 
-export class PolicyCache extends Context.Service<PolicyCache, {
-  /** Never waits. Empty until the first list has arrived. */
-  readonly current: () => PolicySet
-  /** By name: the policies that do not compile. */
-  readonly broken: () => ReadonlyMap<string, ReadonlyArray<PolicyProblem>>
-  /** Ends when the first list is compiled. Evaluating before would find no policy for any record. */
-  readonly listed: Effect.Effect<void>
-  /** A sentence while the first list is missing, for the probes. */
-  readonly problem: () => string | undefined
-  /** Names of policies whose rules changed, appeared or went, from the moment of subscription. */
-  readonly changes: Stream.Stream<string>
-}>()("activity/process/PolicyCache") {
+export class PolicyCache extends Context.Service<
+  PolicyCache,
+  {
+    /** Never waits. Empty until the first list has arrived. */
+    readonly current: () => PolicySet
+    /** By name: the policies that do not compile. */
+    readonly broken: () => ReadonlyMap<string, ReadonlyArray<PolicyProblem>>
+    /** Ends when the first list is compiled. Evaluating before would find no policy for any record. */
+    readonly listed: Effect.Effect<void>
+    /** A sentence while the first list is missing, for the probes. */
+    readonly problem: () => string | undefined
+    /** Names of policies whose rules changed, appeared or went, from the moment of subscription. */
+    readonly changes: Stream.Stream<string>
+  }
+>()("activity/process/PolicyCache") {
   static readonly layerNoDeps = Layer.effect(
     PolicyCache,
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const source = yield* PolicySource
       const discovery = yield* KindDiscovery
       const names = yield* PubSub.bounded<string>(changesWaitingMax)
@@ -46,7 +49,7 @@ export class PolicyCache extends Context.Service<PolicyCache, {
       let broken: ReadonlyMap<string, ReadonlyArray<PolicyProblem>> = new Map()
       let listed = false
 
-      const take = Effect.fnUntraced(function*(change: PolicyChange) {
+      const take = Effect.fnUntraced(function* (change: PolicyChange) {
         const changed = apply(entries, change, (policy) => entryFrom(policy, discovery.annotationsOf))
         if (changed.length > 0) {
           const results = [...entries].map(([name, entry]) => [name, entry.result] as const)
@@ -54,7 +57,9 @@ export class PolicyCache extends Context.Service<PolicyCache, {
             results.flatMap(([, result]) => (Result.isSuccess(result) ? [result.success] : [])),
             discovery.kindOf
           )
-          broken = new Map(results.flatMap(([name, result]) => Result.isFailure(result) ? [[name, result.failure] as const] : []))
+          broken = new Map(
+            results.flatMap(([name, result]) => (Result.isFailure(result) ? [[name, result.failure] as const] : []))
+          )
         }
         if (change._tag === "Listed") {
           listed = true
@@ -93,10 +98,11 @@ type Annotations = Readonly<Record<string, string>> | undefined
 const entryFrom = (
   policy: ActivityPolicy,
   annotationsOf: (apiGroup: string, kind: string) => Annotations
-): (known: Entry | undefined) => Entry => {
+): ((known: Entry | undefined) => Entry) => {
   const annotations = annotationsOf(policy.spec?.resource?.apiGroup ?? "", policy.spec?.resource?.kind ?? "")
   const fingerprint = JSON.stringify([policy.metadata.generation ?? 0, policy.spec, annotations ?? null])
-  return (known) => known?.fingerprint === fingerprint ? known : { fingerprint, result: compilePolicy(policy, annotations) }
+  return (known) =>
+    known?.fingerprint === fingerprint ? known : { fingerprint, result: compilePolicy(policy, annotations) }
 }
 
 /** Takes a change into `entries`; returns the names whose rules are not what they were. */

@@ -10,12 +10,12 @@ import type { AuditRecord } from "../domain/AuditRecord.ts"
 import type { KubernetesEvent } from "../domain/KubernetesEvent.ts"
 import type { Mark } from "../domain/streams.ts"
 import { activityFromAudit, activityFromEvent } from "./activityFrom.ts"
-import { auditActor, eventActor } from "./actor.ts"
+import { auditActor, eventActor, type ResolvedActor } from "./actor.ts"
 import { EvaluationFailed, positionOf } from "../cel/Expression.ts"
-import { bodyKind, completedAudit, outcomeOf } from "./completedAudit.ts"
+import { bodyKind, type CompletedAudit, completedAudit, outcomeOf, type RequestOutcome } from "./completedAudit.ts"
 import type { CompiledPolicy, CompiledRule } from "./compilePolicy.ts"
 import { builtInKind } from "./kinds.ts"
-import { isRenderingFailed, renderSummary } from "./renderSummary.ts"
+import { isRenderingFailed, type RenderedSummary, renderSummary } from "./renderSummary.ts"
 
 export type Evaluation = NotMatched | Matched | Failed
 
@@ -80,17 +80,19 @@ export class PolicySet {
     const policies = this.#policiesForAudit(record)
     if (policies.length === 0) return notMatched("no_matching_policy")
     const outcome = outcomeOf(record)
-    const { subresource } = record.objectRef
-    const mainOrScale = subresource === "" || subresource === "scale"
-    const { audit, reference } = completedAudit(record)
-    const resolved = auditActor(record)
+    // Made for the first rule that may match: most records meet none.
+    let completed: CompletedAudit | undefined
+    let resolved: ResolvedActor | undefined
     for (const policy of policies) {
-      const variables = variablesOf("audit", audit, resolved, policy)
+      let variables: Variables | undefined
       for (const rule of policy.auditRules) {
-        if (rule.outcome !== "Any" && rule.outcome !== outcome) continue
-        if (!mainOrScale && !rule.mentionsSubresource) continue
+        if (!mayMatch(rule, record, outcome)) continue
+        const { audit, reference } = (completed ??= completedAudit(record))
+        const { actor } = (resolved ??= auditActor(record))
+        variables ??= variablesOf("audit", audit, resolved, policy)
         const evaluation = evaluateRule(policy, rule, variables, (rendered) =>
-          activityFromAudit({ record, reference, actor: resolved.actor, outcome, policy, rule, rendered }))
+          activityFromAudit({ record, reference, actor, outcome, policy, rule, rendered })
+        )
         if (evaluation !== undefined) return evaluation
       }
     }
@@ -108,7 +110,8 @@ export class PolicySet {
       const variables = variablesOf("event", body, resolved, policy)
       for (const rule of policy.eventRules) {
         const evaluation = evaluateRule(policy, rule, variables, (rendered) =>
-          activityFromEvent({ event, mark, actor: resolved.actor, policy, rule, rendered }))
+          activityFromEvent({ event, mark, actor: resolved.actor, policy, rule, rendered })
+        )
         if (evaluation !== undefined) return evaluation
       }
     }
@@ -127,8 +130,9 @@ export class PolicySet {
     const key = `${apiGroup}/${resource}/${kind}`
     const known = this.#byResourceAndKind.get(key)
     if (known !== undefined) return known
-    const found = this.policies.filter((policy) =>
-      policy.apiGroup === apiGroup && (policy.namesPlural ? policy.plural === resource : policy.kind === kind)
+    const found = this.policies.filter(
+      (policy) =>
+        policy.apiGroup === apiGroup && (policy.namesPlural ? policy.plural === resource : policy.kind === kind)
     )
     // A cluster has hundreds of kinds; beyond that the answer is only computed again.
     if (this.#byResourceAndKind.size < kindsKnownMax) this.#byResourceAndKind.set(key, found)
@@ -154,12 +158,24 @@ const notMatched = (reason: NotMatchedReason): NotMatched => {
   return value
 }
 
+/** What can be told of a rule and a record without evaluating. */
+const mayMatch = (rule: CompiledRule, record: AuditRecord, outcome: RequestOutcome): boolean => {
+  const { subresource } = record.objectRef
+  return (
+    (rule.outcome === "Any" || rule.outcome === outcome) &&
+    (subresource === "" || subresource === "scale" || rule.mentionsSubresource) &&
+    (rule.verbs === undefined || rule.verbs.has(record.verb))
+  )
+}
+
+type Variables = Readonly<Record<string, unknown>>
+
 const variablesOf = (
   name: "audit" | "event",
   value: unknown,
-  resolved: ReturnType<typeof auditActor>,
+  resolved: ResolvedActor,
   policy: CompiledPolicy
-): Readonly<Record<string, unknown>> => ({
+): Variables => ({
   [name]: value,
   actor: resolved.displayName,
   actorRef: resolved.actor,
@@ -171,8 +187,8 @@ const variablesOf = (
 const evaluateRule = (
   policy: CompiledPolicy,
   rule: CompiledRule,
-  variables: Readonly<Record<string, unknown>>,
-  build: (rendered: Exclude<ReturnType<typeof renderSummary>, { readonly message: string }>) => Matched
+  variables: Variables,
+  build: (rendered: RenderedSummary) => Matched
 ): Matched | Failed | undefined => {
   const matched = rule.match.evaluate(variables)
   if (matched === false) return undefined

@@ -10,7 +10,10 @@ export type PolicyChange =
   | { readonly _tag: "Listed"; readonly policies: ReadonlyArray<ActivityPolicy> }
   | { readonly _tag: "Changed"; readonly name: string; readonly policy: ActivityPolicy | undefined }
 
-export class PolicySource extends Context.Service<PolicySource, {
-  /** In order, without end and without failure: a source that is cut off tries again and lists anew. */
-  readonly changes: Stream.Stream<PolicyChange>
-}>()("activity/process/PolicySource") {}
+export class PolicySource extends Context.Service<
+  PolicySource,
+  {
+    /** In order, without end and without failure: a source that is cut off tries again and lists anew. */
+    readonly changes: Stream.Stream<PolicyChange>
+  }
+>()("activity/process/PolicySource") {}

@@ -4,7 +4,13 @@
  * Fields always come in the order of domain/Activity, and nothing in it differs between two evaluations of the same
  * input by the same policy: the JSON is the content that the activity's version hashes.
  */
-import { type Activity, type ActivityActor, type ActivityLink, type ActivityResource, labelNames } from "../domain/Activity.ts"
+import {
+  type Activity,
+  type ActivityActor,
+  type ActivityLink,
+  type ActivityResource,
+  labelNames
+} from "../domain/Activity.ts"
 import type { AuditRecord } from "../domain/AuditRecord.ts"
 import { activityKey, activityName, type OriginType } from "../domain/identity.ts"
 import { microsecondsFrom, secondsTimestampText, timestampText } from "../domain/instant.ts"
@@ -26,13 +32,16 @@ interface Origin {
   readonly actor: ActivityActor
 }
 
-export const activityFromAudit = (
-  { record, reference, outcome, ...origin }: Origin & {
-    readonly record: AuditRecord
-    readonly reference: CompletedReference
-    readonly outcome: RequestOutcome
-  }
-): Matched => {
+export const activityFromAudit = ({
+  record,
+  reference,
+  outcome,
+  ...origin
+}: Origin & {
+  readonly record: AuditRecord
+  readonly reference: CompletedReference
+  readonly outcome: RequestOutcome
+}): Matched => {
   const { objectRef } = record
   return build({
     ...origin,
@@ -63,9 +72,11 @@ export const activityFromAudit = (
   })
 }
 
-export const activityFromEvent = (
-  { event, mark, ...origin }: Origin & { readonly event: KubernetesEvent; readonly mark: Mark }
-): Matched =>
+export const activityFromEvent = ({
+  event,
+  mark,
+  ...origin
+}: Origin & { readonly event: KubernetesEvent; readonly mark: Mark }): Matched =>
   build({
     ...origin,
     cluster: event.cluster,
@@ -166,16 +177,21 @@ const build = (parts: Parts): Matched => {
 }
 
 /** Empty texts are left out, but for kind and name. */
-const resourceOf = (
-  { apiGroup, apiVersion, kind, name, namespace, uid }: {
-    readonly apiGroup: string
-    readonly apiVersion: string
-    readonly kind: string
-    readonly name: string
-    readonly namespace: string
-    readonly uid: string
-  }
-): ActivityResource => ({
+const resourceOf = ({
+  apiGroup,
+  apiVersion,
+  kind,
+  name,
+  namespace,
+  uid
+}: {
+  readonly apiGroup: string
+  readonly apiVersion: string
+  readonly kind: string
+  readonly name: string
+  readonly namespace: string
+  readonly uid: string
+}): ActivityResource => ({
   ...(apiGroup === "" ? {} : { apiGroup }),
   ...(apiVersion === "" ? {} : { apiVersion }),
   kind,
@@ -188,11 +204,13 @@ const resourceOf = (
 const labelValuePattern = /^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/
 
 const labelsOf = ({ originType, changeSource, resource, ending, policy }: Parts): Readonly<Record<string, string>> =>
-  Object.fromEntries([
-    [labelNames.originType, originType],
-    [labelNames.changeSource, changeSource],
-    [labelNames.apiGroup, resource.apiGroup ?? ""],
-    [labelNames.resourceKind, resource.kind],
-    [labelNames.eventReason, ending.reason ?? ""],
-    [labelNames.policyName, policy.name]
-  ].filter(([, value]) => labelValuePattern.test(value!)))
+  Object.fromEntries(
+    [
+      [labelNames.originType, originType],
+      [labelNames.changeSource, changeSource],
+      [labelNames.apiGroup, resource.apiGroup ?? ""],
+      [labelNames.resourceKind, resource.kind],
+      [labelNames.eventReason, ending.reason ?? ""],
+      [labelNames.policyName, policy.name]
+    ].filter(([, value]) => labelValuePattern.test(value!))
+  )

@@ -49,7 +49,7 @@ export const eventActor = (event: KubernetesEvent): ResolvedActor => {
 /** Rules 1 to 4: the record's own annotation, then the user name. */
 export const auditChangeSource = (record: AuditRecord): ChangeSource =>
   annotatedChangeSource(objectAt(record.body, "annotations")) ??
-    (record.user.username.startsWith("system:") ? "system" : "human")
+  (record.user.username.startsWith("system:") ? "system" : "human")
 
 /** Rules 1 and 5. */
 export const eventChangeSource = (event: KubernetesEvent): ChangeSource =>

@@ -34,6 +34,8 @@ export interface CompiledRule {
   readonly summary: Template
   /** A rule that does not mention `subresource` sees main resources and `scale` only. */
   readonly mentionsSubresource: boolean
+  /** The verbs that the rule can match, undefined when that cannot be told. Most records are ruled out by it. */
+  readonly verbs: ReadonlySet<string> | undefined
 }
 
 export interface CompiledPolicy {
@@ -86,12 +88,7 @@ export const compilePolicy = (
 /** The kind of Kubernetes itself that a policy's resource name belongs to, when that is another kind. */
 export const builtInKindOf = (policy: CompiledPolicy): string | undefined => builtInKind(policy.apiGroup, policy.plural)
 
-const textField = (
-  object: JsonObject,
-  name: string,
-  field: string,
-  problems: Array<PolicyProblem>
-): string => {
+const textField = (object: JsonObject, name: string, field: string, problems: Array<PolicyProblem>): string => {
   const value = object[name]
   if (value === undefined || value === null) return ""
   if (typeof value === "string") return value
@@ -191,7 +188,8 @@ const compileRule = (
     outcome,
     match: match.success,
     summary: summary.success,
-    mentionsSubresource: match.success.mentions("subresource")
+    mentionsSubresource: match.success.mentions("subresource"),
+    verbs: match.success.requiredTexts("audit", "verb")
   }
 }
 

@@ -65,7 +65,7 @@ const singleObjectVerbs = new Set(["create", "update", "patch", "delete", "get"]
 
 /**
  * The kind that the record's own body names, when it is the object itself: a main resource's, of the group that was
- * asked, no Status, and no other shape of it (metadata only, a table).
+ * asked, no Status, and no other shape of it (a list, metadata only, a table).
  */
 export const bodyKind = (record: AuditRecord): string | undefined => {
   const { objectRef, verb, body } = record
@@ -78,7 +78,7 @@ export const bodyKind = (record: AuditRecord): string | undefined => {
     const kind = textAt(candidate, "kind")
     const apiVersion = textAt(candidate, "apiVersion")
     const slash = apiVersion.indexOf("/")
-    if (kind === "" || kind === "Status" || apiVersion === "") continue
+    if (kind === "" || kind === "Status" || apiVersion === "" || Array.isArray(candidate?.["items"])) continue
     if ((slash < 0 ? "" : apiVersion.slice(0, slash)) === objectRef.apiGroup) return kind
   }
   return undefined

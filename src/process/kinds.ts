@@ -8,12 +8,27 @@
 /** Group → kinds; the plural of each follows English, but for the exceptions below. */
 const builtInKinds: Readonly<Record<string, ReadonlyArray<string>>> = {
   "": [
-    "Binding", "ConfigMap", "Endpoints", "Event", "LimitRange", "Namespace", "Node", "PersistentVolume",
-    "PersistentVolumeClaim", "Pod", "PodTemplate", "ReplicationController", "ResourceQuota", "Secret", "Service",
+    "Binding",
+    "ConfigMap",
+    "Endpoints",
+    "Event",
+    "LimitRange",
+    "Namespace",
+    "Node",
+    "PersistentVolume",
+    "PersistentVolumeClaim",
+    "Pod",
+    "PodTemplate",
+    "ReplicationController",
+    "ResourceQuota",
+    "Secret",
+    "Service",
     "ServiceAccount"
   ],
   "admissionregistration.k8s.io": [
-    "MutatingWebhookConfiguration", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
+    "MutatingWebhookConfiguration",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
     "ValidatingWebhookConfiguration"
   ],
   "apiextensions.k8s.io": ["CustomResourceDefinition"],
@@ -91,10 +106,12 @@ export const kindLabelOf = (
 ): KindLabel => {
   const annotated = annotations?.["activity.miloapis.com/kind-label"]
   const label = nonEmpty(policy.kindLabel) ?? nonEmpty(annotated) ?? labelFromKind(kind)
-  const annotatedPlural = label === annotated || nonEmpty(policy.kindLabel) === undefined
-    ? annotations?.["activity.miloapis.com/kind-label-plural"]
-    : undefined
+  const annotatedPlural =
+    label === annotated || nonEmpty(policy.kindLabel) === undefined
+      ? annotations?.["activity.miloapis.com/kind-label-plural"]
+      : undefined
   return { label, plural: nonEmpty(policy.kindLabelPlural) ?? nonEmpty(annotatedPlural) ?? pluralOf(label) }
 }
 
-const nonEmpty = (text: string | undefined): string | undefined => (text === undefined || text === "" ? undefined : text)
+const nonEmpty = (text: string | undefined): string | undefined =>
+  text === undefined || text === "" ? undefined : text

@@ -25,7 +25,7 @@ export const linkResource = (reference: unknown, own: ActivityResource, ownResou
   return {
     ...(apiGroup === "" ? {} : { apiGroup }),
     ...(apiVersion === "" ? {} : { apiVersion }),
-    kind: kind || (resource === "" ? "" : builtInKind(apiGroup, resource) ?? resource) || textAt(object, "type"),
+    kind: kind || (resource === "" ? "" : (builtInKind(apiGroup, resource) ?? resource)) || textAt(object, "type"),
     name,
     ...(namespace === "" ? {} : { namespace }),
     ...(uid === "" ? {} : { uid })

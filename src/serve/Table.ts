@@ -28,6 +28,8 @@ export interface Printer<A extends ObjectLike> {
   readonly contentType: string
   readonly one: (object: A) => unknown
   readonly list: (objects: ReadonlyArray<A>, metadata: ListMetadata) => unknown
+  /** One of the objects in `list`. */
+  readonly item: (object: A) => unknown
   /** The object of a watch's frame. Tables have their columns in the first frame only. */
   readonly frame: (object: A) => unknown
   /** The object of a bookmark. */
@@ -72,6 +74,7 @@ export const printerFor = <A extends ObjectLike>(
         contentType: "application/json",
         one: (object) => table(resourceVersionOf(object), [row(object)]),
         list: (objects, metadata) => table(metadata, objects.map(row)),
+        item: row,
         frame: (object) => table(resourceVersionOf(object), [row(object)], frames++ === 0),
         bookmark: (resourceVersion, annotations) =>
           table(
@@ -94,6 +97,7 @@ export const printerFor = <A extends ObjectLike>(
           metadata,
           items: objects.map(metadataOf)
         }),
+        item: metadataOf,
         frame: metadataOf,
         bookmark: (resourceVersion, annotations) => ({ ...partial, metadata: bookmarkMetadata(resourceVersion, annotations) })
       }
@@ -102,6 +106,7 @@ export const printerFor = <A extends ObjectLike>(
         contentType: "application/json",
         one: (object) => object,
         list: (objects, metadata) => ({ kind: `${kind.kind}List`, apiVersion: kind.apiVersion, metadata, items: objects }),
+        item: (object) => object,
         frame: (object) => object,
         bookmark: (resourceVersion, annotations) => ({
           kind: kind.kind,

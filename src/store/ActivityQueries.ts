@@ -6,7 +6,7 @@
  */
 import { Context, Effect, Layer, Option, Stream } from "effect"
 import type { Expression } from "../cel/Filter.ts"
-import { ClickHouse, ClickHouseError, ClickHouseRefused, type Row } from "../clients/clickhouse/ClickHouse.ts"
+import { type ClickHouse, ClickHouseError, ClickHouseRefused, type Row } from "../clients/clickhouse/ClickHouse.ts"
 import { activityKeyFromName } from "../domain/identity.ts"
 import type { Scope } from "../domain/Scope.ts"
 import { activityColumns } from "./activityColumns.ts"
@@ -55,25 +55,28 @@ export interface ActivityPage {
   readonly next: Position | undefined
 }
 
-export class ActivityQueries extends Context.Service<ActivityQueries, {
-  /**
-   * One page of at most `limit` (1 to {@link pageRowsMax}) activities behind `after`.
-   *
-   * @fails ClickHouseError also when a time is none
-   */
-  readonly list: (
-    window: ActivityWindow,
-    page: { readonly limit: number; readonly after?: Position | undefined }
-  ) => Effect.Effect<ActivityPage, ClickHouseError>
-  /** All of a window, read page by page as it is consumed. */
-  readonly stream: (window: ActivityWindow) => Stream.Stream<StoredActivity, ClickHouseError>
-  /** None: there is no such activity, or not for this scope. With `namespace`, only one of a resource in it. */
-  readonly get: (
-    scope: Scope,
-    name: string,
-    namespace?: string
-  ) => Effect.Effect<Option.Option<StoredActivity>, ClickHouseError>
-}>()("activity/store/ActivityQueries") {
+export class ActivityQueries extends Context.Service<
+  ActivityQueries,
+  {
+    /**
+     * One page of at most `limit` (1 to {@link pageRowsMax}) activities behind `after`.
+     *
+     * @fails ClickHouseError also when a time is none
+     */
+    readonly list: (
+      window: ActivityWindow,
+      page: { readonly limit: number; readonly after?: Position | undefined }
+    ) => Effect.Effect<ActivityPage, ClickHouseError>
+    /** All of a window, read page by page as it is consumed. */
+    readonly stream: (window: ActivityWindow) => Stream.Stream<StoredActivity, ClickHouseError>
+    /** None: there is no such activity, or not for this scope. With `namespace`, only one of a resource in it. */
+    readonly get: (
+      scope: Scope,
+      name: string,
+      namespace?: string
+    ) => Effect.Effect<Option.Option<StoredActivity>, ClickHouseError>
+  }
+>()("activity/store/ActivityQueries") {
   static readonly layer = Layer.effect(
     ActivityQueries,
     Effect.gen(function* () {
@@ -87,7 +90,8 @@ export class ActivityQueries extends Context.Service<ActivityQueries, {
             Effect.map(list(window, { limit: pageRowsMax, after }), (page) => [
               page.activities,
               page.next === undefined ? Option.none() : Option.some<Position | undefined>(page.next)
-            ])),
+            ])
+          ),
         get: (scope, name, namespace) =>
           getByName(scope, name, namespace).pipe(Effect.provide(context), Effect.withSpan("ActivityQueries.get"))
       })
@@ -111,9 +115,10 @@ const listPage = (
     const last = shown.at(-1)
     return {
       activities: shown.map(activityFrom),
-      next: rows.length > rowsMax && last !== undefined
-        ? { time: String(last["time"]), id: String(last["key"]) }
-        : undefined
+      next:
+        rows.length > rowsMax && last !== undefined
+          ? { time: String(last["time"]), id: String(last["key"]) }
+          : undefined
     }
   })
 
@@ -144,7 +149,8 @@ const readFrom = (scope: Scope, where: Condition, rowsMax: number, from: string 
   scopedRead(scope, {
     table: "activities",
     columns: "json, toString(seq) AS sequence, toString(ts) AS time, toString(id) AS key",
-    where: from === undefined ? where : all([where, condition("ts >= {from_ts:DateTime64(6, 'UTC')}", { from_ts: from })]),
+    where:
+      from === undefined ? where : all([where, condition("ts >= {from_ts:DateTime64(6, 'UTC')}", { from_ts: from })]),
     tail: `ORDER BY ts DESC, id DESC LIMIT ${rowsMax}`,
     final: true
   })
@@ -175,9 +181,7 @@ const windowCondition = (window: ActivityWindow): Effect.Effect<Condition, Click
         end_ts: yield* timeOrRefuse(window.end)
       }),
       ...namespaceConditions(window.namespace),
-      ...(words.length === 0
-        ? []
-        : [condition("hasAllTokens(lowerUTF8(summary), {words:Array(String)})", { words })]),
+      ...(words.length === 0 ? [] : [condition("hasAllTokens(lowerUTF8(summary), {words:Array(String)})", { words })]),
       ...(window.filter === undefined ? [] : [filterCondition(window.filter, activityColumns, "filter")]),
       ...(window.selectors === undefined ? [] : [filterCondition(window.selectors, activityColumns, "selector")])
     ])
@@ -188,18 +192,20 @@ const namespaceConditions = (namespace: string | undefined): ReadonlyArray<Condi
 
 /** The plain comparison of times prunes; the pair alone does not. */
 const behind = (position: Position): Condition =>
-  condition(
-    "ts <= {after_ts:DateTime64(6, 'UTC')} AND (ts, id) < ({after_ts:DateTime64(6, 'UTC')}, {after_id:UUID})",
-    { after_ts: position.time, after_id: position.id }
-  )
+  condition("ts <= {after_ts:DateTime64(6, 'UTC')} AND (ts, id) < ({after_ts:DateTime64(6, 'UTC')}, {after_id:UUID})", {
+    after_ts: position.time,
+    after_id: position.id
+  })
 
 /** CANNOT_PARSE_DATETIME, as the engine itself would say. */
 const timeOrRefuse = (text: string): Effect.Effect<string, ClickHouseError> => {
   const time = storedTimeFrom(text)
   return time === undefined
-    ? Effect.fail(new ClickHouseError({
-      reason: new ClickHouseRefused({ code: 41, description: "a window's start or end is no time" })
-    }))
+    ? Effect.fail(
+        new ClickHouseError({
+          reason: new ClickHouseRefused({ code: 41, description: "a window's start or end is no time" })
+        })
+      )
     : Effect.succeed(time)
 }
 

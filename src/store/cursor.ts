@@ -46,14 +46,16 @@ export interface CursorBinding {
 }
 
 export const cursorText = (cursor: Cursor, binding: CursorBinding): string => {
-  const body = Buffer.from(JSON.stringify([
-    cursor.position.time,
-    cursor.position.id,
-    cursor.nowMillis,
-    cursor.start,
-    cursor.end,
-    cursor.resourceVersion
-  ]))
+  const body = Buffer.from(
+    JSON.stringify([
+      cursor.position.time,
+      cursor.position.id,
+      cursor.nowMillis,
+      cursor.start,
+      cursor.end,
+      cursor.resourceVersion
+    ])
+  )
   return Buffer.concat([signatureOf(body, binding), body]).toString("base64url")
 }
 

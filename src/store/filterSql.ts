@@ -52,9 +52,10 @@ export const filterCondition = (expression: Expression, columns: FilterColumns, 
         return one.value ? "1" : "0"
       case "compare": {
         const column = columnOf(one.field)
-        const byKey = one.operator === "==" && one.field.path === "metadata.name"
-          ? activityKeyFromName(String(one.value))
-          : undefined
+        const byKey =
+          one.operator === "==" && one.field.path === "metadata.name"
+            ? activityKeyFromName(String(one.value))
+            : undefined
         // The one equality that an index can answer only by the key inside of the name.
         return byKey !== undefined
           ? `id = ${hold(byKey, "UUID")}`
@@ -69,7 +70,9 @@ export const filterCondition = (expression: Expression, columns: FilterColumns, 
       case "text": {
         const column = columnOf(one.field)
         const value = hold(one.value, "String")
-        return one.operator === "contains" ? `position(${column.sql}, ${value}) > 0` : `${one.operator}(${column.sql}, ${value})`
+        return one.operator === "contains"
+          ? `position(${column.sql}, ${value}) > 0`
+          : `${one.operator}(${column.sql}, ${value})`
       }
       case "and":
         return one.operands.length === 0 ? "1" : one.operands.map((operand) => `(${sqlOf(operand)})`).join(" AND ")

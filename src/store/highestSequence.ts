@@ -12,7 +12,8 @@ const notMigratedCodes: ReadonlySet<number> = new Set([60, 81])
  */
 export const highestSequence: Effect.Effect<number, ClickHouseError, ClickHouse> = ClickHouse.use((clickhouse) =>
   clickhouse.query({
-    sql: "SELECT toString(greatest((SELECT max(seq) FROM activities), (SELECT max(seq) FROM audit_logs), " +
+    sql:
+      "SELECT toString(greatest((SELECT max(seq) FROM activities), (SELECT max(seq) FROM audit_logs), " +
       "(SELECT max(seq) FROM k8s_events))) AS highest"
   })
 ).pipe(

@@ -1,6 +1,6 @@
 /** The writer's core: a batch into a table, with the rows that the engine refuses set aside one by one. */
 import { Effect } from "effect"
-import { ClickHouse, ClickHouseError, type ClickHouseRefused } from "../clients/clickhouse/ClickHouse.ts"
+import { ClickHouse, type ClickHouseError, type ClickHouseRefused } from "../clients/clickhouse/ClickHouse.ts"
 import { mayBeRowFault } from "../clients/clickhouse/faults.ts"
 import { insertToken, type StoredLine, type StoredTable } from "./rows.ts"
 
@@ -29,13 +29,16 @@ export const insertRows = <Row extends StoredLine, E, R>(
     const { rows, table, onPoison } = options
     if (rows.length === 0) return 0
     const clickhouse = yield* ClickHouse
-    const refused = yield* clickhouse.insert({ table, lines: rows.map((row) => row.line), token: insertToken(rows) }).pipe(
-      Effect.as(undefined),
-      Effect.catchTag("ClickHouseError", (error) =>
-        error.reason._tag === "ClickHouseRefused" && mayBeRowFault(error.reason)
-          ? Effect.succeed(error.reason)
-          : Effect.fail(error))
-    )
+    const refused = yield* clickhouse
+      .insert({ table, lines: rows.map((row) => row.line), token: insertToken(rows) })
+      .pipe(
+        Effect.as(undefined),
+        Effect.catchTag("ClickHouseError", (error) =>
+          error.reason._tag === "ClickHouseRefused" && mayBeRowFault(error.reason)
+            ? Effect.succeed(error.reason)
+            : Effect.fail(error)
+        )
+      )
     if (refused === undefined) return rows.length
     if (rows.length === 1) {
       yield* onPoison(rows[0]!, refused)

@@ -5,6 +5,7 @@
  */
 import { createHash } from "node:crypto"
 import { readdir, readFile } from "node:fs/promises"
+import { fileURLToPath } from "node:url"
 import { Effect, Schema } from "effect"
 import { ClickHouse, type ClickHouseError } from "../clients/clickhouse/ClickHouse.ts"
 import { quoted, quotedName } from "../clients/clickhouse/parameters.ts"
@@ -17,8 +18,10 @@ export class MigrationChanged extends Schema.TaggedError<MigrationChanged>()("Mi
   foundChecksum: Schema.String
 }) {
   override get message(): string {
-    return `migration ${this.name} was applied with checksum ${this.recordedChecksum.slice(0, 12)} and now has ` +
+    return (
+      `migration ${this.name} was applied with checksum ${this.recordedChecksum.slice(0, 12)} and now has ` +
       `${this.foundChecksum.slice(0, 12)}: restore the file, and put the change into a new migration`
+    )
   }
 }
 
@@ -73,7 +76,7 @@ export interface MigrateOptions {
  */
 export const migrate = Effect.fn("migrate")(function* (options: MigrateOptions = {}) {
   const clickhouse = yield* ClickHouse
-  const known = yield* readMigrations(options.folder ?? new URL("../../migrations/", import.meta.url).pathname)
+  const known = yield* readMigrations(options.folder ?? fileURLToPath(new URL("../../migrations/", import.meta.url)))
   const onCluster = options.cluster === undefined ? "" : `ON CLUSTER ${quotedName(options.cluster)}`
   const replicated = options.cluster === undefined ? "" : "Replicated"
 
@@ -84,8 +87,9 @@ export const migrate = Effect.fn("migrate")(function* (options: MigrateOptions =
       `ENGINE = ${replicated}ReplacingMergeTree(applied_at) ORDER BY name`
   )
   const recorded = new Map(
-    (yield* clickhouse.query({ sql: "SELECT name, checksum FROM schema_migrations FINAL ORDER BY name" }))
-      .map((row) => [String(row["name"]), String(row["checksum"])])
+    (yield* clickhouse.query({ sql: "SELECT name, checksum FROM schema_migrations FINAL ORDER BY name" })).map(
+      (row) => [String(row["name"]), String(row["checksum"])]
+    )
   )
   yield* refuseUnknown(known, recorded)
 
@@ -119,10 +123,12 @@ const readMigrations = (folder: string): Effect.Effect<ReadonlyArray<Migration>,
   Effect.tryPromise({
     try: async () => {
       const names = (await readdir(folder)).filter((name) => /^\d{4}_[a-z0-9_]+\.sql$/.test(name)).sort()
-      return await Promise.all(names.map(async (name) => {
-        const text = await readFile(`${folder}/${name}`, "utf8")
-        return { name, text, checksum: createHash("sha256").update(text).digest("hex") }
-      }))
+      return await Promise.all(
+        names.map(async (name) => {
+          const text = await readFile(`${folder}/${name}`, "utf8")
+          return { name, text, checksum: createHash("sha256").update(text).digest("hex") }
+        })
+      )
     },
     catch: (cause) => new MigrateError({ reason: new MigrationsUnreadable({ folder, cause }) })
   })
@@ -156,7 +162,11 @@ const setRetention = (
   onCluster: string
 ): Effect.Effect<void, ClickHouseError> =>
   Effect.gen(function* () {
-    const days = { audit_logs: retention.auditDays, activities: retention.activityDays, k8s_events: retention.eventDays }
+    const days = {
+      audit_logs: retention.auditDays,
+      activities: retention.activityDays,
+      k8s_events: retention.eventDays
+    }
     const tables = yield* clickhouse.query({
       sql: "SELECT name, engine_full FROM system.tables WHERE database = {database:String}",
       parameters: { database: clickhouse.database }

@@ -24,7 +24,7 @@ export interface StoredLine {
 
 /** `order << 64 | seq` as decimal text. A negative order (no source has one) counts as 0. */
 export const versionOf = (order: bigint, sequence: number): string =>
-  (((order < 0n ? 0n : order) & 0xffff_ffff_ffff_ffffn) << 64n | BigInt(sequence)).toString()
+  ((((order < 0n ? 0n : order) & 0xffff_ffff_ffff_ffffn) << 64n) | BigInt(sequence)).toString()
 
 /** The row of an audit record that AUDIT_EVENTS holds at `sequence`. */
 export const auditLogLine = (record: AuditRecord, sequence: number): StoredLine =>
@@ -109,35 +109,37 @@ export const activityLine = (message: ActivityMessage): Result.Result<StoredLine
   const policy = objectAt(spec, "policy")
   const origin = objectAt(spec, "origin")
   const timestamp = textAt(spec, "timestamp")
-  return Result.succeed(storedLine(id, versionOf(message.order, message.sequence), {
-    ts: timestamp,
-    last_ts: textAt(spec, "lastTimestamp") || timestamp,
-    seq: String(message.sequence),
-    is_deleted: message.mark === "deleted" ? 1 : 0,
-    cluster: message.cluster,
-    tenant_type: message.tenant.type,
-    tenant_name: message.tenant.name,
-    origin_type: textAt(origin, "type"),
-    origin_id: textAt(origin, "id"),
-    change_source: textAt(spec, "changeSource"),
-    outcome: textAt(spec, "outcome"),
-    status_code: smallNumber(numberAt(spec, "statusCode")),
-    actor_type: textAt(actor, "type"),
-    actor_name: textAt(actor, "name"),
-    actor_uid: textAt(actor, "uid"),
-    actor_email: textAt(actor, "email"),
-    api_group: textAt(resource, "apiGroup"),
-    resource_kind: textAt(resource, "kind"),
-    resource_namespace: textAt(resource, "namespace"),
-    resource_name: textAt(resource, "name"),
-    resource_uid: textAt(resource, "uid"),
-    policy: textAt(policy, "name"),
-    policy_generation: numberAt(policy, "generation"),
-    rule: textAt(policy, "rule"),
-    event_reason: textAt(spec, "reason"),
-    summary: textAt(spec, "summary"),
-    json: message.json
-  }))
+  return Result.succeed(
+    storedLine(id, versionOf(message.order, message.sequence), {
+      ts: timestamp,
+      last_ts: textAt(spec, "lastTimestamp") || timestamp,
+      seq: String(message.sequence),
+      is_deleted: message.mark === "deleted" ? 1 : 0,
+      cluster: message.cluster,
+      tenant_type: message.tenant.type,
+      tenant_name: message.tenant.name,
+      origin_type: textAt(origin, "type"),
+      origin_id: textAt(origin, "id"),
+      change_source: textAt(spec, "changeSource"),
+      outcome: textAt(spec, "outcome"),
+      status_code: smallNumber(numberAt(spec, "statusCode")),
+      actor_type: textAt(actor, "type"),
+      actor_name: textAt(actor, "name"),
+      actor_uid: textAt(actor, "uid"),
+      actor_email: textAt(actor, "email"),
+      api_group: textAt(resource, "apiGroup"),
+      resource_kind: textAt(resource, "kind"),
+      resource_namespace: textAt(resource, "namespace"),
+      resource_name: textAt(resource, "name"),
+      resource_uid: textAt(resource, "uid"),
+      policy: textAt(policy, "name"),
+      policy_generation: numberAt(policy, "generation"),
+      rule: textAt(policy, "rule"),
+      event_reason: textAt(spec, "reason"),
+      summary: textAt(spec, "summary"),
+      json: message.json
+    })
+  )
 }
 
 /**
@@ -153,8 +155,16 @@ export const insertToken = (rows: ReadonlyArray<StoredLine>): string => {
 const storedLine = (id: string, ver: string, columns: Readonly<Record<string, string | number>>): StoredLine => ({
   id,
   ver,
-  line: JSON.stringify({ id, ver, ...columns })
+  line: wellFormed({ id, ver, ...columns })
 })
+
+/** The engine refuses half of a surrogate pair, which JSON spells `\ud8xx`; it becomes U+FFFD, as in UTF-8. */
+const wellFormed = (columns: Readonly<Record<string, string | number>>): string => {
+  const line = JSON.stringify(columns)
+  return line.includes("\\ud")
+    ? JSON.stringify(columns, (_, value: unknown) => (typeof value === "string" ? value.toWellFormed() : value))
+    : line
+}
 
 const parsed = (json: string): Json => {
   try {

@@ -1,7 +1,7 @@
 /**
  * The only way by which stored facts are read for a caller: each read names a scope, and its condition is added here.
  */
-import { Effect } from "effect"
+import type { Effect } from "effect"
 import { ClickHouse, type ClickHouseError, type Row } from "../clients/clickhouse/ClickHouse.ts"
 import { quotedName } from "../clients/clickhouse/parameters.ts"
 import type { Scope } from "../domain/Scope.ts"
@@ -62,15 +62,21 @@ const tenantCondition = (tenant: { readonly type: string; readonly name: string 
 /**
  * - use_skip_indexes_if_final_exact_mode: an index must not hide the newest version of a row that matched before
  * - use_top_k_dynamic_filtering: with it, `ORDER BY … LIMIT` over a text index loses rows (26.7)
+ * - do_not_merge_across_partitions_select_final: all versions of a row have its time, hence its partition
  */
-const settings = `SETTINGS max_execution_time=${executionSecondsMax}, use_skip_indexes_if_final=1, ` +
-  "use_skip_indexes_if_final_exact_mode=1, use_top_k_dynamic_filtering=0"
+const settings =
+  `SETTINGS max_execution_time=${executionSecondsMax}, use_skip_indexes_if_final=1, ` +
+  "use_skip_indexes_if_final_exact_mode=1, use_top_k_dynamic_filtering=0, do_not_merge_across_partitions_select_final=1"
 
-export const scopedRead = (scope: Scope, read: ScopedRead): Effect.Effect<ReadonlyArray<Row>, ClickHouseError, ClickHouse> => {
+export const scopedRead = (
+  scope: Scope,
+  read: ScopedRead
+): Effect.Effect<ReadonlyArray<Row>, ClickHouseError, ClickHouse> => {
   const where = all([scopeCondition(scope, read.table), read.where])
   return ClickHouse.use((clickhouse) =>
     clickhouse.query({
-      sql: `SELECT ${read.columns} FROM ${quotedName(read.table)} ${read.final ? "FINAL " : ""}` +
+      sql:
+        `SELECT ${read.columns} FROM ${quotedName(read.table)} ${read.final ? "FINAL " : ""}` +
         `WHERE ${where.sql} ${read.tail} ${settings}`,
       parameters: where.parameters
     })

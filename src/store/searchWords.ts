@@ -5,11 +5,17 @@
  * Lists (SQL) and watches (memory) use the same words: a text matches when it holds each of them, whole.
  */
 export const searchWords = (text: string): ReadonlyArray<string> => [
-  ...new Set(text.toWellFormed().toLowerCase().split(/[\u0000-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u007f]+/).filter((word) => word !== ""))
+  ...new Set(
+    text
+      .toWellFormed()
+      .toLowerCase()
+      .split(/[\u0000-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u007f]+/)
+      .filter((word) => word !== "")
+  )
 ]
 
 /** What `search` means for a watch. No words match everything. */
-export const searchPredicate = (search: string): (summary: string) => boolean => {
+export const searchPredicate = (search: string): ((summary: string) => boolean) => {
   const wanted = searchWords(search)
   return (summary) => {
     const words = new Set(searchWords(summary))

@@ -3,7 +3,9 @@ export const statementsFrom = (sql: string): ReadonlyArray<string> => {
   const parts: Array<string> = []
   let statement = ""
   // A string or quoted name (a doubled or escaped quote inside), a comment, a semicolon, or any other character.
-  for (const [token] of sql.matchAll(/'(?:[^'\\]|\\.|'')*'|`(?:[^`\\]|\\.)*`|"(?:[^"\\]|\\.)*"|--[^\n]*|\/\*.*?\*\/|;|./gs)) {
+  for (const [token] of sql.matchAll(
+    /'(?:[^'\\]|\\.|'')*'|`(?:[^`\\]|\\.)*`|"(?:[^"\\]|\\.)*"|--[^\n]*|\/\*.*?\*\/|;|./gs
+  )) {
     if (token === ";") {
       parts.push(statement)
       statement = ""

@@ -91,7 +91,9 @@ export const clockFaults = (tree: SourceTree): ReadonlyArray<Fault> =>
 /** Folders of one machine and hosts of package registries mean nothing on another. */
 export const placeFaults = (tree: SourceTree): ReadonlyArray<Fault> =>
   [...tree]
-    .filter(([, text]) => /(^|[\s"'`(])(\/work\/|\/root\/|\.\.\/shared\/)|registry\.npmjs|proxy\.golang\.org|pypi\.org/.test(text))
+    .filter(([, text]) =>
+      /(^|[\s"'`(])(\/work\/|\/root\/|\.\.\/shared\/)|registry\.npmjs|proxy\.golang\.org|pypi\.org/.test(text)
+    )
     .map(([path]) => `${path}: names a folder of one machine or the host of a registry`)
 
 const repeated = (tree: SourceTree, pattern: RegExp, what: string): ReadonlyArray<Fault> => {

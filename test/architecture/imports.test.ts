@@ -64,7 +64,12 @@ describe("imports", () => {
   }
 
   it("stages do not import each other", () => {
-    for (const [one, other] of [["bus", "process"], ["process", "store"], ["store", "bus"], ["sources", "bus"]]) {
+    for (const [one, other] of [
+      ["bus", "process"],
+      ["process", "store"],
+      ["store", "bus"],
+      ["sources", "bus"]
+    ]) {
       const planted = treeOf({ [`src/${one}/One.ts`]: importing(`../${other}/Other.ts`) })
       assert.lengthOf(roomFaults(planted), 1, `${one} imports ${other}`)
     }
@@ -92,7 +97,14 @@ describe("imports", () => {
   })
 
   it("vendors' packages are seen by clients alone, the CEL library by cel alone", () => {
-    const hidden = ["@nats-io/jetstream", "@nats-io/kv", "@clickhouse/client", "chdb", "redis", "@kubernetes/client-node"]
+    const hidden = [
+      "@nats-io/jetstream",
+      "@nats-io/kv",
+      "@clickhouse/client",
+      "chdb",
+      "redis",
+      "@kubernetes/client-node"
+    ]
     for (const specifier of [...hidden, "chdb/connection"]) {
       assert.lengthOf(roomFaults(treeOf({ "src/store/One.ts": importing(specifier) })), 1, specifier)
       assert.lengthOf(roomFaults(treeOf({ "src/clients/one/One.ts": importing(specifier) })), 0, specifier)

@@ -29,7 +29,17 @@ export const rooms: Readonly<Record<string, Room>> = {
   store: stage,
   recorder: { rooms: ["domain", "runtime", "clients"] },
   serve: {
-    rooms: ["domain", "runtime", "clients", "contracts", "cel", "store", "process/Preview", "process/PolicyCache", "recorder"]
+    rooms: [
+      "domain",
+      "runtime",
+      "clients",
+      "contracts",
+      "cel",
+      "store",
+      "process/Preview",
+      "process/PolicyCache",
+      "recorder"
+    ]
   },
   deliver: { rooms: ["domain", "runtime", "clients", "contracts"] },
   ui: { rooms: ["domain", "contracts"] },
@@ -94,4 +104,7 @@ const packageFaults = (path: string, name: string, room: Room, specifier: string
 
 /** `effect` of `effect/http/HttpRouter`, `@nats-io/kv` of `@nats-io/kv/internal`. */
 export const packageOf = (specifier: string): string =>
-  specifier.split("/").slice(0, specifier.startsWith("@") ? 2 : 1).join("/")
+  specifier
+    .split("/")
+    .slice(0, specifier.startsWith("@") ? 2 : 1)
+    .join("/")

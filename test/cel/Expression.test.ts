@@ -26,50 +26,54 @@ const audit = {
 }
 
 const evaluate = (source: string, value: object = audit): unknown =>
-  compiled(source).evaluate({ audit: value, actor: "alice", actorRef: { type: "user" }, kind: "Pod", kindPlural: "Pods" })
+  compiled(source).evaluate({
+    audit: value,
+    actor: "alice",
+    actorRef: { type: "user" },
+    kind: "Pod",
+    kindPlural: "Pods"
+  })
 
 const holds = (source: string): void => assert.strictEqual(evaluate(source), true, source)
 
 describe("an expression", () => {
   it("reads JSON as CEL does", () => {
-    for (
-      const source of [
-        "audit.verb == 'create' && audit.code >= 200 && audit.code < 300",
-        "audit.verb in ['create', 'update']",
-        "audit.code in [200, 201]",
-        "audit.code == 201",
-        "audit.code == 201.0",
-        "audit.code != 200",
-        "'verb' in audit",
-        "audit['verb'] == 'create'",
-        "has(audit.objectRef.name) && !has(audit.objectRef.namespace)",
-        "size(audit.list) == 3 && audit.list[0] == 1",
-        "audit.list.exists(x, x == 3) && audit.list.all(x, x > 0) && audit.list.exists_one(x, x == 2)",
-        "audit.list.map(x, x * 2) == [2, 4, 6]",
-        "audit.list.filter(x, x > 1).size() == 2",
-        "audit.nothing == null",
-        "audit.verb.startsWith('cre') ? true : false",
-        "actor == 'alice' && actorRef.type == 'user' && kind == 'Pod' && kindPlural == 'Pods'",
-        "timestamp('2026-01-01T00:00:00Z') < timestamp('2026-01-01T00:00:01Z')"
-      ]
-    ) holds(source)
+    for (const source of [
+      "audit.verb == 'create' && audit.code >= 200 && audit.code < 300",
+      "audit.verb in ['create', 'update']",
+      "audit.code in [200, 201]",
+      "audit.code == 201",
+      "audit.code == 201.0",
+      "audit.code != 200",
+      "'verb' in audit",
+      "audit['verb'] == 'create'",
+      "has(audit.objectRef.name) && !has(audit.objectRef.namespace)",
+      "size(audit.list) == 3 && audit.list[0] == 1",
+      "audit.list.exists(x, x == 3) && audit.list.all(x, x > 0) && audit.list.exists_one(x, x == 2)",
+      "audit.list.map(x, x * 2) == [2, 4, 6]",
+      "audit.list.filter(x, x > 1).size() == 2",
+      "audit.nothing == null",
+      "audit.verb.startsWith('cre') ? true : false",
+      "actor == 'alice' && actorRef.type == 'user' && kind == 'Pod' && kindPlural == 'Pods'",
+      "timestamp('2026-01-01T00:00:00Z') < timestamp('2026-01-01T00:00:01Z')"
+    ])
+      holds(source)
   })
 
   it("calculates with whole numbers of JSON", () => {
-    for (
-      const source of [
-        "audit.replicas + 1 == 4",
-        "1 + audit.replicas == 4",
-        "audit.replicas - 1 == 2",
-        "10 - audit.replicas == 7",
-        "audit.replicas * 2 == 6",
-        "audit.replicas / 2 == 1.5",
-        "audit.replicas % 2 == 1",
-        "10 % audit.replicas == 1",
-        "audit.replicas + audit.ratio == 3.5",
-        "audit.replicas % audit.list[1] == 1"
-      ]
-    ) holds(source)
+    for (const source of [
+      "audit.replicas + 1 == 4",
+      "1 + audit.replicas == 4",
+      "audit.replicas - 1 == 2",
+      "10 - audit.replicas == 7",
+      "audit.replicas * 2 == 6",
+      "audit.replicas / 2 == 1.5",
+      "audit.replicas % 2 == 1",
+      "10 % audit.replicas == 1",
+      "audit.replicas + audit.ratio == 3.5",
+      "audit.replicas % audit.list[1] == 1"
+    ])
+      holds(source)
     assert.instanceOf(evaluate("audit.replicas % 0 == 1"), EvaluationFailed)
   })
 
@@ -93,7 +97,12 @@ describe("an expression", () => {
   })
 
   it("never reaches a prototype", () => {
-    for (const source of ["audit.constructor == 1", "audit.toString == 1", "audit.__proto__ == 1", "audit.list.length == 1"]) {
+    for (const source of [
+      "audit.constructor == 1",
+      "audit.toString == 1",
+      "audit.__proto__ == 1",
+      "audit.list.length == 1"
+    ]) {
       const result = compile(source)
       if (Result.isSuccess(result)) assert.instanceOf(result.success.evaluate({ audit }), EvaluationFailed, source)
     }
@@ -145,15 +154,14 @@ describe("a wrong expression", () => {
   })
 
   it("that is huge or deep is refused without overflowing the stack", () => {
-    for (
-      const source of [
-        "x".repeat(20_000),
-        `${"!".repeat(16_000)}true`,
-        `${"(".repeat(8_000)}true${")".repeat(8_000)}`,
-        `[${"1,".repeat(4_000)}1] == []`,
-        `true${" && true".repeat(1_999)}`
-      ]
-    ) assert.isDefined(problem(source))
+    for (const source of [
+      "x".repeat(20_000),
+      `${"!".repeat(16_000)}true`,
+      `${"(".repeat(8_000)}true${")".repeat(8_000)}`,
+      `[${"1,".repeat(4_000)}1] == []`,
+      `true${" && true".repeat(1_999)}`
+    ])
+      assert.isDefined(problem(source))
   })
 })
 

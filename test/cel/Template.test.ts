@@ -10,7 +10,8 @@ const variables = { audit: { name: "web", count: 3 }, actor: "alice", actorRef: 
 
 const rendered = (source: string): string =>
   Result.getOrThrowWith(compileTemplate(summary, source), ({ message }) => new Error(`${source}: ${message}`))
-    .parts.map((part) => (typeof part === "string" ? part : valueText(part.expression.evaluate(variables)))).join("")
+    .parts.map((part) => (typeof part === "string" ? part : valueText(part.expression.evaluate(variables))))
+    .join("")
 
 const problem = (source: string) => {
   const result = compileTemplate(summary, source)

@@ -11,7 +11,8 @@ describe("tenants", () => {
       ["Fleet", "Fleet"],
       ["fLEET", "fLEET"],
       ["", ""]
-    ] as const) assert.strictEqual(tenantTypeFrom(text), type)
+    ] as const)
+      assert.strictEqual(tenantTypeFrom(text), type)
   })
 
   it("TYPE/NAME is split at the first slash", () => {

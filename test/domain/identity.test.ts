@@ -34,14 +34,24 @@ describe("identity", () => {
     const key = "fd7bf7f9-e2f2-5492-a850-c080ef074e82"
     assert.strictEqual(activityName(key), "act-fd7bf7f9e2f25492a850c080ef074e82")
     assert.strictEqual(activityKeyFromName(activityName(key)), key)
-    for (const wrong of ["", "act-", "act-xyz", `act-${key}`, `${activityName(key)}0`, activityName(key).toUpperCase()]) {
+    for (const wrong of [
+      "",
+      "act-",
+      "act-xyz",
+      `act-${key}`,
+      `${activityName(key)}0`,
+      activityName(key).toUpperCase()
+    ]) {
       assert.isUndefined(activityKeyFromName(wrong))
     }
   })
 
   it("a version is the key and a hash of what is told", () => {
     const key = "fd7bf7f9-e2f2-5492-a850-c080ef074e82"
-    assert.strictEqual(activityVersion(key, "live", "v1", "", "{}"), "fd7bf7f9-e2f2-5492-a850-c080ef074e82-deb5f86e9baf113b")
+    assert.strictEqual(
+      activityVersion(key, "live", "v1", "", "{}"),
+      "fd7bf7f9-e2f2-5492-a850-c080ef074e82-deb5f86e9baf113b"
+    )
     const others = [
       activityVersion(key, "deleted", "v1", "", "{}"),
       activityVersion(key, "live", "v2", "", "{}"),

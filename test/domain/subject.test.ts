@@ -12,7 +12,10 @@ import {
 /** Any text, with the characters that subjects treat specially far more often than chance would bring them. */
 const anyText = fc.oneof(
   fc.string({ unit: "grapheme", maxLength: 12 }),
-  fc.string({ unit: fc.constantFrom("_", "%", ".", "*", ">", " ", "\t", "5", "F", "2", "E", "a", "é", "ß", "😀"), maxLength: 8 })
+  fc.string({
+    unit: fc.constantFrom("_", "%", ".", "*", ">", " ", "\t", "5", "F", "2", "E", "a", "é", "ß", "😀"),
+    maxLength: 8
+  })
 )
 
 const httpProxy: FactSubject = {
@@ -47,17 +50,23 @@ describe("subjects", () => {
   })
 
   it("two texts never meet in one token", () => {
-    fc.assert(fc.property(anyText, anyText, (one, other) => {
-      fc.pre(one !== other)
-      assert.notStrictEqual(subjectToken(one), subjectToken(other))
-    }), { numRuns: 3_000 })
+    fc.assert(
+      fc.property(anyText, anyText, (one, other) => {
+        fc.pre(one !== other)
+        assert.notStrictEqual(subjectToken(one), subjectToken(other))
+      }),
+      { numRuns: 3_000 }
+    )
   })
 
   it("a token is one part of a subject that NATS accepts", () => {
-    fc.assert(fc.property(anyText, (text) => {
-      assert.match(subjectToken(text), /^[\x21-\x7e]+$/)
-      assert.notMatch(subjectToken(text), /[.*>\s]/)
-    }), { numRuns: 3_000 })
+    fc.assert(
+      fc.property(anyText, (text) => {
+        assert.match(subjectToken(text), /^[\x21-\x7e]+$/)
+        assert.notMatch(subjectToken(text), /[.*>\s]/)
+      }),
+      { numRuns: 3_000 }
+    )
   })
 
   it("activities have the subjects of seed 001", () => {

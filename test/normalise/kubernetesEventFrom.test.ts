@@ -14,7 +14,10 @@ const read = (changes: { readonly [name: string]: Json | undefined } = {}) =>
 const asCore: JsonObject = {
   kind: "Event",
   apiVersion: "v1",
-  metadata: { ...deploymentScaledEvent["metadata"] as JsonObject, managedFields: [{ manager: "kube-controller-manager" }] },
+  metadata: {
+    ...(deploymentScaledEvent["metadata"] as JsonObject),
+    managedFields: [{ manager: "kube-controller-manager" }]
+  },
   involvedObject: deploymentScaledEvent["regarding"],
   reason: "ScalingReplicaSet",
   message: "Scaled up replica set web-66d47686b4 from 0 to 3",
@@ -46,7 +49,14 @@ describe("a Kubernetes Event", () => {
       firstSeen: "2026-11-20T15:07:46.000000Z",
       lastSeen: "2026-11-20T15:07:46.000000Z",
       count: 1,
-      regarding: { apiGroup: "apps", apiVersion: "v1", kind: "Deployment", namespace: "team-1", name: "web", uid: "dep-1" },
+      regarding: {
+        apiGroup: "apps",
+        apiVersion: "v1",
+        kind: "Deployment",
+        namespace: "team-1",
+        name: "web",
+        uid: "dep-1"
+      },
       related: { apiGroup: "", apiVersion: "", kind: "", namespace: "", name: "", uid: "" },
       reason: "ScalingReplicaSet",
       type: "Normal",
@@ -66,11 +76,13 @@ describe("a Kubernetes Event", () => {
 
   it("is the same bytes in both API versions, for all 666 that were recorded in both", () => {
     const frames = (file: string) =>
-      new Map(recordedLines(file).flatMap((line): ReadonlyArray<readonly [string, string]> => {
-        const frame: { readonly object: JsonObject } = JSON.parse(line)
-        const result = kubernetesEventFrom(frame.object, origin)
-        return Result.isSuccess(result) ? [[result.success.version, result.success.json]] : []
-      }))
+      new Map(
+        recordedLines(file).flatMap((line): ReadonlyArray<readonly [string, string]> => {
+          const frame: { readonly object: JsonObject } = JSON.parse(line)
+          const result = kubernetesEventFrom(frame.object, origin)
+          return Result.isSuccess(result) ? [[result.success.version, result.success.json]] : []
+        })
+      )
     const core = frames("watch-frames-corev1.jsonl.gz")
     const events = frames("watch-frames-eventsv1.jsonl.gz")
     assert.isAbove(core.size, 666)
@@ -90,20 +102,29 @@ describe("a Kubernetes Event", () => {
     assert.strictEqual(field(read({ kind: "Pod" })), "kind")
     assert.strictEqual(field(read({ apiVersion: "audit.k8s.io/v1" })), "apiVersion")
     assert.strictEqual(field(read({ metadata: {} })), "metadata.uid")
-    const noTimes = { metadata: { uid: "x" }, deprecatedFirstTimestamp: null, deprecatedLastTimestamp: "0001-01-01T00:00:00Z" }
+    const noTimes = {
+      metadata: { uid: "x" },
+      deprecatedFirstTimestamp: null,
+      deprecatedLastTimestamp: "0001-01-01T00:00:00Z"
+    }
     assert.strictEqual(field(read(noTimes)), "metadata.creationTimestamp")
   })
 
   it("without a number for a resourceVersion has order 0", () => {
     for (const resourceVersion of ["", "abc", "12x", "1".repeat(40)]) {
-      const { order } = Result.getOrThrow(read({ metadata: { uid: "x", creationTimestamp: "2026-11-20T15:07:46Z", resourceVersion } }))
+      const { order } = Result.getOrThrow(
+        read({ metadata: { uid: "x", creationTimestamp: "2026-11-20T15:07:46Z", resourceVersion } })
+      )
       assert.strictEqual(order, 0n)
     }
   })
 
   it("of an old reporter is told by its source", () => {
     const event = Result.getOrThrow(
-      kubernetesEventFrom({ ...asCore, reportingComponent: "", source: { component: "kubelet", host: "node-1" } }, origin)
+      kubernetesEventFrom(
+        { ...asCore, reportingComponent: "", source: { component: "kubelet", host: "node-1" } },
+        origin
+      )
     )
     assert.strictEqual(event.reportingController, "kubelet")
     assert.strictEqual(event.reportingInstance, "node-1")

@@ -11,7 +11,13 @@ const observed = "2026-11-20T10:00:04.654321Z"
 
 /** Named fixtures of reference/field.md 2.3, and what each means: first seen, last seen, count. */
 const table: ReadonlyArray<readonly [string, JsonObject, string, string, number]> = [
-  ["core with null eventTime", { eventTime: null, firstTimestamp: first, lastTimestamp: last, count: 4 }, first, last, 4],
+  [
+    "core with null eventTime",
+    { eventTime: null, firstTimestamp: first, lastTimestamp: last, count: 4 },
+    first,
+    last,
+    4
+  ],
   [
     "events.k8s.io/v1 with deprecated fields",
     { eventTime: null, deprecatedFirstTimestamp: first, deprecatedLastTimestamp: last, deprecatedCount: 4 },
@@ -19,7 +25,13 @@ const table: ReadonlyArray<readonly [string, JsonObject, string, string, number]
     last,
     4
   ],
-  ["scheduler with null first and last", { eventTime, firstTimestamp: null, lastTimestamp: null }, eventTime, eventTime, 1],
+  [
+    "scheduler with null first and last",
+    { eventTime, firstTimestamp: null, lastTimestamp: null },
+    eventTime,
+    eventTime,
+    1
+  ],
   [
     "series",
     { eventTime, series: { count: 12, lastObservedTime: observed }, deprecatedLastTimestamp: last },
@@ -39,10 +51,11 @@ describe("first seen, last seen and count", () => {
   for (const [name, fields, firstSeen, lastSeen, count] of table) {
     it(`of ${name}`, () => {
       const found = sightingsOf({ metadata: { creationTimestamp: created }, ...fields })
-      assert.deepStrictEqual(
-        found && [timestampText(found.firstSeen), timestampText(found.lastSeen), found.count],
-        [withSixDigits(firstSeen), withSixDigits(lastSeen), count]
-      )
+      assert.deepStrictEqual(found && [timestampText(found.firstSeen), timestampText(found.lastSeen), found.count], [
+        withSixDigits(firstSeen),
+        withSixDigits(lastSeen),
+        count
+      ])
     })
   }
 

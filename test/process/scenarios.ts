@@ -60,7 +60,9 @@ export const seedPolicy: ActivityPolicy = policyOf("networking-httpproxy", {
 
 export const policySet = (policies: ReadonlyArray<ActivityPolicy>, kindOf?: KindResolver): PolicySet =>
   new PolicySet(
-    policies.map((policy) => Result.getOrThrowWith(compilePolicy(policy), (problems) => new Error(JSON.stringify(problems)))),
+    policies.map((policy) =>
+      Result.getOrThrowWith(compilePolicy(policy), (problems) => new Error(JSON.stringify(problems)))
+    ),
     kindOf
   )
 
@@ -136,11 +138,15 @@ export const event = (changes: { readonly [name: string]: Json | undefined } = {
 const root = new URL("../../", import.meta.url)
 
 export const recordedLines = (file: string): ReadonlyArray<string> =>
-  gunzipSync(readFileSync(new URL(`test/data/${file}`, root))).toString().trim().split("\n")
+  gunzipSync(readFileSync(new URL(`test/data/${file}`, root)))
+    .toString()
+    .trim()
+    .split("\n")
 
 export const samplePolicies = (): ReadonlyArray<ActivityPolicy> => {
   const folder = new URL("infra/policies/", root)
-  return readdirSync(folder).filter((file) => file.endsWith(".yaml")).sort().map((file): ActivityPolicy =>
-    parse(readFileSync(new URL(file, folder), "utf8"))
-  )
+  return readdirSync(folder)
+    .filter((file) => file.endsWith(".yaml"))
+    .sort()
+    .map((file): ActivityPolicy => parse(readFileSync(new URL(file, folder), "utf8")))
 }

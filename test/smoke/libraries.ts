@@ -136,7 +136,12 @@ export const libraries: Readonly<Record<string, Smoke>> = {
   },
   re2js: async () => {
     const { RE2JS } = await import("re2js")
-    assert.equal(RE2JS.compile("(a+)+$").matcher(`${"a".repeat(40)}b`).find(), false)
+    assert.equal(
+      RE2JS.compile("(a+)+$")
+        .matcher(`${"a".repeat(40)}b`)
+        .find(),
+      false
+    )
   },
   // Only a peer of @effect/platform-node so far: there is no Redis to ask.
   redis: async () => {

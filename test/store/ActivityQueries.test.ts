@@ -37,32 +37,36 @@ const pages = <E, R>(window: Partial<ActivityWindow>, limit: number, between: Ef
 
 layer(storeLayer, { timeout: 120_000 })("ActivityQueries", (it) => {
   for (const scope of [tenantOne, platform]) {
-    it.effect(`1,000 activities of one microsecond, in pages of 7 while others arrive, come once each (${scope._tag})`, () =>
-      Effect.gen(function* () {
-        yield* emptyTables
-        const original = Array.from({ length: 1_000 }, (_, index) => ({
-          origin: `o${index}`,
-          sequence: index,
-          timestamp: "2026-11-21T10:00:00.123456Z",
-          // Over all tenants they lie in three places of the table.
-          ...(scope === platform ? { tenant: { type: "Project", name: `p${index % 3}` } } : {})
-        }))
-        yield* store(original)
-        let sequence = 1_000
-        // Between any two pages: a newer activity, an older one, and one of those again.
-        const arrive = Effect.suspend(() =>
-          store([
-            { origin: `newer${sequence}`, sequence: sequence++, timestamp: "2026-11-21T10:00:00.123457Z" },
-            { origin: `older${sequence}`, sequence: sequence++, timestamp: "2026-11-21T10:00:00.123455Z" },
-            { ...original[sequence % 1_000]!, sequence: sequence++ }
-          ])
-        )
-        const seen = yield* pages({ scope }, 7, arrive)
-        const ofOriginal = seen.filter((origin) => origin.startsWith("o") && !origin.startsWith("older"))
-        assert.strictEqual(ofOriginal.length, 1_000)
-        assert.deepStrictEqual(ofOriginal.toSorted(), original.map(({ origin }) => origin).toSorted())
-        assert.strictEqual(new Set(seen).size, seen.length)
-      }), 120_000)
+    it.effect(
+      `1,000 activities of one microsecond, in pages of 7 while others arrive, come once each (${scope._tag})`,
+      () =>
+        Effect.gen(function* () {
+          yield* emptyTables
+          const original = Array.from({ length: 1_000 }, (_, index) => ({
+            origin: `o${index}`,
+            sequence: index,
+            timestamp: "2026-11-21T10:00:00.123456Z",
+            // Over all tenants they lie in three places of the table.
+            ...(scope === platform ? { tenant: { type: "Project", name: `p${index % 3}` } } : {})
+          }))
+          yield* store(original)
+          let sequence = 1_000
+          // Between any two pages: a newer activity, an older one, and one of those again.
+          const arrive = Effect.suspend(() =>
+            store([
+              { origin: `newer${sequence}`, sequence: sequence++, timestamp: "2026-11-21T10:00:00.123457Z" },
+              { origin: `older${sequence}`, sequence: sequence++, timestamp: "2026-11-21T10:00:00.123455Z" },
+              { ...original[sequence % 1_000]!, sequence: sequence++ }
+            ])
+          )
+          const seen = yield* pages({ scope }, 7, arrive)
+          const ofOriginal = seen.filter((origin) => origin.startsWith("o") && !origin.startsWith("older"))
+          assert.strictEqual(ofOriginal.length, 1_000)
+          assert.deepStrictEqual(ofOriginal.toSorted(), original.map(({ origin }) => origin).toSorted())
+          assert.strictEqual(new Set(seen).size, seen.length)
+        }),
+      120_000
+    )
   }
 
   it.effect("newest first, each activity once, in its newest version", () =>
@@ -75,10 +79,14 @@ layer(storeLayer, { timeout: 120_000 })("ActivityQueries", (it) => {
       ])
       yield* store([{ origin: "a", sequence: 9, timestamp: "2026-11-21T10:00:00.000001Z", summary: "corrected" }])
       const page = yield* ActivityQueries.use((queries) => queries.list({ scope: tenantOne, ...hour }, { limit: 10 }))
-      assert.deepStrictEqual(page.activities.map(({ sequence }) => sequence), [3, 2, 9])
+      assert.deepStrictEqual(
+        page.activities.map(({ sequence }) => sequence),
+        [3, 2, 9]
+      )
       assert.include(page.activities[2]!.json, "corrected")
       assert.isUndefined(page.next)
-    }))
+    })
+  )
 
   it.effect("a page that is full and the last one has no next position", () =>
     Effect.gen(function* () {
@@ -90,7 +98,8 @@ layer(storeLayer, { timeout: 120_000 })("ActivityQueries", (it) => {
       assert.isDefined(first.next)
       assert.strictEqual(second.activities.length, 3)
       assert.isUndefined(second.next)
-    }))
+    })
+  )
 
   it.effect("a window keeps what began before its end and was last seen at or after its start", () =>
     Effect.gen(function* () {
@@ -101,19 +110,31 @@ layer(storeLayer, { timeout: 120_000 })("ActivityQueries", (it) => {
         { origin: "at the end", sequence: 3, timestamp: "2026-11-21T10:30:00.000000Z" },
         { origin: "just before the end", sequence: 4, timestamp: "2026-11-21T10:29:59.999999Z" },
         // A failure that began three weeks ago and recurs.
-        { origin: "still recurs", sequence: 5, timestamp: "2026-11-01T00:00:00Z", lastTimestamp: "2026-11-21T10:00:00.5Z" },
-        { origin: "no longer recurs", sequence: 6, timestamp: "2026-11-01T00:00:00Z", lastTimestamp: "2026-11-20T10:00:00Z" }
+        {
+          origin: "still recurs",
+          sequence: 5,
+          timestamp: "2026-11-01T00:00:00Z",
+          lastTimestamp: "2026-11-21T10:00:00.5Z"
+        },
+        {
+          origin: "no longer recurs",
+          sequence: 6,
+          timestamp: "2026-11-01T00:00:00Z",
+          lastTimestamp: "2026-11-20T10:00:00Z"
+        }
       ])
       for (const scope of [tenantOne, platform]) {
         assert.deepStrictEqual(yield* listed({ scope }), ["just before the end", "at the start", "still recurs"])
       }
-    }))
+    })
+  )
 
   it.effect("start and end that are no times are refused", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(listed({ start: "2026-02-30T00:00:00Z" }))
       assert.strictEqual(error.reason._tag, "ClickHouseRefused")
-    }))
+    })
+  )
 
   it.effect("a list over all tenants is complete when almost every row is an old version", () =>
     Effect.gen(function* () {
@@ -121,47 +142,59 @@ layer(storeLayer, { timeout: 120_000 })("ActivityQueries", (it) => {
       yield* ClickHouse.use((clickhouse) => clickhouse.command("SYSTEM STOP MERGES activities"))
       // 300 sights of the newest Event, then ten other activities of other tenants.
       for (let from = 0; from < 300; from += 50) {
-        yield* store(Array.from({ length: 50 }, (_, index) => ({
-          origin: "recurring",
-          sequence: 1_000 + from + index,
-          order: BigInt(from + index),
-          timestamp: "2026-11-21T10:00:00Z"
-        })))
+        yield* store(
+          Array.from({ length: 50 }, (_, index) => ({
+            origin: "recurring",
+            sequence: 1_000 + from + index,
+            order: BigInt(from + index),
+            timestamp: "2026-11-21T10:00:00Z"
+          }))
+        )
       }
-      yield* store(Array.from({ length: 10 }, (_, index) => ({
-        origin: `single${index}`,
-        sequence: index,
-        timestamp: `2026-11-21T09:59:0${index}Z`,
-        tenant: { type: "Project", name: `p${index}` }
-      })))
+      yield* store(
+        Array.from({ length: 10 }, (_, index) => ({
+          origin: `single${index}`,
+          sequence: index,
+          timestamp: `2026-11-21T09:59:0${index}Z`,
+          tenant: { type: "Project", name: `p${index}` }
+        }))
+      )
       const wanted = ["recurring", ...Array.from({ length: 10 }, (_, index) => `single${9 - index}`)]
       // One, the double page and its widenings, and all: every way through.
       for (const limit of [1, 3, 7, 11, 100]) {
         assert.deepStrictEqual(yield* pages({ scope: platform }, limit, Effect.void), wanted)
       }
       yield* ClickHouse.use((clickhouse) => clickhouse.command("SYSTEM START MERGES activities"))
-    }))
+    })
+  )
 
-  it.effect("deleted activities, and those whose newest version no longer matches, are not listed over all tenants", () =>
-    Effect.gen(function* () {
-      yield* emptyTables
-      yield* store(Array.from({ length: 9 }, (_, index) => ({
-        origin: `o${index}`,
-        sequence: index,
-        timestamp: `2026-11-21T10:00:0${index}Z`,
-        summary: "alpha"
-      })))
-      yield* store([3, 4, 5, 6, 7, 8].map((index) => ({
-        origin: `o${index}`,
-        sequence: 100 + index,
-        timestamp: `2026-11-21T10:00:0${index}Z`,
-        ...(index % 2 === 0 ? { mark: "deleted" as const } : { summary: "beta" })
-      })))
-      for (const scope of [tenantOne, platform]) {
-        assert.deepStrictEqual(yield* listed({ scope, search: "alpha" }, 2), ["o2", "o1"])
-        assert.deepStrictEqual(yield* listed({ scope, search: "beta" }), ["o7", "o5", "o3"])
-      }
-    }))
+  it.effect(
+    "deleted activities, and those whose newest version no longer matches, are not listed over all tenants",
+    () =>
+      Effect.gen(function* () {
+        yield* emptyTables
+        yield* store(
+          Array.from({ length: 9 }, (_, index) => ({
+            origin: `o${index}`,
+            sequence: index,
+            timestamp: `2026-11-21T10:00:0${index}Z`,
+            summary: "alpha"
+          }))
+        )
+        yield* store(
+          [3, 4, 5, 6, 7, 8].map((index) => ({
+            origin: `o${index}`,
+            sequence: 100 + index,
+            timestamp: `2026-11-21T10:00:0${index}Z`,
+            ...(index % 2 === 0 ? { mark: "deleted" as const } : { summary: "beta" })
+          }))
+        )
+        for (const scope of [tenantOne, platform]) {
+          assert.deepStrictEqual(yield* listed({ scope, search: "alpha" }, 2), ["o2", "o1"])
+          assert.deepStrictEqual(yield* listed({ scope, search: "beta" }), ["o7", "o5", "o3"])
+        }
+      })
+  )
 
   it.effect("tenants whose names look alike see only their own", () =>
     Effect.gen(function* () {
@@ -177,7 +210,8 @@ layer(storeLayer, { timeout: 120_000 })("ActivityQueries", (it) => {
       }
       assert.strictEqual((yield* listed({ scope: platform })).length, tenants.length)
       assert.deepStrictEqual(yield* listed({ scope: { _tag: "Tenant", tenant: { type: "project", name: "a" } } }), [])
-    }))
+    })
+  )
 
   it.effect("a user sees what that user did, in any tenant; nobody's uid sees nothing", () =>
     Effect.gen(function* () {
@@ -188,9 +222,10 @@ layer(storeLayer, { timeout: 120_000 })("ActivityQueries", (it) => {
         { origin: "u2", sequence: 3, actorUid: "u2" },
         { origin: "nobody", sequence: 4 }
       ])
-      assert.sameMembers([...yield* listed({ scope: { _tag: "User", uid: "u1" } })], ["u1 in one", "u1 in two"])
+      assert.sameMembers([...(yield* listed({ scope: { _tag: "User", uid: "u1" } }))], ["u1 in one", "u1 in two"])
       assert.deepStrictEqual(yield* listed({ scope: { _tag: "User", uid: "" } }), [])
-    }))
+    })
+  )
 
   it.effect("a namespace scope is one namespace of one cluster and tenant, and no query widens it", () =>
     Effect.gen(function* () {
@@ -208,16 +243,34 @@ layer(storeLayer, { timeout: 120_000 })("ActivityQueries", (it) => {
       assert.deepStrictEqual(yield* listed({ scope, namespace: "m" }), [])
       assert.deepStrictEqual(yield* listed({ scope, filter: { op: "literal", value: true } }), ["mine"])
       assert.deepStrictEqual(
-        yield* listed({ scope, filter: { op: "or", operands: [{ op: "literal", value: true }, { op: "literal", value: false }] } }),
+        yield* listed({
+          scope,
+          filter: {
+            op: "or",
+            operands: [
+              { op: "literal", value: true },
+              { op: "literal", value: false }
+            ]
+          }
+        }),
         ["mine"]
       )
-      assert.sameMembers([...yield* listed({ scope: platform, namespace: "n" })], ["mine", "other cluster", "other tenant"])
+      assert.sameMembers(
+        [...(yield* listed({ scope: platform, namespace: "n" }))],
+        ["mine", "other cluster", "other tenant"]
+      )
       const queries = yield* ActivityQueries
       assert.isTrue(Option.isSome(yield* queries.get(scope, nameOf("mine"))))
-      for (const [origin, cluster] of [["other namespace"], ["no namespace"], ["other cluster", "elsewhere"], ["other tenant"]] as const) {
+      for (const [origin, cluster] of [
+        ["other namespace"],
+        ["no namespace"],
+        ["other cluster", "elsewhere"],
+        ["other tenant"]
+      ] as const) {
         assert.isTrue(Option.isNone(yield* queries.get(scope, nameOf(origin, cluster))), origin)
       }
-    }))
+    })
+  )
 
   it.effect("search wants every word, whole, in any case", () =>
     Effect.gen(function* () {
@@ -236,12 +289,16 @@ layer(storeLayer, { timeout: 120_000 })("ActivityQueries", (it) => {
       assert.deepStrictEqual(yield* found("émile STRASSE"), [])
       assert.deepStrictEqual(yield* found("Émile STRAßE i̇stanbul"), ["3"])
       assert.deepStrictEqual(yield* found(" -- "), ["1", "2", "3"])
-    }))
+    })
+  )
 
   it.effect("get finds an activity by its name, within scope and namespace", () =>
     Effect.gen(function* () {
       yield* emptyTables
-      yield* store([{ origin: "a", sequence: 7, namespace: "n" }, { origin: "b", sequence: 8, mark: "deleted" }])
+      yield* store([
+        { origin: "a", sequence: 7, namespace: "n" },
+        { origin: "b", sequence: 8, mark: "deleted" }
+      ])
       const queries = yield* ActivityQueries
       const sequenceOf = (scope: Scope, name: string, namespace?: string) =>
         Effect.map(queries.get(scope, name, namespace), (found) => Option.getOrUndefined(found)?.sequence)
@@ -249,26 +306,41 @@ layer(storeLayer, { timeout: 120_000 })("ActivityQueries", (it) => {
       assert.strictEqual(yield* sequenceOf(tenantOne, nameOf("a"), "n"), 7)
       assert.strictEqual(yield* sequenceOf(tenantOne, nameOf("a"), "m"), undefined)
       assert.strictEqual(yield* sequenceOf(tenantOne, nameOf("a"), ""), undefined)
-      assert.strictEqual(yield* sequenceOf({ _tag: "Tenant", tenant: { type: "Project", name: "two" } }, nameOf("a")), undefined)
+      assert.strictEqual(
+        yield* sequenceOf({ _tag: "Tenant", tenant: { type: "Project", name: "two" } }, nameOf("a")),
+        undefined
+      )
       assert.strictEqual(yield* sequenceOf(tenantOne, nameOf("b")), undefined)
       assert.strictEqual(yield* sequenceOf(tenantOne, "act-x' OR 1"), undefined)
-    }))
+    })
+  )
 
   it.effect("a stream of a window crosses its pages without a gap", () =>
     Effect.gen(function* () {
       yield* emptyTables
       yield* store(Array.from({ length: 2_345 }, (_, sequence) => ({ origin: `o${sequence}`, sequence })))
       const rows = yield* ActivityQueries.use((queries) =>
-        queries.stream({ scope: tenantOne, ...hour }).pipe(Stream.map(({ sequence }) => sequence), Stream.runCollect)
+        queries.stream({ scope: tenantOne, ...hour }).pipe(
+          Stream.map(({ sequence }) => sequence),
+          Stream.runCollect
+        )
       )
-      assert.deepStrictEqual(rows.toSorted((one, other) => one - other), Array.from({ length: 2_345 }, (_, sequence) => sequence))
-    }))
+      assert.deepStrictEqual(
+        rows.toSorted((one, other) => one - other),
+        Array.from({ length: 2_345 }, (_, sequence) => sequence)
+      )
+    })
+  )
 
   it.effect("the highest sequence is that of all tables", () =>
     Effect.gen(function* () {
       yield* emptyTables
       assert.strictEqual(yield* highestSequence, 0)
-      yield* store([{ origin: "a", sequence: 1_795_000_000_000_001 }, { origin: "b", sequence: 2 }])
+      yield* store([
+        { origin: "a", sequence: 1_795_000_000_000_001 },
+        { origin: "b", sequence: 2 }
+      ])
       assert.strictEqual(yield* highestSequence, 1_795_000_000_000_001)
-    }))
+    })
+  )
 })

@@ -12,7 +12,10 @@ describe("versionOf", () => {
     // 2^64 = 18446744073709551616
     assert.strictEqual(versionOf(1n, 0), "18446744073709551616")
     assert.strictEqual(versionOf(1n, 5), "18446744073709551621")
-    assert.strictEqual(versionOf(2n ** 64n - 1n, Number.MAX_SAFE_INTEGER), String(2n ** 128n - 2n ** 64n + 2n ** 53n - 1n))
+    assert.strictEqual(
+      versionOf(2n ** 64n - 1n, Number.MAX_SAFE_INTEGER),
+      String(2n ** 128n - 2n ** 64n + 2n ** 53n - 1n)
+    )
     assert.strictEqual(versionOf(-1n, 5), "5")
   })
 })
@@ -21,14 +24,18 @@ describe("insertToken", () => {
   const [one, two] = [activityRow({ origin: "1", sequence: 1 }), activityRow({ origin: "2", sequence: 2 })]
   it("is the same for the same rows, another for others", () => {
     assert.strictEqual(insertToken([one, two]), insertToken([activityRow({ origin: "1", sequence: 1 }), two]))
-    const tokens = [[one, two], [one], [two], [two, one], [activityRow({ origin: "1", sequence: 3 }), two]].map(insertToken)
+    const tokens = [[one, two], [one], [two], [two, one], [activityRow({ origin: "1", sequence: 3 }), two]].map(
+      insertToken
+    )
     assert.strictEqual(new Set(tokens).size, 5)
   })
 })
 
 describe("auditLogLine", () => {
   it("keeps the record's bytes and times as they were sent", () => {
-    const json = gunzipSync(readFileSync(new URL("../data/audit-events.jsonl.gz", import.meta.url))).toString().split("\n")[0]!
+    const json = gunzipSync(readFileSync(new URL("../data/audit-events.jsonl.gz", import.meta.url)))
+      .toString()
+      .split("\n")[0]!
     const record: AuditRecord = {
       key: "e8c8a41c-b3db-5888-8f30-5852bc956004",
       cluster: "c1",
@@ -42,7 +49,15 @@ describe("auditLogLine", () => {
       user: { username: "alice", uid: "u1" },
       userAgent: "kubectl",
       sourceIP: "10.0.0.1",
-      objectRef: { apiGroup: "", apiVersion: "v1", resource: "pods", subresource: "", namespace: "n", name: "web", uid: "o1" },
+      objectRef: {
+        apiGroup: "",
+        apiVersion: "v1",
+        resource: "pods",
+        subresource: "",
+        namespace: "n",
+        name: "web",
+        uid: "o1"
+      },
       hasObjectRef: true,
       statusCode: 201,
       dryRun: true,
@@ -81,9 +96,22 @@ describe("auditLogLine", () => {
 })
 
 describe("activityLine", () => {
-  const message = { cluster: "c", tenant: { type: "Project", name: "p" }, mark: "added", order: 0n, sequence: 1 } as const
+  const message = {
+    cluster: "c",
+    tenant: { type: "Project", name: "p" },
+    mark: "added",
+    order: 0n,
+    sequence: 1
+  } as const
   it("a body that is no activity is a failure with a sentence, not an exception", () => {
-    for (const json of ["", "{", "null", "[]", "{\"metadata\":{\"uid\":\"x\"},\"spec\":{}}", "{\"metadata\":{\"uid\":\"e8c8a41c-b3db-5888-8f30-5852bc956004\"}}"]) {
+    for (const json of [
+      "",
+      "{",
+      "null",
+      "[]",
+      '{"metadata":{"uid":"x"},"spec":{}}',
+      '{"metadata":{"uid":"e8c8a41c-b3db-5888-8f30-5852bc956004"}}'
+    ]) {
       assert.isTrue(Result.isFailure(activityLine({ ...message, json })), json)
     }
   })

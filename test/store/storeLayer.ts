@@ -14,7 +14,10 @@ import { temporaryFolder } from "../support/temporaryFolder.ts"
 /** The engine on an empty folder. */
 export const emptyLayer = Layer.unwrap(
   Effect.map(
-    Effect.acquireRelease(Effect.promise(() => temporaryFolder("store")), (made) => Effect.promise(made.remove)),
+    Effect.acquireRelease(
+      Effect.promise(() => temporaryFolder("store")),
+      (made) => Effect.promise(made.remove)
+    ),
     (folder) => layerFromUrl(`embedded:${folder.path}`)
   )
 )
@@ -36,6 +39,7 @@ export interface TestActivity {
   readonly namespace?: string
   readonly mark?: Mark
   readonly order?: bigint
+  readonly resource?: { readonly namespace?: string; readonly [field: string]: unknown }
   readonly spec?: Readonly<Record<string, unknown>>
 }
 
@@ -45,32 +49,46 @@ export const nameOf = (origin: string, cluster = "test"): string => activityName
 export const activityRow = (activity: TestActivity): StoredLine => {
   const { cluster = "test", order = 0n, mark = "added", tenant = { type: "Project", name: "one" } } = activity
   const key = activityKey(cluster, "audit", activity.origin)
-  return Result.getOrThrow(activityLine({
-    json: JSON.stringify({
-      apiVersion: "activity.miloapis.com/v1alpha1",
-      kind: "Activity",
-      metadata: { name: activityName(key), uid: key, labels: {} },
-      spec: {
-        summary: activity.summary ?? `something about ${activity.origin}`,
-        changeSource: "human",
-        timestamp: activity.timestamp ?? "2026-11-21T10:00:00.000000Z",
-        ...(activity.lastTimestamp === undefined ? {} : { lastTimestamp: activity.lastTimestamp }),
-        cluster,
-        actor: { type: "user", name: "alice", uid: activity.actorUid ?? "" },
-        resource: { apiGroup: "apps", kind: "Deployment", name: "web", namespace: activity.namespace ?? "" },
-        tenant,
-        outcome: "Success",
-        origin: { type: "audit", id: activity.origin },
-        policy: { name: "deployments", generation: 1, rule: "audit-0" },
-        ...activity.spec
-      }
-    }),
-    cluster,
-    tenant,
-    mark,
-    order,
-    sequence: activity.sequence
-  }))
+  const resource = {
+    apiGroup: "apps",
+    kind: "Deployment",
+    name: "web",
+    namespace: activity.namespace ?? "",
+    ...activity.resource
+  }
+  return Result.getOrThrow(
+    activityLine({
+      json: JSON.stringify({
+        apiVersion: "activity.miloapis.com/v1alpha1",
+        kind: "Activity",
+        metadata: {
+          name: activityName(key),
+          ...(resource.namespace === "" ? {} : { namespace: resource.namespace }),
+          uid: key,
+          labels: {}
+        },
+        spec: {
+          summary: activity.summary ?? `something about ${activity.origin}`,
+          changeSource: "human",
+          timestamp: activity.timestamp ?? "2026-11-21T10:00:00.000000Z",
+          ...(activity.lastTimestamp === undefined ? {} : { lastTimestamp: activity.lastTimestamp }),
+          cluster,
+          actor: { type: "user", name: "alice", uid: activity.actorUid ?? "" },
+          resource,
+          tenant,
+          outcome: "Success",
+          origin: { type: "audit", id: activity.origin },
+          policy: { name: "deployments", generation: 1, rule: "audit-0" },
+          ...activity.spec
+        }
+      }),
+      cluster,
+      tenant,
+      mark,
+      order,
+      sequence: activity.sequence
+    })
+  )
 }
 
 export const store = (activities: ReadonlyArray<TestActivity>) =>

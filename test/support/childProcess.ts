@@ -44,7 +44,7 @@ export interface StartOptions {
   readonly arguments: ReadonlyArray<string>
   /** The project when not named. */
   readonly folder?: string
-  /** Added to PATH, HOME and TMPDIR, which are all that is inherited. */
+  /** Added to what {@link cleanEnvironment} inherits. */
   readonly environment?: Readonly<Record<string, string>>
   readonly stdin?: string
 }
@@ -160,10 +160,10 @@ export const startProgram = (
   })
 }
 
-/** What a program gets from us when nothing else is said: where programs are, where caches are, where to put scraps. */
+/** What a program gets when nothing else is said: where programs, caches and scraps are. */
 export const cleanEnvironment = (): Record<string, string> => {
   const bin = join(projectFolder, "node_modules/.bin")
-  const inherited = ["HOME", "TMPDIR"].flatMap((name) => {
+  const inherited = ["HOME", "TMPDIR", "XDG_CACHE_HOME", "NATS_SERVER"].flatMap((name) => {
     const value = process.env[name]
     return value === undefined ? [] : [[name, value] as const]
   })

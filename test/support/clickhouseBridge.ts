@@ -71,7 +71,14 @@ class Refused extends Error {
 }
 
 /** URL parameters that are not settings. */
-const ownParameters = new Set(["query", "database", "query_id", "enable_http_compression", "wait_end_of_query", "default_format"])
+const ownParameters = new Set([
+  "query",
+  "database",
+  "query_id",
+  "enable_http_compression",
+  "wait_end_of_query",
+  "default_format"
+])
 
 const answer = async (engine: EmbeddedEngine, password: string, request: IncomingMessage, response: ServerResponse) => {
   const url = new URL(request.url ?? "/", "http://bridge")
@@ -86,12 +93,16 @@ const answer = async (engine: EmbeddedEngine, password: string, request: Incomin
     parameters: parametersOf(query || body, url.searchParams)
   })
   const database = url.searchParams.get("database") ?? "default"
-  const result = await engine.run(/^\s*(SELECT|WITH|SHOW|EXPLAIN)/i.test(sql) ? "read" : "write", async (connection) => {
-    await connection.queryAsync(`USE ${quotedName(database)}`)
-    return await connection.queryAsync(query === "" ? sql : `${sql}\n${body}`)
-  })
+  const result = await engine.run(
+    /^\s*(SELECT|WITH|SHOW|EXPLAIN)/i.test(sql) ? "read" : "write",
+    async (connection) => {
+      await connection.queryAsync(`USE ${quotedName(database)}`)
+      return await connection.queryAsync(query === "" ? sql : `${sql}\n${body}`)
+    }
+  )
   const bytes = Buffer.from(result.bytes())
-  const compressed = url.searchParams.get("enable_http_compression") === "1" &&
+  const compressed =
+    url.searchParams.get("enable_http_compression") === "1" &&
     String(request.headers["accept-encoding"]).includes("gzip")
   response.writeHead(200, {
     "content-type": "application/x-ndjson; charset=UTF-8",
@@ -103,7 +114,9 @@ const answer = async (engine: EmbeddedEngine, password: string, request: Incomin
 
 const passwordOf = (request: IncomingMessage): string => {
   const basic = /^Basic (.+)$/.exec(request.headers.authorization ?? "")?.[1] ?? ""
-  return Buffer.from(basic, "base64").toString().replace(/^[^:]*:/, "")
+  return Buffer.from(basic, "base64")
+    .toString()
+    .replace(/^[^:]*:/, "")
 }
 
 /** The body's text. A form's `param_` parts join the URL's parameters; its body is its part `query`. */
@@ -141,7 +154,16 @@ const parametersOf = (sql: string, parameters: URLSearchParams): Record<string, 
       })
   )
 
-const escapes: Readonly<Record<string, string>> = { n: "\n", t: "\t", r: "\r", b: "\b", f: "\f", v: "\v", a: "\u0007", "0": "\0" }
+const escapes: Readonly<Record<string, string>> = {
+  n: "\n",
+  t: "\t",
+  r: "\r",
+  b: "\b",
+  f: "\f",
+  v: "\v",
+  a: "\u0007",
+  "0": "\0"
+}
 
 const unescaped = (text: string): string => text.replace(/\\(.)/gs, (_, letter: string) => escapes[letter] ?? letter)
 
@@ -153,7 +175,8 @@ const refusal = (cause: unknown): { readonly status: number; readonly code: numb
   if (cause instanceof Refused) return { status: cause.status, code: cause.code, text }
   const code = Number(/^Code: (\d+)\./.exec(text)?.[1] ?? 1002)
   // As ClickHouse's exceptionCodeToHTTPStatus does for these.
-  const status = code === 60 || code === 81 ? 404 : code === 159 ? 408 : [27, 38, 41, 47, 62, 376].includes(code) ? 400 : 500
+  const status =
+    code === 60 || code === 81 ? 404 : code === 159 ? 408 : [27, 38, 41, 47, 62, 376].includes(code) ? 400 : 500
   return { status, code, text }
 }
 
@@ -177,11 +200,14 @@ const serve = (options: { folder: string; host: string; port: number; password: 
     )
     // The address of a listening TCP server is an AddressInfo.
     console.log(`http://${options.host}:${(server.address() as AddressInfo).port}`)
-    yield* Effect.promise(() => new Promise((resolve) => {
-      process.once("SIGTERM", resolve)
-      process.once("SIGINT", resolve)
-      if (process.argv.includes("--until-stdin-closes")) process.stdin.resume().once("close", resolve)
-    }))
+    yield* Effect.promise(
+      () =>
+        new Promise((resolve) => {
+          process.once("SIGTERM", resolve)
+          process.once("SIGINT", resolve)
+          if (process.argv.includes("--until-stdin-closes")) process.stdin.resume().once("close", resolve)
+        })
+    )
   }).pipe(Effect.scoped)
 
 if (import.meta.main) {
@@ -194,11 +220,13 @@ if (import.meta.main) {
     }
   })
   const colon = values.listen.lastIndexOf(":")
-  await Effect.runPromise(serve({
-    folder: values.data ?? "clickhouse-data",
-    host: values.listen.slice(0, colon),
-    port: Number(values.listen.slice(colon + 1)),
-    password: values.password
-  }))
+  await Effect.runPromise(
+    serve({
+      folder: values.data ?? "clickhouse-data",
+      host: values.listen.slice(0, colon),
+      port: Number(values.listen.slice(colon + 1)),
+      password: values.password
+    })
+  )
   process.exit(0)
 }

@@ -1,5 +1,6 @@
 /** HTTPS requests to servers with certificates of their own, as small as `fetch` would be if it took an authority. */
-import { type IncomingHttpHeaders, type IncomingMessage, request } from "node:https"
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http"
+import { request } from "node:https"
 
 export interface HttpsOptions {
   readonly method?: string

@@ -28,16 +28,16 @@ export const findKubectl = async (environment: NodeJS.ProcessEnv = process.env):
   const named = environment["KUBECTL"]
   // A kubectl that was asked for by name and does not work is a mistake to show, not to work around.
   if (named !== undefined && named !== "") {
-    if (await answers(named)) return named
+    if (await answers(named, environment)) return named
     throw new Error(`KUBECTL=${named} does not answer "version --client"`)
   }
   const built = join(cacheFolder(environment), `kubectl-${kubernetesVersion}`)
   const assets = environment["KUBEBUILDER_ASSETS"]
   const candidates = ["kubectl", ...(assets === undefined ? [] : [join(assets, "kubectl")]), built]
   for (const candidate of candidates) {
-    if (await answers(candidate)) return candidate
+    if (await answers(candidate, environment)) return candidate
   }
-  await build(built).catch((cause: unknown) => {
+  await build(built, environment).catch((cause: unknown) => {
     throw new Error(
       `kubectl is missing: not in ${candidates.join(", ")}, and Go did not build it. Install kubectl, or Go 1.24. ${String(cause)}`,
       { cause }
@@ -50,8 +50,8 @@ export const findKubectl = async (environment: NodeJS.ProcessEnv = process.env):
 const cacheFolder = (environment: NodeJS.ProcessEnv): string =>
   join(environment["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "activity")
 
-const answers = (command: string): Promise<boolean> =>
-  execute(command, ["version", "--client"], { timeout: 60_000 }).then(
+const answers = (command: string, environment: NodeJS.ProcessEnv): Promise<boolean> =>
+  execute(command, ["version", "--client"], { env: environment, timeout: 60_000 }).then(
     () => true,
     () => false
   )
@@ -60,14 +60,14 @@ const answers = (command: string): Promise<boolean> =>
  * Builds kubectl at `target`. Kubernetes names its libraries by folders of its own repository, which a module that only
  * requires it cannot follow: each is replaced by its published version.
  */
-const build = async (target: string): Promise<void> => {
+const build = async (target: string, environment: NodeJS.ProcessEnv): Promise<void> => {
   await using folder = await temporaryFolder("kubectl")
   const go = (...parameters: ReadonlyArray<string>) =>
     execute("go", [...parameters], {
       cwd: folder.path,
       timeout: buildMillisMax,
       maxBuffer: 16 * 1024 * 1024,
-      env: { ...process.env, GOFLAGS: "-mod=mod", CGO_ENABLED: "0" }
+      env: { ...environment, GOFLAGS: "-mod=mod", CGO_ENABLED: "0" }
     })
 
   const { stdout } = await go("mod", "download", "-json", `k8s.io/kubernetes@v${kubernetesVersion}`)

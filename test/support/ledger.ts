@@ -22,11 +22,13 @@ type Mark = "sent" | "acknowledged"
 /** Opens the ledger at `path`, which goes on where it ended. Each entry is on disk before the call that writes it returns. */
 export const openLedger = (path: string): Ledger => {
   const descriptor = openSync(path, "a", 0o600)
-  const write = (mark: Mark) => (...identities: ReadonlyArray<string>) => {
-    if (identities.length === 0) return
-    writeSync(descriptor, identities.map((identity) => `${JSON.stringify([mark, identity])}\n`).join(""))
-    fsyncSync(descriptor)
-  }
+  const write =
+    (mark: Mark) =>
+    (...identities: ReadonlyArray<string>) => {
+      if (identities.length === 0) return
+      writeSync(descriptor, identities.map((identity) => `${JSON.stringify([mark, identity])}\n`).join(""))
+      fsyncSync(descriptor)
+    }
   const close = () => closeSync(descriptor)
   return { sent: write("sent"), acknowledged: write("acknowledged"), close, [Symbol.dispose]: close }
 }

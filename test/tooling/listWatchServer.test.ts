@@ -21,7 +21,8 @@ describe("list and watch", () => {
       const seen: Array<ObservedEvent> = []
       const stop = new AbortController()
       const reading = (async () => {
-        for await (const event of observeEvents(server.url, { version, pageSize: 7, signal: stop.signal })) seen.push(event)
+        for await (const event of observeEvents(server.url, { version, pageSize: 7, signal: stop.signal }))
+          seen.push(event)
       })()
       await eventually("the watch is open", () => server.watches() === 1)
       const listed = seen.length
@@ -48,7 +49,9 @@ describe("list and watch", () => {
     server.play()
     const second = await json(`${resource}?limit=1000&continue=${first.body.metadata.continue}`)
     assert.strictEqual(second.body.metadata.resourceVersion, first.body.metadata.resourceVersion)
-    const alive = watchFrames("events.k8s.io/v1").slice(0, 100).filter(({ type }) => type === "ADDED").length
+    const alive = watchFrames("events.k8s.io/v1")
+      .slice(0, 100)
+      .filter(({ type }) => type === "ADDED").length
     assert.strictEqual(first.body.items.length + second.body.items.length, alive)
     assert.isUndefined(second.body.metadata.continue)
     assert.isUndefined(first.body.items[0].kind)
@@ -74,7 +77,8 @@ describe("list and watch", () => {
     server.play(1)
     const resource = `${server.url}/api/v1/events`
     const place = server.resourceVersion()
-    const text = async (query: string) => (await fetch(`${resource}?watch=true&resourceVersion=${place}&${query}`)).text()
+    const text = async (query: string) =>
+      (await fetch(`${resource}?watch=true&resourceVersion=${place}&${query}`)).text()
     const lines = (await text("timeoutSeconds=1&allowWatchBookmarks=true")).trim().split("\n")
     assert.isAtLeast(lines.length, 1)
     for (const line of lines) {

@@ -54,25 +54,28 @@ export interface Statement {
 
 export type Row = Readonly<Record<string, unknown>>
 
-export class ClickHouse extends Context.Service<ClickHouse, {
-  /** The database that unqualified table names mean. */
-  readonly database: string
-  /** Creates {@link database} where it is missing. `onCluster` is `ON CLUSTER name`, or empty. */
-  readonly createDatabase: (onCluster: string) => Effect.Effect<void, ClickHouseError>
-  /** All rows of a SELECT (without FORMAT), 64-bit integers and wider ones as text. */
-  readonly query: (statement: Statement) => Effect.Effect<ReadonlyArray<Row>, ClickHouseError>
-  /** A statement without rows: DDL, OPTIMIZE, SYSTEM. */
-  readonly command: (sql: string) => Effect.Effect<void, ClickHouseError>
-  /**
-   * Inserts rows, each one a line of JSON, as one block. A column that the table does not have is refused.
-   *
-   * @param token the block's deduplication token: the same token again is stored once
-   */
-  readonly insert: (options: {
-    readonly table: string
-    readonly lines: ReadonlyArray<string>
-    readonly token: string
-  }) => Effect.Effect<void, ClickHouseError>
-  /** The engine answers, with our credentials. */
-  readonly ping: Effect.Effect<void, ClickHouseError>
-}>()("activity/clients/clickhouse/ClickHouse") {}
+export class ClickHouse extends Context.Service<
+  ClickHouse,
+  {
+    /** The database that unqualified table names mean. */
+    readonly database: string
+    /** Creates {@link database} where it is missing. `onCluster` is `ON CLUSTER name`, or empty. */
+    readonly createDatabase: (onCluster: string) => Effect.Effect<void, ClickHouseError>
+    /** All rows of a SELECT (without FORMAT), 64-bit integers and wider ones as text. */
+    readonly query: (statement: Statement) => Effect.Effect<ReadonlyArray<Row>, ClickHouseError>
+    /** A statement without rows: DDL, OPTIMIZE, SYSTEM. */
+    readonly command: (sql: string) => Effect.Effect<void, ClickHouseError>
+    /**
+     * Inserts rows, each one a line of JSON, as one block. A column that the table does not have is refused.
+     *
+     * @param token the block's deduplication token: the same token again is stored once
+     */
+    readonly insert: (options: {
+      readonly table: string
+      readonly lines: ReadonlyArray<string>
+      readonly token: string
+    }) => Effect.Effect<void, ClickHouseError>
+    /** The engine answers, with our credentials. */
+    readonly ping: Effect.Effect<void, ClickHouseError>
+  }
+>()("activity/clients/clickhouse/ClickHouse") {}

@@ -11,7 +11,12 @@ export const layerEmbedded = (options: {
   readonly folder: string
   readonly database: string
 }): Layer.Layer<ClickHouse, ClickHouseSetupError> =>
-  Layer.effect(ClickHouse, Effect.map(openEmbeddedEngine(options.folder, options.database, connectionArgs), (engine) => make(engine, options.database)))
+  Layer.effect(
+    ClickHouse,
+    Effect.map(openEmbeddedEngine(options.folder, options.database, connectionArgs), (engine) =>
+      make(engine, options.database)
+    )
+  )
 
 /**
  * Wide integers as text: a JSON number would lose their last digits. 16 MiB of statement: the values of parameters
@@ -40,12 +45,13 @@ const make = (engine: EmbeddedEngine, database: string): ClickHouse["Service"] =
       lines.length === 0
         ? Effect.void
         : run("write", (connection) =>
-          connection.insert({
-            table,
-            format: "JSONEachRow",
-            values: Buffer.from(lines.join("\n")),
-            settings: insertSettings(token)
-          })).pipe(Effect.asVoid)
+            connection.insert({
+              table,
+              format: "JSONEachRow",
+              values: Buffer.from(lines.join("\n")),
+              settings: insertSettings(token)
+            })
+          ).pipe(Effect.asVoid)
     ),
     ping: run("read", (connection) => connection.queryAsync("SELECT 1")).pipe(Effect.asVoid)
   })
@@ -53,7 +59,10 @@ const make = (engine: EmbeddedEngine, database: string): ClickHouse["Service"] =
 
 const rowsOf = (text: string): ReadonlyArray<Readonly<Record<string, unknown>>> =>
   // JSONEachRow is one object per line; line breaks inside of values are escaped.
-  text.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line))
+  text
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line))
 
 /** chdb keeps the engine's code beside the message; without one, the engine itself is in trouble. */
 const errorFrom = (cause: unknown): ClickHouseError => {

@@ -15,9 +15,15 @@ const connectionsMax = 4
 const readsMax = 3
 const writesMax = 2
 
+/** Statements that wait for a connection; one more is told to come again. At 10 ms each, 256 wait below a second. */
+const waitingMax = 256
+
 /** What we use of a chdb session. */
 export interface EmbeddedConnection {
-  readonly queryAsync: (sql: string, options?: { readonly format?: string }) => Promise<{ text(): string; bytes(): Uint8Array }>
+  readonly queryAsync: (
+    sql: string,
+    options?: { readonly format?: string }
+  ) => Promise<{ text(): string; bytes(): Uint8Array }>
   readonly insert: (options: {
     readonly table: string
     readonly values: Uint8Array
@@ -40,6 +46,7 @@ export interface EmbeddedEngine {
 }
 
 export class RunAborted extends Error {}
+export class TooManyWaiting extends Error {}
 
 /**
  * Opens the folder (created where missing), and the database in it. Closing waits for what still runs.
@@ -105,7 +112,8 @@ const makePool = (connections: ReadonlyArray<EmbeddedConnection>): EmbeddedEngin
   const free = [...connections]
   const running = { read: 0, write: 0 }
   const limits = { read: readsMax, write: writesMax }
-  const waiting: Array<{ readonly kind: "read" | "write"; readonly start: (connection: EmbeddedConnection) => void }> = []
+  const waiting: Array<{ readonly kind: "read" | "write"; readonly start: (connection: EmbeddedConnection) => void }> =
+    []
 
   /** Starts whoever waits longest and may run. */
   const turn = (): void => {
@@ -129,6 +137,10 @@ const makePool = (connections: ReadonlyArray<EmbeddedConnection>): EmbeddedEngin
           running[kind]--
           turn()
         }
+        if (waiting.length >= waitingMax) {
+          failed(new TooManyWaiting(`${waitingMax} statements wait for the embedded engine already`))
+          return
+        }
         waiting.push({
           kind,
           start: (connection) => {
@@ -137,7 +149,9 @@ const makePool = (connections: ReadonlyArray<EmbeddedConnection>): EmbeddedEngin
               failed(new RunAborted())
               return
             }
-            use(connection).then(done, failed).finally(() => give(connection))
+            use(connection)
+              .then(done, failed)
+              .finally(() => give(connection))
           }
         })
         turn()

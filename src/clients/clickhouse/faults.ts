@@ -32,8 +32,8 @@ export const errorOf = (code: number, description: string): ClickHouseError =>
   expensiveCodes.has(code)
     ? new ClickHouseError({ reason: new QueryTooExpensive({ code, description }) })
     : unavailableCodes.has(code)
-    ? unavailable(new Error(`code ${code}: ${description}`))
-    : new ClickHouseError({ reason: new ClickHouseRefused({ code, description }) })
+      ? unavailable(new Error(`code ${code}: ${description}`))
+      : new ClickHouseError({ reason: new ClickHouseRefused({ code, description }) })
 
 export const unavailable = (cause: unknown): ClickHouseError =>
   new ClickHouseError({ reason: new ClickHouseUnavailable({ cause }) })

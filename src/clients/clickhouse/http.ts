@@ -1,7 +1,12 @@
 /** The HTTP layer: a ClickHouse server, by @clickhouse/client. Building it needs no answer from the server. */
 import { Readable } from "node:stream"
 import { finished } from "node:stream/promises"
-import { ClickHouseError as ServerError, type ClickHouseClient, ClickHouseLogLevel, createClient } from "@clickhouse/client"
+import {
+  ClickHouseError as ServerError,
+  type ClickHouseClient,
+  ClickHouseLogLevel,
+  createClient
+} from "@clickhouse/client"
 import { Effect, Layer } from "effect"
 import { ClickHouse, type ClickHouseError, type Row } from "./ClickHouse.ts"
 import { errorOf, unavailable } from "./faults.ts"
@@ -92,13 +97,13 @@ const make = (client: ClickHouseClient, outside: ClickHouseClient, database: str
       lines.length === 0
         ? Effect.void
         : run(async (signal) => {
-          const result = await client.exec({
-            query: `INSERT INTO ${quotedName(table)} SETTINGS ${settingsText(token)} FORMAT JSONEachRow`,
-            values: Readable.from([lines.join("\n")]),
-            abort_signal: signal
+            const result = await client.exec({
+              query: `INSERT INTO ${quotedName(table)} SETTINGS ${settingsText(token)} FORMAT JSONEachRow`,
+              values: Readable.from([lines.join("\n")]),
+              abort_signal: signal
+            })
+            await drained(result.stream)
           })
-          await drained(result.stream)
-        })
     ),
     ping: run(async (signal) => {
       const result = await outside.query({ query: "SELECT 1", format: "JSONEachRow", abort_signal: signal })

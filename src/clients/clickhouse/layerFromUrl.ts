@@ -22,18 +22,18 @@ export const layerFromUrl = (
   Result.match(targetFrom(url), {
     onFailure: (problem) =>
       Layer.effectContext(new ClickHouseSetupError({ reason: new ClickHouseUrlRefused({ problem }) })),
-    onSuccess: (target) => target._tag === "Embedded" ? layerEmbedded(target) : layerHttp({ ...target, ...options })
+    onSuccess: (target) => (target._tag === "Embedded" ? layerEmbedded(target) : layerHttp({ ...target, ...options }))
   })
 
 type Target =
   | { readonly _tag: "Embedded"; readonly folder: string; readonly database: string }
   | {
-    readonly _tag: "Http"
-    readonly url: string
-    readonly user: string
-    readonly password: string
-    readonly database: string
-  }
+      readonly _tag: "Http"
+      readonly url: string
+      readonly user: string
+      readonly password: string
+      readonly database: string
+    }
 
 /** The failure is what is wrong with it, without the text: it may hold a password. */
 export const targetFrom = (url: string): Result.Result<Target, string> => {
@@ -71,4 +71,5 @@ const decoded = (text: string): string | undefined => {
 }
 
 const databaseAllowed = (name: string): boolean => /^[A-Za-z_][A-Za-z0-9_]{0,62}$/.test(name)
-const databaseProblem = "a database name has letters, digits and '_', starts with no digit, and has at most 63 characters"
+const databaseProblem =
+  "a database name has letters, digits and '_', starts with no digit, and has at most 63 characters"

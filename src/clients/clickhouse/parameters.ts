@@ -23,11 +23,7 @@ export const bindParameters = (statement: Statement): string =>
   })
 
 const literal = (value: QueryParameter): string =>
-  typeof value === "string"
-    ? quoted(value)
-    : Array.isArray(value)
-    ? `[${value.map(literal).join(",")}]`
-    : String(value)
+  typeof value === "string" ? quoted(value) : Array.isArray(value) ? `[${value.map(literal).join(",")}]` : String(value)
 
 /** A string literal. Inside one, only the backslash, the quote and (for the C string underneath) NUL mean something. */
 export const quoted = (text: string): string =>

@@ -6,8 +6,10 @@ export class EmbeddedEngineMissing extends Schema.TaggedError<EmbeddedEngineMiss
   cause: Schema.Defect()
 }) {
   override get message(): string {
-    return "the embedded ClickHouse engine (npm package chdb) is not installed for this platform: " +
+    return (
+      "the embedded ClickHouse engine (npm package chdb) is not installed for this platform: " +
       "install it (`npm install chdb`), or set CLICKHOUSE_URL to a ClickHouse server"
+    )
   }
 }
 
@@ -16,8 +18,10 @@ export class DataFolderInUse extends Schema.TaggedError<DataFolderInUse>()("Data
   folder: Schema.String
 }) {
   override get message(): string {
-    return `the data folder ${this.folder} is in use by another process: stop it, choose another folder, ` +
+    return (
+      `the data folder ${this.folder} is in use by another process: stop it, choose another folder, ` +
       "or set CLICKHOUSE_URL to a ClickHouse server that several programs can share"
+    )
   }
 }
 
@@ -35,8 +39,10 @@ export class ClickHouseUrlRefused extends Schema.TaggedError<ClickHouseUrlRefuse
   problem: Schema.String
 }) {
   override get message(): string {
-    return `CLICKHOUSE_URL: ${this.problem}; allowed are embedded:<folder>[?database=name] and ` +
+    return (
+      `CLICKHOUSE_URL: ${this.problem}; allowed are embedded:<folder>[?database=name] and ` +
       "http(s)://user:password@host:port/database"
+    )
   }
 }
 

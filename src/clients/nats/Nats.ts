@@ -161,6 +161,7 @@ export interface NatsState {
   /** Connects, the first included. */
   readonly connects: number
   readonly disconnects: number
+  /** Confirmed publishes; writes to buckets are not counted. */
   readonly published: number
   /** Of the published: known to the server by their id. */
   readonly duplicates: number

@@ -133,7 +133,7 @@ export class PublishQueue {
   close(): void {
     this.#subscription?.unsubscribe()
     const now = this.#now()
-    for (const item of this.#allItems()) this.#fail(item, unavailable("publish", new Error("closed")), now)
+    for (const item of this.#allItems()) this.#fail(item, unavailable("publish", new Error("closed")))
   }
 
   /** Called every {@link retryPauseMillis} or so: timeouts, resends, second looks. */
@@ -146,7 +146,7 @@ export class PublishQueue {
     for (const item of [...this.#inFlight.values()]) {
       if (gaveUp(item)) {
         this.#land(item)
-        this.#fail(item, unavailable("publish", new Error("no answer")), now)
+        this.#fail(item, unavailable("publish", new Error("no answer")))
       } else if (now - item.sentAt > resendAfterMillis) {
         this.#land(item)
         this.counts.resent++
@@ -198,7 +198,7 @@ export class PublishQueue {
     const sizeBytesMax = this.#connection.sizeBytesMax()
     if (item.sizeBytes > sizeBytesMax) {
       const { sizeBytes, message: { subject } } = item
-      return this.#fail(item, new NatsError({ reason: new MessageTooLarge({ subject, sizeBytes, sizeBytesMax }) }), now)
+      return this.#fail(item, new NatsError({ reason: new MessageTooLarge({ subject, sizeBytes, sizeBytesMax }) }))
     }
     // An idle queue has made no progress for long; only what is in flight can be late.
     if (this.#inFlight.size === 0) this.#progressAt = now
@@ -209,7 +209,7 @@ export class PublishQueue {
         headers: item.headers as never
       })
     )
-    if (failure !== undefined) return this.#fail(item, sortFailure("publish", "", failure.cause), now)
+    if (failure !== undefined) return this.#fail(item, sortFailure("publish", "", failure.cause))
     item.sentAt = now
     this.#inFlight.set(item.token, item)
     this.#inFlightBytes += item.sizeBytes
@@ -229,7 +229,7 @@ export class PublishQueue {
 
   #judge(item: Item, answer: Msg, now: number): void {
     const read = attempt(() => JSON.parse(answer.string()))
-    if (read?.cause !== undefined) return this.#fail(item, unavailable("publish", read.cause), now)
+    if (read?.cause !== undefined) return this.#fail(item, unavailable("publish", read.cause))
     // The server's answer to a publish: https://docs.nats.io/reference/reference-protocols/nats_api_reference
     const body = read?.value as {
       readonly stream?: string
@@ -241,8 +241,8 @@ export class PublishQueue {
     const stream = body.stream ?? ""
     if (body.error === undefined) {
       this.streams.add(stream)
-      this.counts.published++
-      if (body.duplicate === true) this.counts.duplicates++
+      if (isCounted(item)) this.counts.published++
+      if (isCounted(item) && body.duplicate === true) this.counts.duplicates++
       return this.#settle(item, { stream, sequence: body.seq ?? 0, duplicate: body.duplicate === true })
     }
     const code = body.error.err_code ?? 0
@@ -250,9 +250,9 @@ export class PublishQueue {
     if (code === apiCodes.messageTooLarge) {
       const { sizeBytes, message: { subject } } = item
       const reason = new MessageTooLarge({ subject, sizeBytes, sizeBytesMax: this.#connection.sizeBytesMax() })
-      return this.#fail(item, new NatsError({ reason }), now)
+      return this.#fail(item, new NatsError({ reason }))
     }
-    return this.#fail(item, answeredError("publish", stream, body.error), now)
+    return this.#fail(item, answeredError("publish", stream, body.error))
   }
 
   /** No stream takes the subject: not yet, or no longer. It is asked again until the patience ends. */
@@ -266,7 +266,7 @@ export class PublishQueue {
     const patience = this.#connection.unavailableAfterMillis
     for (const item of this.#homeless.splice(0)) {
       if (now - item.refusedAt > patience) {
-        this.#fail(item, unavailable("publish", new Error(`no stream takes ${item.message.subject}`)), now)
+        this.#fail(item, unavailable("publish", new Error(`no stream takes ${item.message.subject}`)))
       } else this.#again.push(item)
     }
   }
@@ -304,7 +304,7 @@ export class PublishQueue {
     const kept = [...this.#again, ...this.#waiting.slice(this.#waitingHead)].filter((item) => {
       if (item.batch.abandoned) return false
       if (!gaveUp(item)) return true
-      this.#fail(item, unavailable("publish", new Error("not connected")), now)
+      this.#fail(item, unavailable("publish", new Error("not connected")))
       return false
     })
     this.#again.length = 0
@@ -316,8 +316,8 @@ export class PublishQueue {
     if (this.#inFlight.delete(item.token)) this.#inFlightBytes -= item.sizeBytes
   }
 
-  #fail(item: Item, error: NatsError, _now: number): void {
-    this.counts.failed++
+  #fail(item: Item, error: NatsError): void {
+    if (isCounted(item)) this.counts.failed++
     this.#settle(item, error)
   }
 
@@ -336,6 +336,9 @@ export class PublishQueue {
     for (const full of this.#full.values()) yield* full.items
   }
 }
+
+/** Writes to buckets have no id of their own; they are not what is counted. */
+const isCounted = (item: Item): boolean => item.message.id !== ""
 
 const encoder = new TextEncoder()
 

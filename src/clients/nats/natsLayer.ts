@@ -6,7 +6,7 @@
  * streams again when the server has lost its data.
  */
 import type { StoredMsg } from "@nats-io/jetstream"
-import { Clock, Effect, Layer, Option, Schedule } from "effect"
+import { Clock, DateTime, Effect, Layer, Option, Schedule } from "effect"
 import type { StreamDefinition } from "../../domain/streams.ts"
 import { consumerFloor, floorsBucket, makeAckFloors } from "./ackFloors.ts"
 import { openBucket } from "./buckets.ts"
@@ -171,7 +171,7 @@ const makeNats = Effect.fnUntraced(function*(options: NatsOptions) {
           messages: state.messages,
           sizeBytes: state.bytes,
           sizeBytesMax: config.max_bytes,
-          lastTimeMillis: state.messages === 0 ? 0 : Date.parse(state.last_ts)
+          lastTimeMillis: state.messages === 0 ? 0 : DateTime.makeUnsafe(state.last_ts).epochMilliseconds
         }))
       ),
     ackFloor: (stream, durable) =>

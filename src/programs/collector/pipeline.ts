@@ -2,14 +2,16 @@
  * Webhook to bus: each record of a batch durable, in the bus or in the spool, before the batch is answered.
  */
 import { Duration, Effect, Metric } from "effect"
-import { IntakeRefused, type BatchResult } from "../../sources/collector/AuditWebhook.ts"
 import { Intake } from "../../bus/Intake.ts"
 import { Nats } from "../../clients/nats/Nats.ts"
-import { counterFamily, secondsBoundaries } from "../../runtime/Metrics.ts"
+import { counterFamily, Metrics, secondsBoundaries } from "../../runtime/Metrics.ts"
+import { type BatchResult, IntakeRefused } from "../../sources/collector/AuditWebhook.ts"
+import { untilHealed } from "../consumeBatches.ts"
 import { batchFrom, type BatchOptions } from "./batch.ts"
 
 const records = counterFamily("activity_collector_records_total", "Records by what became of them", "outcome", [
   "published",
+  "duplicate",
   "spooled",
   "filtered",
   "unreadable",
@@ -24,28 +26,28 @@ const acceptSeconds = Metric.histogram("activity_collector_accept_seconds", {
   boundaries: secondsBoundaries
 })
 
+const spoolBytes = Metric.gauge("activity_collector_spool_bytes", { description: "What the spool holds" })
+const spoolMessages = Metric.gauge("activity_collector_spool_messages", { description: "Messages in the spool" })
+const intakeMessages = Metric.gauge("activity_collector_intake_messages", {
+  description: "Messages of this process by what became of them: received = the sum of all others but replayed"
+})
+
 /** The next try of a batch that was refused. kube-apiserver keeps 10,000 records and gives up after about 80 s. */
 const retryAfterSeconds = 1
 
 /** @fails IntakeRefused when neither bus nor spool takes the batch now */
-export const acceptBatch = (
-  options: Omit<BatchOptions, "cluster" | "messageSizeBytesMax">
-): Effect.Effect<
-  (cluster: string, items: ReadonlyArray<string>) => Effect.Effect<BatchResult, IntakeRefused>,
-  never,
-  Intake | Nats
-> =>
+export const acceptBatch = (options: Omit<BatchOptions, "cluster" | "messageSizeBytesMax">) =>
   Effect.gen(function*() {
-    const intake = yield* Intake
     const nats = yield* Nats
+    const intake = yield* Intake
     return Effect.fn("collector.acceptBatch")(function*(cluster: string, items: ReadonlyArray<string>) {
       const batch = batchFrom(items, { ...options, cluster, messageSizeBytesMax: nats.messageSizeBytesMax() })
-      const messages = [...batch.messages, ...batch.deadLetters]
-      const [took, taken] = yield* Effect.timed(intake.publish(messages)).pipe(
+      const [took, taken] = yield* Effect.timed(intake.publish([...batch.messages, ...batch.deadLetters])).pipe(
         Effect.tapError(() => Metric.update(records.refused, items.length)),
         Effect.mapError((error) => new IntakeRefused({ state: error.state, retryAfterSeconds }))
       )
       yield* Metric.update(records.published, taken.published)
+      yield* Metric.update(records.duplicate, taken.duplicates)
       yield* Metric.update(records.spooled, taken.spooled)
       yield* Metric.update(records.filtered, batch.filtered)
       yield* Metric.update(records.unreadable, batch.unreadable.length)
@@ -56,6 +58,26 @@ export const acceptBatch = (
         spooled: taken.spooled,
         filtered: batch.filtered,
         unreadable: batch.unreadable
-      }
+      } satisfies BatchResult
     })
   })
+
+/** What the spool holds, and the conservation count of the intake, at each scrape. */
+export const observeIntake = Effect.gen(function*() {
+  const intake = yield* Intake
+  const metrics = yield* Metrics
+  yield* metrics.onScrape(Effect.gen(function*() {
+    const spool = intake.spool()
+    yield* Metric.update(spoolBytes, spool?.sizeBytes ?? 0)
+    yield* Metric.update(spoolMessages, spool?.messages ?? 0)
+    for (const [outcome, count] of Object.entries(intake.counts())) {
+      yield* Metric.update(Metric.withAttributes(intakeMessages, { outcome }), count)
+    }
+  }))
+})
+
+/** Brings what was spooled to the bus, for ever, whatever the disk does meanwhile. */
+export const replaySpool = Effect.flatMap(Intake, (intake) => intake.replay).pipe(
+  Effect.tapError((error) => Effect.logWarning("the spool waits", error)),
+  Effect.retry(untilHealed)
+)

@@ -9,6 +9,7 @@ import { type Delivery, Nats, type OutgoingMessage, type StoredMessage } from ".
 import { activityVersion } from "../../domain/identity.ts"
 import * as streams from "../../domain/streams.ts"
 import { headerNames, type Mark } from "../../domain/streams.ts"
+import { subjectToken } from "../../domain/subject.ts"
 import { tenantFromText, tenantText, type Tenant } from "../../domain/Tenant.ts"
 import { auditRecordFrom } from "../../normalise/auditRecordFrom.ts"
 import { kubernetesEventFromText } from "../../normalise/kubernetesEventFrom.ts"
@@ -26,6 +27,9 @@ const batchWait = Duration.millis(20)
 /** One batch waits for its confirmations while the next is evaluated. */
 const batchesInFlight = 2
 const ackPendingMax = batchMax * (batchesInFlight + 2)
+
+/** The reason, in dead letters' subjects, that correcting a policy can mend. */
+export const policyFailed = "policy-failed"
 
 export interface ProcessorOptions {
   readonly defaultTenant: Tenant
@@ -103,9 +107,11 @@ const decoder = new TextDecoder()
 
 /** One message of AUDIT_EVENTS or MILO_EVENTS, or a dead letter that was one. */
 export const evaluateMessage = (policies: PolicySet, options: ProcessorOptions, message: StoredMessage): Outcome =>
-  message.subject.startsWith("events.") || message.subject.startsWith(`dead.${streams.miloEvents.name.replace("_", "%5F")}.`)
-    ? evaluateEvent(policies, message)
-    : evaluateRecord(policies, options, message)
+  isEvent(message.subject) ? evaluateEvent(policies, message) : evaluateRecord(policies, options, message)
+
+const deadEvents = `dead.${subjectToken(streams.miloEvents.name)}.`
+
+const isEvent = (subject: string): boolean => subject.startsWith("events.") || subject.startsWith(deadEvents)
 
 const evaluateRecord = (policies: PolicySet, options: ProcessorOptions, message: StoredMessage): Outcome => {
   const read = auditRecordFrom(decoder.decode(message.body), {
@@ -143,8 +149,9 @@ const outcomeFrom = (message: StoredMessage, evaluation: Evaluation, tenant: Ten
         _tag: "DeadLetter",
         message: deadLetterOf(message, {
           program: "processor",
-          reason: "policy-failed",
-          cause: evaluation.cause,
+          reason: policyFailed,
+          cause: `${evaluation.position.expression}, line ${evaluation.position.line}, ` +
+            `column ${evaluation.position.column}: ${evaluation.cause}`,
           policy: evaluation.policy,
           generation: evaluation.generation,
           rule: evaluation.rule

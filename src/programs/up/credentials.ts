@@ -3,8 +3,7 @@
  */
 import { randomBytes } from "node:crypto"
 import { existsSync, readFileSync } from "node:fs"
-import { stringify } from "yaml"
-import { parse } from "yaml"
+import { parse, stringify } from "yaml"
 import { writeWhole, type DataFolder } from "./DataFolder.ts"
 
 export interface Credentials {
@@ -12,6 +11,8 @@ export interface Credentials {
   readonly auditToken: string
   readonly tokensFile: string
   readonly rolesFile: string
+  /** Signs continue tokens. */
+  readonly cursorKey: Uint8Array
 }
 
 const adminGroup = "activity:admins"
@@ -30,12 +31,15 @@ export const credentialsIn = (folder: DataFolder): Credentials => {
     )
   }
   if (!existsSync(rolesFile)) writeWhole(rolesFile, rolesText)
+  const cursorKeyFile = folder.at("cursor.key")
+  if (!existsSync(cursorKeyFile)) writeWhole(cursorKeyFile, newToken())
   if (!existsSync(auditTokenFile)) writeWhole(auditTokenFile, newToken())
   return {
     adminToken: adminTokenOf(readFileSync(tokensFile, "utf8")),
     auditToken: readFileSync(auditTokenFile, "utf8").trim(),
     tokensFile,
-    rolesFile
+    rolesFile,
+    cursorKey: readFileSync(cursorKeyFile)
   }
 }
 

@@ -1,13 +1,17 @@
 /**
  * ActivityPolicies in a folder of YAML files, read and checked before anything starts.
  */
-import { Effect, Result } from "effect"
+import { Clock, Effect, Result } from "effect"
+import { createHash } from "node:crypto"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { parseAllDocuments } from "yaml"
-import type { ActivityPolicy } from "../../domain/ActivityPolicy.ts"
+import type { ActivityPolicy, ActivityPolicySpec } from "../../domain/ActivityPolicy.ts"
+import { uuidFrom } from "../../domain/identity.ts"
+import { secondsTimestampText } from "../../domain/instant.ts"
 import { policyProblems } from "../../process/Preview.ts"
 import { StartRefused } from "../../runtime/StartRefused.ts"
+import { PolicyStore, type PolicyStoreError } from "../../store/PolicyStore.ts"
 
 /** @fails StartRefused with the file, the rule and the place of the first fault */
 export const readPolicyFiles = (folder: string): Effect.Effect<ReadonlyArray<ActivityPolicy>, StartRefused> =>
@@ -34,6 +38,64 @@ export const readPolicyFiles = (folder: string): Effect.Effect<ReadonlyArray<Act
     }
     return policies
   })
+
+const hashAnnotation = "activity.miloapis.com/policy-file-hash"
+
+/**
+ * Puts the files' policies in place: creates what is missing, and brings what was made from a file, and not changed
+ * since through the API, to the file's text. A policy that somebody changed stays as it is.
+ */
+export const placePolicies = (
+  policies: ReadonlyArray<ActivityPolicy>
+): Effect.Effect<void, PolicyStoreError, PolicyStore> =>
+  Effect.gen(function*() {
+    const store = yield* PolicyStore
+    const now = secondsTimestampText(BigInt(yield* Clock.currentTimeMillis) * 1000n)
+    const stored = new Map((yield* store.list).policies.map((policy) => [policy.metadata.name, policy]))
+    for (const policy of policies) {
+      const known = stored.get(policy.metadata.name)
+      if (known === undefined) yield* store.create(placed(policy, { now, generation: 1 }))
+      else if (known.metadata.annotations?.[hashAnnotation] === specHash(known.spec) && !sameSpec(known, policy)) {
+        yield* store.update({
+          ...placed(policy, { now, generation: (known.metadata.generation ?? 1) + 1 }),
+          metadata: {
+            ...known.metadata,
+            generation: (known.metadata.generation ?? 1) + 1,
+            annotations: { ...known.metadata.annotations, [hashAnnotation]: specHash(policy.spec) }
+          }
+        })
+      } else if (!sameSpec(known, policy)) {
+        yield* Effect.logInfo("a policy was changed through the API and stays as it is", { policy: known.metadata.name })
+      }
+    }
+  })
+
+const sameSpec = (one: ActivityPolicy, other: ActivityPolicy): boolean => specHash(one.spec) === specHash(other.spec)
+
+const specHash = (spec: ActivityPolicySpec): string =>
+  createHash("sha256").update(JSON.stringify(spec)).digest("hex").slice(0, 32)
+
+const placed = (policy: ActivityPolicy, at: { readonly now: string; readonly generation: number }): ActivityPolicy => ({
+  ...policy,
+  metadata: {
+    ...policy.metadata,
+    uid: uuidFrom("policy", policy.metadata.name, at.now),
+    generation: at.generation,
+    creationTimestamp: at.now,
+    annotations: { ...policy.metadata.annotations, [hashAnnotation]: specHash(policy.spec) }
+  },
+  status: {
+    observedGeneration: at.generation,
+    conditions: [{
+      type: "Ready",
+      status: "True",
+      reason: "Valid",
+      message: "All rules validated successfully",
+      lastTransitionTime: at.now,
+      observedGeneration: at.generation
+    }]
+  }
+})
 
 const refused = (sentence: string): StartRefused => new StartRefused({ sentence })
 

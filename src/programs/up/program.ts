@@ -10,6 +10,7 @@ import { activities, allStreams } from "../../domain/streams.ts"
 import { PolicyCache } from "../../process/PolicyCache.ts"
 import { Health } from "../../runtime/Health.ts"
 import { listen } from "../../runtime/Listener.ts"
+import { pathFromHere } from "../../runtime/pathFromHere.ts"
 import { fileLogs } from "../../runtime/Logging.ts"
 import { serveOperations } from "../../runtime/Operations.ts"
 import { serverCertificate, type ServerCertificate } from "../../runtime/Tls.ts"
@@ -21,7 +22,7 @@ import { highestSequence } from "../../store/highestSequence.ts"
 import { migrate } from "../../store/migrate.ts"
 import { PolicyStore } from "../../store/PolicyStore.ts"
 import { serveApi } from "../../serve/serveApi.ts"
-import { acceptBatch } from "../collector/pipeline.ts"
+import { acceptBatch, observeIntake, replaySpool } from "../collector/pipeline.ts"
 import { auditTokens, authenticateBy } from "../collector/tokens.ts"
 import { clickHouseFrom, natsFrom, observed, watchNats } from "../layers.ts"
 import { retentionFrom } from "../migrate/program.ts"
@@ -54,7 +55,7 @@ export const up = (settings: UpSettings) =>
     const natsUrl = settings.natsUrl !== "" ? settings.natsUrl : yield* ownNatsServer(folder)
     const clickHouseUrl = settings.clickHouseUrl !== "" ? settings.clickHouseUrl : `embedded:${folder.at("clickhouse")}`
     return yield* running({ settings, folder, policies, credentials, certificate, natsUrl }).pipe(
-      Effect.provide(services({ settings, folder, natsUrl, clickHouseUrl }))
+      Effect.provide(services({ folder, spoolSizeBytesMax: settings.spoolSizeBytesMax, natsUrl, clickHouseUrl }))
     )
   }).pipe(Effect.scoped)
 
@@ -67,12 +68,13 @@ interface Prepared {
   readonly natsUrl: string
 }
 
-const services = (options: { settings: UpSettings; folder: DataFolder; natsUrl: string; clickHouseUrl: string }) => {
+const services = (options: { folder: DataFolder; spoolSizeBytesMax: number; natsUrl: string; clickHouseUrl: string }) => {
   const clients = Layer.mergeAll(natsFrom(options.natsUrl, "up"), clickHouseFrom(options.clickHouseUrl), observed)
-  const stores = Layer.mergeAll(PolicyStore.layer, ActivityQueries.layer, Intake.layer({
-    folder: options.folder.at("spool"),
-    sizeBytesMax: options.settings.spoolSizeBytesMax
-  }))
+  const stores = Layer.mergeAll(
+    PolicyStore.layer,
+    ActivityQueries.layer,
+    Intake.layer({ folder: options.folder.at("spool"), sizeBytesMax: options.spoolSizeBytesMax })
+  )
   return PolicyCache.layerNoDeps.pipe(
     Layer.provide(policySourceLayer),
     Layer.provideMerge(stores),
@@ -101,6 +103,7 @@ const running = (prepared: Prepared) =>
     yield* (yield* PolicyCache).listed
     const before = yield* nats.streamState(activities.name)
 
+    yield* observeIntake
     const audit = yield* listen({
       setting: "audit-listen",
       address: settings.auditListen,
@@ -130,23 +133,32 @@ const running = (prepared: Prepared) =>
     const auditUrl = `${audit.url}/audit`
     writeClientFiles(prepared, { api: api.url, audit: auditUrl, ops: operations.url })
     const hints = hintsText({
-      kubeconfig: shown(folder.at("kubeconfig")),
+      kubeconfig: pathFromHere(folder.at("kubeconfig")),
       api: api.url,
       audit: auditUrl,
-      authority: shown(folder.at("tls", "ca.crt")),
-      tokenFile: shown(folder.at("admin-token")),
+      authority: pathFromHere(folder.at("tls", "ca.crt")),
+      tokenFile: pathFromHere(folder.at("admin-token")),
       ops: operations.url
     })
-    yield* Console.log(`Ready: API ${api.url}, audit webhook ${auditUrl}, data in ${shown(folder.path)}.`)
+    yield* Console.log(`Ready: API ${api.url}, audit webhook ${auditUrl}, data in ${pathFromHere(folder.path)}.`)
     yield* Effect.logInfo("up is ready", { api: api.url, audit: auditUrl, ops: operations.url })
     const options = { defaultTenant: settings.defaultTenant }
     return yield* Effect.all([
       write(options),
       processFacts(options),
       retryDeadLetters(options),
-      Effect.flatMap(Intake, (intake) => intake.replay),
+      replaySpool,
       printSummaries(before.lastSequence, hints),
-      settings.demo ? playDemo({ folder, audit: auditUrl, ...credentials, authority: certificate.authority, hints }) : Effect.never
+      settings.demo
+        ? playDemo({
+          folder,
+          audit: auditUrl,
+          auditToken: credentials.auditToken,
+          authority: certificate.authority,
+          cluster: settings.cluster,
+          defaultTenant: settings.defaultTenant
+        })
+        : Effect.void
     ], { concurrency: "unbounded", discard: true })
   }).pipe(Effect.scoped)
 
@@ -185,10 +197,4 @@ const writeClientFiles = (prepared: Prepared, urls: { api: string; audit: string
     folder.at("endpoints.json"),
     `${JSON.stringify({ ...urls, nats: prepared.natsUrl, kubeconfig }, undefined, 2)}\n`
   )
-}
-
-/** A path as a person would type it here. */
-const shown = (path: string): string => {
-  const here = `${globalThis.process.cwd()}/`
-  return path.startsWith(here) ? path.slice(here.length) : path
 }

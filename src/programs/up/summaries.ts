@@ -9,6 +9,8 @@ import { activities } from "../../domain/streams.ts"
 const printedMax = 20
 
 interface Seen {
+  /** Of the last activity that was seen. */
+  sequence: number
   count: number
   printed: number
 }
@@ -20,18 +22,21 @@ interface Seen {
 export const printSummaries = (sequence: number, hints: string): Effect.Effect<never, never, Nats> =>
   Effect.gen(function*() {
     const nats = yield* Nats
-    const seen: Seen = { count: 0, printed: 0 }
-    const printing = nats.tail({ stream: activities.name, from: sequence + 1 }).pipe(
+    const seen: Seen = { sequence, count: 0, printed: 0 }
+    const printing = Effect.suspend(() => nats.tail({ stream: activities.name, from: seen.sequence + 1 }).pipe(
       Stream.runForEach((message) => {
+        seen.sequence = message.sequence
         seen.count++
         if (seen.count > printedMax) return Effect.void
         seen.printed = seen.count
         const line = Console.log(sentenceFrom(message.body))
         return seen.count === printedMax ? line.pipe(Effect.andThen(Console.log(hints))) : line
-      }),
+      })
+    )).pipe(
       // The summaries are for the person at the terminal: a broken bus is told by the probes, not here.
-      Effect.retry(Schedule.spaced("1 second")),
-      Effect.andThen(Effect.never)
+      Effect.catch(() => Effect.void),
+      Effect.andThen(Effect.sleep("1 second")),
+      Effect.forever
     )
     const counting = Effect.suspend(() => {
       if (seen.count <= printedMax || seen.count === seen.printed) return Effect.void

@@ -57,6 +57,8 @@ export class ActivityFeed extends Context.Service<ActivityFeed, {
 }
 
 export interface FeedReader {
+  /** Where it begins: what was asked for, or the stream's beginning where that was 0. */
+  readonly position: number
   /** Messages that are no longer held here, up to where `after` can take over. Its last batch has that position. */
   readonly earlier: Stream.Stream<FeedBatch, ApiFailure>
   /** Waits for messages after `position`. Undefined: the reader is too far behind. */
@@ -137,6 +139,13 @@ const makeFeed = Effect.gen(function*() {
     Effect.forkScoped
   )
 
+  yield* nats.streamState(activities.name).pipe(
+    Effect.map((state) => orders.forgetBefore(state.firstSequence)),
+    Effect.ignore,
+    Effect.repeat(Schedule.spaced("1 minute")),
+    Effect.forkScoped
+  )
+
   const askFloor = nats.ackFloor(activities.name, "writer").pipe(
     Effect.timeout(answerWait),
     Effect.map((floor) => (highestFloor = Math.max(highestFloor, floor))),
@@ -182,12 +191,13 @@ const makeFeed = Effect.gen(function*() {
     )
   }
 
-  const open = (from: number): Effect.Effect<FeedReader, ApiFailure> =>
+  const open = (asked: number): Effect.Effect<FeedReader, ApiFailure> =>
     Effect.gen(function*() {
       const state = yield* nats.streamState(activities.name).pipe(
         Effect.timeout(answerWait),
         Effect.mapError(() => unavailable("watching is not possible now: the bus does not answer"))
       )
+      const from = asked === 0 ? state.firstSequence - 1 : asked
       if (from + 1 < state.firstSequence) return yield* tooOld(from, state.firstSequence - 1)
       if (from > state.lastSequence) {
         return yield* expired(`resource version ${from} is beyond the current one (${state.lastSequence}): list again`)
@@ -196,7 +206,7 @@ const makeFeed = Effect.gen(function*() {
         duration: answerWait,
         orElse: () => Effect.fail(unavailable("watching is not possible yet: the stream is still being read"))
       }))
-      return { earlier: earlier(from), after }
+      return { position: from, earlier: earlier(from), after }
     })
 
   const started: Effect.Effect<void> = Effect.suspend(() =>

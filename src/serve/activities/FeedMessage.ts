@@ -26,11 +26,11 @@ interface Sight {
  */
 export class SourceOrders {
   readonly #sights = new Map<string, Sight>()
-  readonly #known: SourceOrders | undefined
+  readonly #known: ReadonlyMap<string, Sight>
 
   /** @param known what others have seen: a message before it in the stream is judged by it too */
   constructor(known?: SourceOrders) {
-    this.#known = known
+    this.#known = known === undefined ? new Map() : known.#sights
   }
 
   /** Undefined when a later sight came before it, or it is no activity. */
@@ -47,13 +47,18 @@ export class SourceOrders {
     }
   }
 
+  /** Forgets what the stream has forgotten. */
+  forgetBefore(sequence: number): void {
+    for (const [key, sight] of this.#sights) if (sight.sequence < sequence) this.#sights.delete(key)
+  }
+
   /** True when a message before this one was a later sight of the same activity. Remembers this one. */
   isStale(stored: StoredMessage): boolean {
     const order = orderFrom(stored.header(headerNames.order))
     if (order === 0n) return false
     const key = stored.header("Nats-Msg-Id").slice(0, keyLength)
     const own = this.#sights.get(key)
-    const known = this.#known?.#sights.get(key)
+    const known = this.#known.get(key)
     if (known !== undefined && known.sequence < stored.sequence && known.order > order) return true
     if (own !== undefined && own.order > order) return true
     this.#sights.set(key, { order, sequence: stored.sequence })

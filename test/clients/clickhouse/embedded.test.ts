@@ -1,7 +1,63 @@
-import { mkdtempSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { assert, it } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { ClickHouse } from "../../../src/clients/clickhouse/ClickHouse.ts"
 import { layerFromUrl } from "../../../src/clients/clickhouse/layerFromUrl.ts"
+import { temporaryFolder } from "../../support/temporaryFolder.ts"
 import { clickHouseContract } from "./contract.ts"
 
-clickHouseContract("the embedded engine", layerFromUrl(`embedded:${mkdtempSync(join(tmpdir(), "activity-embedded-"))}`))
+const embedded = Layer.unwrap(
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.promise(() => temporaryFolder("embedded")),
+      (made) => Effect.promise(made.remove)
+    ),
+    (folder) => layerFromUrl(`embedded:${folder.path}`)
+  )
+)
+
+clickHouseContract("the embedded engine", embedded)
+
+/** Runs for five seconds, then fails: the engine cannot be interrupted. */
+const busy = ClickHouse.use((clickhouse) =>
+  clickhouse.query({ sql: "SELECT sum(cityHash64(number)) FROM numbers(100000000000) SETTINGS max_execution_time=5" })
+)
+
+it.live(
+  "three long reads, even abandoned ones, leave a connection for writes, and the next read waits its turn",
+  () =>
+    Effect.gen(function* () {
+      const clickhouse = yield* ClickHouse
+      let ended = 0
+      const counted = busy.pipe(Effect.ignore, Effect.tap(Effect.sync(() => ended++)))
+      yield* Effect.forkChild(counted)
+      yield* Effect.forkChild(counted)
+      yield* busy.pipe(Effect.timeoutOption("10 millis"))
+      yield* clickhouse.command("CREATE TABLE beside (n UInt8) ENGINE = MergeTree ORDER BY n")
+      yield* clickhouse.insert({ table: "beside", lines: ['{"n":1}'], token: "t" })
+      assert.strictEqual(ended, 0)
+      assert.deepStrictEqual(yield* clickhouse.query({ sql: "SELECT n FROM beside" }), [{ n: 1 }])
+      assert.isAtLeast(ended, 1)
+    }).pipe(Effect.provide(embedded)),
+  60_000
+)
+
+it.live(
+  "statements beyond what may wait are told to come again",
+  () =>
+    Effect.gen(function* () {
+      const clickhouse = yield* ClickHouse
+      const results = yield* Effect.forEach(
+        Array.from({ length: 400 }),
+        () =>
+          clickhouse
+            .query({ sql: "SELECT 1" })
+            .pipe(Effect.match({ onFailure: (error) => error.reason._tag, onSuccess: () => "rows" })),
+        { concurrency: "unbounded" }
+      )
+      const refused = results.filter((result) => result !== "rows")
+      assert.isAtLeast(refused.length, 1)
+      assert.isTrue(refused.every((tag) => tag === "ClickHouseUnavailable"))
+      assert.isAtLeast(results.length - refused.length, 256)
+    }).pipe(Effect.provide(embedded)),
+  60_000
+)

@@ -7,17 +7,19 @@ import { clickHouseContract } from "./contract.ts"
 // The linter knows process as the runtime's; a test reads its environment itself.
 const serverUrl = process.env["CLICKHOUSE_URL"]
 
-const throughBridge = Layer.unwrap(Effect.gen(function* () {
-  const folder = yield* Effect.acquireRelease(
-    Effect.promise(() => temporaryFolder("bridge")),
-    (made) => Effect.promise(made.remove)
-  )
-  const bridge = yield* Effect.acquireRelease(
-    Effect.promise(() => startClickHouseBridge({ folder: folder.path, password: "p@ss/word" })),
-    (started) => Effect.promise(started.stop)
-  )
-  return layerFromUrl(`${bridge.url.replace("http://", "http://default:p%40ss%2Fword@")}/contract`)
-}))
+const throughBridge = Layer.unwrap(
+  Effect.gen(function* () {
+    const folder = yield* Effect.acquireRelease(
+      Effect.promise(() => temporaryFolder("bridge")),
+      (made) => Effect.promise(made.remove)
+    )
+    const bridge = yield* Effect.acquireRelease(
+      Effect.promise(() => startClickHouseBridge({ folder: folder.path, password: "p@ss/word" })),
+      (started) => Effect.promise(started.stop)
+    )
+    return layerFromUrl(`${bridge.url.replace("http://", "http://default:p%40ss%2Fword@")}/contract`)
+  })
+)
 
 if (serverUrl !== undefined && /^https?:/.test(serverUrl)) {
   clickHouseContract("a ClickHouse server over HTTP", layerFromUrl(serverUrl))

@@ -6,7 +6,7 @@ import { layerFromUrl } from "../../../src/clients/clickhouse/layerFromUrl.ts"
 const insertForEver = Effect.gen(function* () {
   const clickhouse = yield* ClickHouse
   yield* clickhouse.command("CREATE TABLE IF NOT EXISTS numbers_kept (n UInt32) ENGINE = MergeTree ORDER BY n")
-  for (let n = 0;; n++) {
+  for (let n = 0; ; n++) {
     yield* clickhouse.insert({ table: "numbers_kept", lines: [JSON.stringify({ n })], token: String(n) })
     console.log(n)
   }

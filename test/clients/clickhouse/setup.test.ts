@@ -13,7 +13,10 @@ import { temporaryFolder } from "../../support/temporaryFolder.ts"
 
 const folderFor = (purpose: string) =>
   Effect.map(
-    Effect.acquireRelease(Effect.promise(() => temporaryFolder(purpose)), (made) => Effect.promise(made.remove)),
+    Effect.acquireRelease(
+      Effect.promise(() => temporaryFolder(purpose)),
+      (made) => Effect.promise(made.remove)
+    ),
     (made) => made.path
   )
 
@@ -28,8 +31,14 @@ const startInserter = (folder: string) =>
 
 describe("targetFrom", () => {
   it("an embedded URL names a folder and perhaps a database", () => {
-    assert.deepStrictEqual(targetFrom("embedded:./data/x"), Result.succeed({ _tag: "Embedded" as const, folder: "./data/x", database: "activity" }))
-    assert.deepStrictEqual(targetFrom("embedded:/a?database=b"), Result.succeed({ _tag: "Embedded" as const, folder: "/a", database: "b" }))
+    assert.deepStrictEqual(
+      targetFrom("embedded:./data/x"),
+      Result.succeed({ _tag: "Embedded" as const, folder: "./data/x", database: "activity" })
+    )
+    assert.deepStrictEqual(
+      targetFrom("embedded:/a?database=b"),
+      Result.succeed({ _tag: "Embedded" as const, folder: "/a", database: "b" })
+    )
   })
 
   it("an HTTP URL names user, password, host, port and database, percent-encoded where needed", () => {
@@ -45,12 +54,25 @@ describe("targetFrom", () => {
     )
     assert.deepStrictEqual(
       targetFrom("http://ch:8123"),
-      Result.succeed({ _tag: "Http" as const, url: "http://ch:8123", user: "default", password: "", database: "activity" })
+      Result.succeed({
+        _tag: "Http" as const,
+        url: "http://ch:8123",
+        user: "default",
+        password: "",
+        database: "activity"
+      })
     )
   })
 
   it("anything else is refused, without repeating a password", () => {
-    for (const url of ["", "embedded:", "tcp://u:secret@ch:9000", "http://u:secret@ch/a-b", "http://u:secret%zz@ch/a", "embedded:/a?database=x;y"]) {
+    for (const url of [
+      "",
+      "embedded:",
+      "tcp://u:secret@ch:9000",
+      "http://u:secret@ch/a-b",
+      "http://u:secret%zz@ch/a",
+      "embedded:/a?database=x;y"
+    ]) {
       const target = targetFrom(url)
       assert.isTrue(Result.isFailure(target), url)
       if (Result.isFailure(target)) assert.notInclude(target.failure, "secret")
@@ -59,54 +81,75 @@ describe("targetFrom", () => {
 })
 
 describe("setting up", () => {
-  it.live("a folder that another process holds fails at start with a sentence that names it", () =>
-    Effect.gen(function* () {
-      const folder = yield* folderFor("in-use")
-      const bridge = yield* Effect.acquireRelease(
-        Effect.promise(() => startClickHouseBridge({ folder })),
-        (started) => Effect.promise(started.stop)
-      )
-      const error = yield* Effect.flip(Effect.scoped(ClickHouse.pipe(Effect.provide(layerFromUrl(`embedded:${folder}`)))))
-      assert.strictEqual(error.reason._tag, "DataFolderInUse")
-      assert.include(error.message, `the data folder ${folder} is in use by another process`)
-      yield* Effect.promise(bridge.stop)
-      yield* ClickHouse.use((clickhouse) => clickhouse.ping).pipe(Effect.provide(layerFromUrl(`embedded:${folder}`)))
-    }), 60_000)
+  it.live(
+    "a folder that another process holds fails at start with a sentence that names it",
+    () =>
+      Effect.gen(function* () {
+        const folder = yield* folderFor("in-use")
+        const bridge = yield* Effect.acquireRelease(
+          Effect.promise(() => startClickHouseBridge({ folder })),
+          (started) => Effect.promise(started.stop)
+        )
+        const error = yield* Effect.flip(
+          Effect.scoped(ClickHouse.pipe(Effect.provide(layerFromUrl(`embedded:${folder}`))))
+        )
+        assert.strictEqual(error.reason._tag, "DataFolderInUse")
+        assert.include(error.message, `the data folder ${folder} is in use by another process`)
+        yield* Effect.promise(bridge.stop)
+        yield* ClickHouse.use((clickhouse) => clickhouse.ping).pipe(Effect.provide(layerFromUrl(`embedded:${folder}`)))
+      }),
+    60_000
+  )
 
-  it.live("after kill -9 of a process that inserts, the folder opens and holds every acknowledged row", () =>
-    Effect.gen(function* () {
-      const folder = yield* folderFor("killed")
-      const child = yield* startInserter(folder)
-      const acknowledged = yield* Effect.promise(async () => {
-        let last = -1
-        for await (const line of createInterface({ input: child.stdout })) {
-          last = Number(line)
-          if (last === 30) child.kill("SIGKILL")
-        }
-        return last
-      })
-      const rows = yield* ClickHouse.use((clickhouse) =>
-        clickhouse.query({ sql: "SELECT n FROM numbers_kept WHERE n <= {last:UInt32} ORDER BY n", parameters: { last: acknowledged } })
-      ).pipe(Effect.provide(layerFromUrl(`embedded:${folder}`)))
-      assert.deepStrictEqual(rows.map((row) => row["n"]), Array.from({ length: acknowledged + 1 }, (_, n) => n))
-    }), 60_000)
+  it.live(
+    "after kill -9 of a process that inserts, the folder opens and holds every acknowledged row",
+    () =>
+      Effect.gen(function* () {
+        const folder = yield* folderFor("killed")
+        const child = yield* startInserter(folder)
+        const acknowledged = yield* Effect.promise(async () => {
+          let last = -1
+          for await (const line of createInterface({ input: child.stdout })) {
+            last = Number(line)
+            if (last === 30) child.kill("SIGKILL")
+          }
+          return last
+        })
+        const rows = yield* ClickHouse.use((clickhouse) =>
+          clickhouse.query({
+            sql: "SELECT n FROM numbers_kept WHERE n <= {last:UInt32} ORDER BY n",
+            parameters: { last: acknowledged }
+          })
+        ).pipe(Effect.provide(layerFromUrl(`embedded:${folder}`)))
+        assert.deepStrictEqual(
+          rows.map((row) => row["n"]),
+          Array.from({ length: acknowledged + 1 }, (_, n) => n)
+        )
+      }),
+    60_000
+  )
 
-  it.live("without the package chdb the embedded layer says what to install", () =>
-    Effect.gen(function* () {
-      const folder = yield* folderFor("no-engine")
-      const hook = "export const resolve = (name, context, next) => { if (name === 'chdb') throw new Error('none'); return next(name, context) }"
-      const register = `import { register } from "node:module"; register("data:text/javascript,${encodeURIComponent(hook)}")`
-      const { stdout } = yield* Effect.promise(() =>
-        promisify(execFile)(process.execPath, [
-          "--import",
-          `data:text/javascript,${encodeURIComponent(register)}`,
-          inserter,
-          folder
-        ])
-      )
-      assert.include(stdout, "EmbeddedEngineMissing")
-      assert.include(stdout, "npm install chdb")
-    }), 60_000)
+  it.live(
+    "without the package chdb the embedded layer says what to install",
+    () =>
+      Effect.gen(function* () {
+        const folder = yield* folderFor("no-engine")
+        const hook =
+          "export const resolve = (name, context, next) => { if (name === 'chdb') throw new Error('none'); return next(name, context) }"
+        const register = `import { register } from "node:module"; register("data:text/javascript,${encodeURIComponent(hook)}")`
+        const { stdout } = yield* Effect.promise(() =>
+          promisify(execFile)(process.execPath, [
+            "--import",
+            `data:text/javascript,${encodeURIComponent(register)}`,
+            inserter,
+            folder
+          ])
+        )
+        assert.include(stdout, "EmbeddedEngineMissing")
+        assert.include(stdout, "npm install chdb")
+      }),
+    60_000
+  )
 })
 
 describe("a server that cannot answer", () => {
@@ -114,7 +157,7 @@ describe("a server that cannot answer", () => {
     ClickHouse.use((clickhouse) => clickhouse.query({ sql: "SELECT 1" })).pipe(
       Effect.provide(layerFromUrl(url, requestTimeoutMillis === undefined ? {} : { requestTimeoutMillis })),
       Effect.flip,
-      Effect.map((error) => error._tag === "ClickHouseError" ? error.reason : assert.fail(error.message))
+      Effect.map((error) => (error._tag === "ClickHouseError" ? error.reason : assert.fail(error.message)))
     )
 
   it.live("nobody listens: unavailable, and the layer was built all the same", () =>
@@ -123,58 +166,72 @@ describe("a server that cannot answer", () => {
       const reason = yield* reasonOf("http://127.0.0.1:1/activity")
       assert.strictEqual(reason._tag, "ClickHouseUnavailable")
       assert.isTrue(reason.retryable)
-    }))
+    })
+  )
 
-  it.live("no answer within the request's timeout, and an answer of a proxy: unavailable", () =>
-    Effect.gen(function* () {
-      const server = yield* Effect.acquireRelease(
-        Effect.promise(() =>
-          new Promise<ReturnType<typeof createServer>>((resolve) => {
-            const made = createServer((request, response) => {
-              if (request.url?.includes("/proxy") === true || request.url?.includes("database=proxy") === true) {
-                response.writeHead(502).end("<html>Bad Gateway</html>")
-              }
+  it.live(
+    "no answer within the request's timeout, and an answer of a proxy: unavailable",
+    () =>
+      Effect.gen(function* () {
+        const server = yield* Effect.acquireRelease(
+          Effect.promise(
+            () =>
+              new Promise<ReturnType<typeof createServer>>((resolve) => {
+                const made = createServer((request, response) => {
+                  if (request.url?.includes("/proxy") === true || request.url?.includes("database=proxy") === true) {
+                    response.writeHead(502).end("<html>Bad Gateway</html>")
+                  }
+                })
+                made.listen(0, "127.0.0.1", () => resolve(made))
+              })
+          ),
+          (made) =>
+            Effect.sync(() => {
+              made.closeAllConnections()
+              made.close()
             })
-            made.listen(0, "127.0.0.1", () => resolve(made))
-          })
-        ),
-        (made) =>
-          Effect.sync(() => {
-            made.closeAllConnections()
-            made.close()
-          })
-      )
-      // The address of a listening TCP server is an AddressInfo.
-      const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-      assert.strictEqual((yield* reasonOf(`${url}/silent`, 200))._tag, "ClickHouseUnavailable")
-      assert.strictEqual((yield* reasonOf(`${url}/proxy`))._tag, "ClickHouseUnavailable")
-    }), 30_000)
-
-  it.live("a bridge that was killed and started again answers through the same layer", () =>
-    Effect.gen(function* () {
-      const folder = yield* folderFor("restart")
-      const first = yield* Effect.promise(() => startClickHouseBridge({ folder }))
-      yield* Effect.gen(function* () {
-        const clickhouse = yield* ClickHouse
-        yield* clickhouse.ping
-        yield* Effect.promise(first.kill)
-        assert.strictEqual((yield* Effect.flip(clickhouse.ping)).reason._tag, "ClickHouseUnavailable")
-        yield* Effect.acquireRelease(
-          Effect.promise(() => startClickHouseBridge({ folder, port: Number(new URL(first.url).port) })),
-          (second) => Effect.promise(second.stop)
         )
-        yield* clickhouse.ping
-      }).pipe(Effect.provide(layerFromUrl(first.url)))
-    }), 60_000)
+        // The address of a listening TCP server is an AddressInfo.
+        const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+        assert.strictEqual((yield* reasonOf(`${url}/silent`, 200))._tag, "ClickHouseUnavailable")
+        assert.strictEqual((yield* reasonOf(`${url}/proxy`))._tag, "ClickHouseUnavailable")
+      }),
+    30_000
+  )
 
-  it.live("a wrong password is refused with code 516", () =>
-    Effect.gen(function* () {
-      const folder = yield* folderFor("password")
-      const bridge = yield* Effect.acquireRelease(
-        Effect.promise(() => startClickHouseBridge({ folder, password: "right" })),
-        (started) => Effect.promise(started.stop)
-      )
-      const reason = yield* reasonOf(bridge.url.replace("http://", "http://default:wrong@"))
-      assert.deepInclude(reason, { _tag: "ClickHouseRefused", code: 516 })
-    }), 60_000)
+  it.live(
+    "a bridge that was killed and started again answers through the same layer",
+    () =>
+      Effect.gen(function* () {
+        const folder = yield* folderFor("restart")
+        const first = yield* Effect.promise(() => startClickHouseBridge({ folder }))
+        yield* Effect.gen(function* () {
+          const clickhouse = yield* ClickHouse
+          yield* clickhouse.ping
+          yield* Effect.promise(first.kill)
+          assert.strictEqual((yield* Effect.flip(clickhouse.ping)).reason._tag, "ClickHouseUnavailable")
+          yield* Effect.acquireRelease(
+            Effect.promise(() => startClickHouseBridge({ folder, port: Number(new URL(first.url).port) })),
+            (second) => Effect.promise(second.stop)
+          )
+          yield* clickhouse.ping
+        }).pipe(Effect.provide(layerFromUrl(first.url)))
+      }),
+    60_000
+  )
+
+  it.live(
+    "a wrong password is refused with code 516",
+    () =>
+      Effect.gen(function* () {
+        const folder = yield* folderFor("password")
+        const bridge = yield* Effect.acquireRelease(
+          Effect.promise(() => startClickHouseBridge({ folder, password: "right" })),
+          (started) => Effect.promise(started.stop)
+        )
+        const reason = yield* reasonOf(bridge.url.replace("http://", "http://default:wrong@"))
+        assert.deepInclude(reason, { _tag: "ClickHouseRefused", code: 516 })
+      }),
+    60_000
+  )
 })

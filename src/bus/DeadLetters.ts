@@ -1,0 +1,171 @@
+/**
+ * Dead letters that are tried again: 1 minute after they were written, then twice as long each time, at most 24 hours;
+ * and at once when their policy has changed.
+ *
+ * What is due is kept in memory and rebuilt from headers at start; nothing is kept anywhere else. A letter that fails
+ * again is written anew with one attempt more, and only then is the old one deleted: a crash between the two leaves
+ * both, and the older is deleted when it is seen. Several replicas may run this at once; what they do twice has the same
+ * ids.
+ */
+import { Clock, Context, Effect, Layer, Option, Schedule, Stream } from "effect"
+import { Nats, type NatsError, type StoredMessage } from "../clients/nats/Nats.ts"
+import { uuidFrom } from "../domain/identity.ts"
+import { deadLetters, headerNames } from "../domain/streams.ts"
+
+/** What became of a letter that was tried again. */
+export type RetryOutcome =
+  /** Its fact is safe elsewhere, or is none any more: it is deleted. */
+  | { readonly _tag: "Settled" }
+  /** It waits again, longer. */
+  | { readonly _tag: "Failed"; readonly cause: string; readonly policy?: string; readonly generation?: number; readonly rule?: string }
+
+/** What its headers tell of a letter. */
+export interface WaitingLetter {
+  readonly sequence: number
+  readonly subject: string
+  readonly policy: string
+  readonly attempts: number
+  readonly position: string
+  /** Milliseconds since 1970. */
+  readonly dueMillis: number
+}
+
+export interface RetryOptions<E> {
+  /** Which letters are this program's to try; the others stay as they are. */
+  readonly accepts: (letter: WaitingLetter) => boolean
+  /** May fail retryably: then the letter is left as it is for a while. */
+  readonly retry: (letter: StoredMessage) => Effect.Effect<RetryOutcome, E>
+}
+
+export class DeadLetters extends Context.Service<DeadLetters, {
+  /** Follows the stream and tries what is due, for ever. */
+  readonly run: <E extends { readonly retryable: boolean }>(options: RetryOptions<E>) => Effect.Effect<never, E | NatsError>
+  /** The policy has changed: its letters are due now. */
+  readonly wake: (policy: string) => Effect.Effect<void>
+  /** Letters that are known, whoever is to try them. */
+  readonly waiting: () => ReadonlyArray<WaitingLetter>
+}>()("activity/bus/DeadLetters") {
+  static readonly layer: Layer.Layer<DeadLetters, never, Nats> = Layer.effect(this, Effect.suspend(() => makeDeadLetters))
+}
+
+const backoffMillisMin = 60_000
+const backoffMillisMax = 86_400_000
+/** After a try that could not be made (the bus or the store is away). */
+const pauseMillis = 5_000
+const lookPause = "1 second"
+/** Tried between two looks: each is one read, one evaluation, one delete. */
+const perLookMax = 200
+const triesAtOnce = 4
+
+/** @param attempts tries so far, the first included */
+export const backoffMillis = (attempts: number): number =>
+  Math.min(backoffMillisMax, backoffMillisMin * 2 ** Math.min(30, Math.max(0, attempts - 1)))
+
+const letterFrom = (message: StoredMessage): WaitingLetter => {
+  const attempts = Math.max(1, Math.floor(Number(message.header(headerNames.attempts))) || 1)
+  return {
+    sequence: message.sequence,
+    subject: message.subject,
+    policy: message.header(headerNames.policy),
+    attempts,
+    position: message.header(headerNames.position),
+    dueMillis: message.timeMillis + backoffMillis(attempts)
+  }
+}
+
+const makeDeadLetters = Effect.gen(function*() {
+  const nats = yield* Nats
+  const letters = new Map<number, WaitingLetter>()
+  /** The newest letter of one failing fact, by subject and position. */
+  const newest = new Map<string, number>()
+  /** Replaced by a newer one. */
+  const superseded = new Set<number>()
+
+  const keyOf = (letter: WaitingLetter): string | undefined =>
+    letter.position === "" ? undefined : `${letter.subject} ${letter.position}`
+
+  const learn = (message: StoredMessage): void => {
+    const letter = letterFrom(message)
+    letters.set(letter.sequence, letter)
+    const key = keyOf(letter)
+    if (key === undefined) return
+    const known = letters.get(newest.get(key) ?? 0)
+    const older = known === undefined || known.attempts <= letter.attempts ? known : letter
+    if (older !== letter) newest.set(key, letter.sequence)
+    if (older !== undefined && older.sequence !== newest.get(key)) superseded.add(older.sequence)
+  }
+
+  const forget = (sequence: number): void => {
+    const letter = letters.get(sequence)
+    letters.delete(sequence)
+    superseded.delete(sequence)
+    const key = letter === undefined ? undefined : keyOf(letter)
+    if (key !== undefined && newest.get(key) === sequence) newest.delete(key)
+  }
+
+  const remove = (sequence: number) =>
+    nats.deleteMessage(deadLetters.name, sequence).pipe(Effect.andThen(Effect.sync(() => forget(sequence))))
+
+  const tryOne = <E extends { readonly retryable: boolean }>(letter: WaitingLetter, retry: RetryOptions<E>["retry"]) =>
+    Effect.gen(function*() {
+      if (superseded.has(letter.sequence)) return yield* remove(letter.sequence)
+      const found = yield* nats.messageAt(deadLetters.name, letter.sequence)
+      if (Option.isNone(found)) return forget(letter.sequence)
+      const outcome = yield* retry(found.value)
+      if (outcome._tag === "Failed") yield* nats.publish([triedAgain(found.value, letter, outcome)])
+      yield* remove(letter.sequence)
+    }).pipe(
+      Effect.catchIf((error) => error.retryable, () =>
+        Effect.map(Clock.currentTimeMillis, (now) => void letters.set(letter.sequence, { ...letter, dueMillis: now + pauseMillis })))
+    )
+
+  const look = <E extends { readonly retryable: boolean }>(options: RetryOptions<E>) =>
+    Effect.gen(function*() {
+      const now = yield* Clock.currentTimeMillis
+      const due: Array<WaitingLetter> = []
+      for (const letter of letters.values()) {
+        if (due.length >= perLookMax) break
+        if ((letter.dueMillis <= now || superseded.has(letter.sequence)) && options.accepts(letter)) due.push(letter)
+      }
+      yield* Effect.forEach(due, (letter) => tryOne(letter, options.retry), { concurrency: triesAtOnce, discard: true })
+    })
+
+  const follow = nats.tail({ stream: deadLetters.name, from: 1, headersOnly: true }).pipe(
+    Stream.runForEachArray((messages) => Effect.sync(() => messages.forEach(learn)))
+  )
+
+  return DeadLetters.of({
+    run: (options) =>
+      Effect.all([follow, look(options).pipe(Effect.repeat(Schedule.spaced(lookPause)))], {
+        concurrency: "unbounded",
+        discard: true
+      }).pipe(Effect.andThen(Effect.never)),
+    wake: (policy) =>
+      Effect.map(Clock.currentTimeMillis, (now) => {
+        for (const letter of letters.values()) {
+          if (letter.policy === policy) letters.set(letter.sequence, { ...letter, dueMillis: Math.min(letter.dueMillis, now) })
+        }
+      }),
+    waiting: () => [...letters.values()].filter((letter) => !superseded.has(letter.sequence))
+  })
+})
+
+/** The same letter with one attempt more and the newest cause. */
+const triedAgain = (message: StoredMessage, letter: WaitingLetter, outcome: Extract<RetryOutcome, { _tag: "Failed" }>) => {
+  const headers: Record<string, string> = {}
+  for (const name of Object.values(headerNames)) {
+    const value = message.header(name)
+    if (value !== "") headers[name] = value
+  }
+  headers[headerNames.attempts] = String(letter.attempts + 1)
+  headers[headerNames.cause] = outcome.cause
+  if (outcome.policy !== undefined) headers[headerNames.policy] = outcome.policy
+  if (outcome.generation !== undefined) headers[headerNames.generation] = String(outcome.generation)
+  if (outcome.rule !== undefined) headers[headerNames.rule] = outcome.rule
+  return {
+    subject: message.subject,
+    id: uuidFrom("dead", "retry", String(letter.sequence), String(letter.attempts + 1)),
+    body: message.body,
+    headers
+  }
+}

@@ -1,0 +1,67 @@
+import { Effect, Layer } from "effect"
+import { randomBytes } from "node:crypto"
+import { readFileSync } from "node:fs"
+import { jsonLogs } from "../../runtime/Logging.ts"
+import { serveOperations } from "../../runtime/Operations.ts"
+import { StartRefused } from "../../runtime/StartRefused.ts"
+import { serveApi } from "../../serve/serveApi.ts"
+import { ActivityQueries } from "../../store/ActivityQueries.ts"
+import { PolicyStore } from "../../store/PolicyStore.ts"
+import { clickHouseFrom, natsFrom, observed, watchNats } from "../layers.ts"
+import { readTls } from "../readTls.ts"
+import type { ApiServerSettings } from "./config.ts"
+
+export const apiServer = (settings: ApiServerSettings) =>
+  Effect.gen(function*() {
+    const tls = yield* readTls(settings)
+    if (settings.tokensFile === "" || settings.rolesFile === "") {
+      return yield* new StartRefused({
+        sentence: "The API needs to know who may call it: give --tokens FILE and --roles FILE."
+      })
+    }
+    const cursorKey = yield* readCursorKey(settings.cursorKeyFile)
+    yield* serveOperations(settings.opsListen)
+    // An API group that is not available hangs namespace deletion in the whole cluster: readiness never depends on these.
+    yield* watchNats("informative")
+    const api = yield* serveApi({
+      address: settings.apiListen,
+      tls,
+      tokensFile: settings.tokensFile,
+      rolesFile: settings.rolesFile,
+      cursorKey,
+      cluster: settings.cluster,
+      defaultTenant: settings.defaultTenant,
+      tenancyRequired: settings.tenancyRequired
+    })
+    yield* Effect.logInfo("apiserver started", { api: api.url })
+    return yield* Effect.never
+  }).pipe(
+    Effect.scoped,
+    Effect.provide(
+      Layer.mergeAll(PolicyStore.layer, ActivityQueries.layer).pipe(
+        Layer.provideMerge(
+          Layer.mergeAll(observed, natsFrom(settings.natsUrl, "apiserver"), clickHouseFrom(settings.clickHouseUrl))
+        ),
+        Layer.provideMerge(jsonLogs)
+      )
+    )
+  )
+
+const keyBytesMin = 16
+
+/** Replicas must share the key, or a list that began at one cannot go on at another. Alone, one is made up. */
+const readCursorKey = (path: string): Effect.Effect<Uint8Array, StartRefused> =>
+  path === ""
+    ? Effect.sync(() => randomBytes(32))
+    : Effect.try({
+      try: () => readFileSync(path),
+      catch: (cause) =>
+        new StartRefused({
+          sentence: `--cursor-key ${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`
+        })
+    }).pipe(
+      Effect.filterOrFail(
+        (key) => key.length >= keyBytesMin,
+        () => new StartRefused({ sentence: `--cursor-key ${path} must hold at least ${keyBytesMin} bytes.` })
+      )
+    )

@@ -1,0 +1,63 @@
+import { Effect, Layer } from "effect"
+import { Intake } from "../../bus/Intake.ts"
+import { auditEvents, deadLetters } from "../../domain/streams.ts"
+import { Health } from "../../runtime/Health.ts"
+import { listen } from "../../runtime/Listener.ts"
+import { jsonLogs } from "../../runtime/Logging.ts"
+import { serveOperations } from "../../runtime/Operations.ts"
+import { isLoopback } from "../../runtime/settings.ts"
+import { StartRefused } from "../../runtime/StartRefused.ts"
+import { auditWebhook } from "../../sources/collector/AuditWebhook.ts"
+import { natsFrom, observed, watchNats } from "../layers.ts"
+import { prepareStreams } from "../prepareStreams.ts"
+import { readTls } from "../readTls.ts"
+import type { CollectorSettings } from "./config.ts"
+import { acceptBatch, observeIntake, replaySpool } from "./pipeline.ts"
+import { authenticateBy, readAuditTokens } from "./tokens.ts"
+
+/** Longer than kube-apiserver waits for an answer. */
+const requestMillisMax = 60_000
+
+export const collector = (settings: CollectorSettings) =>
+  Effect.gen(function*() {
+    const tls = yield* readTls(settings)
+    const tokens = settings.tokenFile === "" ? new Map() : yield* readAuditTokens(settings.tokenFile)
+    if (settings.tokenFile === "" && !isLoopback(settings.auditListen)) {
+      return yield* new StartRefused({
+        sentence: "Off loopback the audit webhook needs credentials: give --audit-tokens FILE, a list of {token, cluster}."
+      })
+    }
+    yield* serveOperations(settings.opsListen)
+    const health = yield* Health
+    const intake = yield* Intake
+    yield* observeIntake
+    // The bus may be away as long as there is a spool: the replica still takes what is sent.
+    yield* watchNats(settings.spoolSizeBytesMax > 0 ? "informative" : "ready")
+    yield* health.register({ name: "intake", role: "ready", problem: intake.problem })
+    const listener = yield* listen({
+      setting: "audit-listen",
+      address: settings.auditListen,
+      tls,
+      requestMillisMax,
+      handle: auditWebhook({
+        cluster: settings.cluster,
+        bodySizeBytesMax: settings.bodySizeBytesMax,
+        requestsInFlightMax: settings.requestsInFlightMax,
+        authenticate: authenticateBy(tokens, settings.tokenFile === ""),
+        accept: yield* acceptBatch({ defaultTenant: settings.defaultTenant, stages: settings.stages })
+      })
+    })
+    yield* Effect.logInfo("collector started", { audit: `${listener.url}/audit` })
+    return yield* Effect.all([prepareStreams([auditEvents, deadLetters]), replaySpool], {
+      concurrency: "unbounded",
+      discard: true
+    })
+  }).pipe(
+    Effect.scoped,
+    Effect.provide(
+      Intake.layer({ folder: settings.spoolFolder, sizeBytesMax: settings.spoolSizeBytesMax }).pipe(
+        Layer.provideMerge(Layer.mergeAll(observed, natsFrom(settings.natsUrl, "collector"))),
+        Layer.provideMerge(jsonLogs)
+      )
+    )
+  )

@@ -1,0 +1,87 @@
+/** What a list or watch of activities asks for, read from its parameters once. */
+import { Effect, Result } from "effect"
+import { activityFilterFields } from "../../cel/activityFilterFields.ts"
+import { type Expression, type Filter, parseFilter } from "../../cel/Filter.ts"
+import { groupName } from "../../contracts/resources.ts"
+import { type ApiFailure, badRequest, invalid } from "../ApiFailure.ts"
+import type { Call } from "../http/Call.ts"
+import type { ResourceRequest } from "../http/RequestInfo.ts"
+import { repeatedParameter } from "../listParameters.ts"
+import { selectorExpressions } from "./activitySelectors.ts"
+import { timeValueFrom } from "./timeValue.ts"
+
+export const activityKind = { group: groupName, plural: "activities", kind: "Activity" }
+
+export interface ActivityRequest {
+  readonly filter: Filter | undefined
+  readonly search: string
+  /** Every one of them holds. */
+  readonly selectors: ReadonlyArray<Expression>
+  /** Undefined: every namespace, and what has none. */
+  readonly namespace: string | undefined
+  /** As the caller wrote them; "" when absent. */
+  readonly start: string
+  readonly end: string
+  /** All of the above in one text: what must not change between two pages. */
+  readonly text: string
+}
+
+const ownParameters = ["filter", "search", "start", "end", "fieldSelector", "labelSelector", "continue", "limit", "resourceVersion"]
+
+/**
+ * @fails ApiFailure BadRequest for parameters and selectors that are not supported
+ * @fails ApiFailure Invalid for a filter, with its place
+ */
+export const activityRequest = (call: Call, request: ResourceRequest): Effect.Effect<ActivityRequest, ApiFailure> =>
+  Effect.gen(function*() {
+    const { query } = call
+    const repeated = repeatedParameter(query, ownParameters)
+    if (repeated !== undefined) return yield* repeated
+    const parameter = (name: string): string => query.get(name) ?? ""
+    const selectors = yield* Effect.fromResult(
+      Result.mapError(selectorExpressions(parameter("fieldSelector"), parameter("labelSelector")), badRequest)
+    )
+    const filter = parameter("filter") === "" ? undefined : yield* Effect.fromResult(
+      Result.mapError(parseFilter(parameter("filter"), activityFilterFields), ({ column, line, message }) =>
+        invalid(activityKind, "", [{
+          field: "filter",
+          reason: "FieldValueInvalid",
+          message: `Invalid value: ${JSON.stringify(parameter("filter").slice(0, 200))}: line ${line}, column ${column}: ${message}`
+        }]))
+    )
+    const namespace = request.namespace === "" ? undefined : request.namespace
+    return {
+      filter,
+      search: parameter("search"),
+      selectors,
+      namespace,
+      start: parameter("start"),
+      end: parameter("end"),
+      text: JSON.stringify([
+        namespace ?? null,
+        ...["filter", "search", "fieldSelector", "labelSelector", "start", "end"].map(parameter)
+      ])
+    }
+  })
+
+/** Microseconds since 1970. Without an end, what comes from a clock that is ahead is seen too. */
+export interface ResolvedWindow {
+  readonly start: bigint
+  readonly end: bigint
+}
+
+const defaultStart = "now-1h"
+/** 2200-01-01: later than any clock is wrong. */
+const farEnd = 7_258_118_400_000_000n
+
+export const resolvedWindow = (request: ActivityRequest, now: bigint): Result.Result<ResolvedWindow, ApiFailure> => {
+  const time = (name: string, text: string) =>
+    Result.mapError(timeValueFrom(text, now), (sentence) => badRequest(`${name}: ${sentence}`))
+  return Result.flatMap(time("start", request.start || defaultStart), (start) =>
+    Result.flatMap(request.end === "" ? Result.succeed(farEnd) : time("end", request.end), (end) =>
+      start > end ? Result.fail(badRequest("start is after end")) : Result.succeed({ start, end })))
+}
+
+/** One expression out of many; undefined when there is none. */
+export const together = (expressions: ReadonlyArray<Expression>): Expression | undefined =>
+  expressions.length > 1 ? { op: "and", operands: expressions } : expressions[0]

@@ -1,0 +1,174 @@
+/** `list` and `get` of activities. */
+import { Clock, Effect, Option, Result, Stream } from "effect"
+import type { ClickHouseError } from "../../clients/clickhouse/ClickHouse.ts"
+import { timestampText } from "../../domain/instant.ts"
+import type { Scope } from "../../domain/Scope.ts"
+import { ActivityQueries, type ActivityWindow, pageRowsMax, type Position, type StoredActivity } from "../../store/ActivityQueries.ts"
+import { type Cursor, cursorFrom, cursorText } from "../../store/cursor.ts"
+import { type ApiFailure, badRequest, expired, failure, notFound, unavailable } from "../ApiFailure.ts"
+import type { Answer, Call } from "../http/Call.ts"
+import { value } from "../http/Call.ts"
+import type { ResourceRequest } from "../http/RequestInfo.ts"
+import { limitFrom, resourceVersionFrom, resourceVersionTooLarge } from "../listParameters.ts"
+import { includeObjectFrom, type Printer, printerFor } from "../Table.ts"
+import { activityColumns, type ServedActivity } from "./activityColumns.ts"
+import { ActivityFeed } from "./ActivityFeed.ts"
+import { activityKind, type ActivityRequest, activityRequest, resolvedWindow, together } from "./activityRequest.ts"
+import { activityOf, servedActivity } from "./served.ts"
+
+export interface ActivityListOptions {
+  /** Signs continue tokens; the same on all replicas, at least 32 bytes. */
+  readonly cursorKey: Uint8Array
+}
+
+export const listActivities = Effect.fn("serve.listActivities")(function*(
+  call: Call,
+  request: ResourceRequest,
+  scope: Scope,
+  options: ActivityListOptions
+) {
+  const asked = yield* activityRequest(call, request)
+  const limit = yield* Effect.fromResult(limitFrom(call.query, pageRowsMax))
+  const nowMillis = yield* Clock.currentTimeMillis
+  const binding = { key: options.cursorKey, scope, query: asked.text }
+  const token = call.query.get("continue") ?? ""
+  const cursor = token === "" ? undefined : yield* cursorOf(call, token, binding, nowMillis)
+  const resourceVersion = cursor?.resourceVersion ?? String(yield* freshVersion(call))
+  const window = cursor ?? (yield* Effect.fromResult(windowTexts(asked, nowMillis)))
+  const read = activityWindow(asked, scope, window)
+  const queries = yield* ActivityQueries
+  const page = (size: number, after: Position | undefined) =>
+    queries.list(read, { limit: size, after }).pipe(Effect.mapError(failureFrom))
+  const first = yield* page(limit ?? pageRowsMax, cursor?.position)
+  const apiVersion = `${request.group}/${request.version}`
+  const printer = printerFor<ServedActivity>(
+    call.accepted.form,
+    activityColumns(nowMillis),
+    { apiVersion, kind: "Activity" },
+    includeObjectFrom(call.query.get("includeObject"))
+  )
+  const served = (stored: StoredActivity) => servedActivity(activityOf(stored), stored.sequence, apiVersion)
+  if (limit !== undefined || first.next === undefined) {
+    const next: Cursor | undefined = first.next === undefined
+      ? undefined
+      : { position: first.next, nowMillis: cursor?.nowMillis ?? nowMillis, start: window.start, end: window.end, resourceVersion }
+    return value(printer.list(first.activities.map(served), {
+      resourceVersion,
+      ...(next === undefined ? {} : { continue: cursorText(next, binding) })
+    }))
+  }
+  const rest = Stream.paginate(first.next, (after: Position) =>
+    Effect.map(page(pageRowsMax, after), (found) => [
+      [found.activities],
+      found.next === undefined ? Option.none<Position>() : Option.some(found.next)
+    ]))
+  const pages = Stream.concat(Stream.succeed(first.activities), rest).pipe(Stream.map((stored) => stored.map(served)))
+  return yield* wholeList(call, printer, pages, resourceVersion)
+})
+
+/** A list without a limit: written while it is read, however long it is. */
+const wholeList = (
+  call: Call,
+  printer: Printer<ServedActivity>,
+  pages: Stream.Stream<ReadonlyArray<ServedActivity>, ApiFailure>,
+  resourceVersion: string
+): Effect.Effect<Answer, ApiFailure> => {
+  if (call.accepted.encoding === "yaml") {
+    return Stream.runCollect(pages).pipe(Effect.map((all) => value(printer.list(all.flat(), { resourceVersion }))))
+  }
+  // The objects are the last field of every form: what surrounds them is an empty list cut open.
+  const frame = JSON.stringify(printer.list([], { resourceVersion }))
+  const opening = frame.slice(0, -2)
+  const chunks = pages.pipe(
+    Stream.zipWithIndex,
+    Stream.map(([activities, index]) =>
+      (index === 0 ? opening : ",") + activities.map((activity) => JSON.stringify(printer.item(activity))).join(",")
+    ),
+    Stream.concat(Stream.succeed(`${frame.slice(-2)}\n`))
+  )
+  return Effect.succeed({ _tag: "Chunks", contentType: printer.contentType, chunks, live: false })
+}
+
+export const getActivity = Effect.fn("serve.getActivity")(function*(call: Call, request: ResourceRequest, scope: Scope) {
+  yield* freshVersion(call)
+  const queries = yield* ActivityQueries
+  const found = yield* queries.get(scope, request.name, request.namespace === "" ? undefined : request.namespace).pipe(
+    Effect.mapError(failureFrom)
+  )
+  if (Option.isNone(found)) return yield* notFound(activityKind, request.name)
+  const apiVersion = `${request.group}/${request.version}`
+  const printer = printerFor<ServedActivity>(
+    call.accepted.form,
+    activityColumns(yield* Clock.currentTimeMillis),
+    { apiVersion, kind: "Activity" },
+    includeObjectFrom(call.query.get("includeObject"))
+  )
+  return value(printer.one(servedActivity(activityOf(found.value), found.value.sequence, apiVersion)))
+})
+
+/** All of a window, as `activities` in pages: what a watch without a resourceVersion begins with. */
+export const activityWindow = (
+  asked: ActivityRequest,
+  scope: Scope,
+  window: { readonly start: string; readonly end: string }
+): ActivityWindow => {
+  const selectors = together(asked.selectors)
+  return {
+    scope,
+    start: window.start,
+    end: window.end,
+    ...(asked.filter === undefined ? {} : { filter: asked.filter.expression }),
+    ...(selectors === undefined ? {} : { selectors }),
+    ...(asked.search === "" ? {} : { search: asked.search }),
+    ...(asked.namespace === undefined ? {} : { namespace: asked.namespace })
+  }
+}
+
+export const windowTexts = (asked: ActivityRequest, nowMillis: number) =>
+  Result.map(resolvedWindow(asked, BigInt(nowMillis) * 1000n), ({ end, start }) => ({
+    start: timestampText(start),
+    end: timestampText(end)
+  }))
+
+const cursorOf = (
+  call: Call,
+  token: string,
+  binding: { readonly key: Uint8Array; readonly scope: Scope; readonly query: string },
+  nowMillis: number
+): Effect.Effect<Cursor, ApiFailure> =>
+  Effect.gen(function*() {
+    const version = yield* Effect.fromResult(resourceVersionFrom(call.query))
+    if (version !== undefined) {
+      return yield* badRequest("specifying resource version is not allowed when using continue")
+    }
+    return yield* Effect.fromResult(Result.mapError(cursorFrom(token, binding, nowMillis), (refused) =>
+      refused._tag === "CursorExpired"
+        ? expired("The provided continue parameter is too old: start the list again without it")
+        : badRequest(`continue key is not valid: ${refused.problem}`)))
+  })
+
+/**
+ * The resourceVersion of an answer, read before the query: everything up to it is in the answer.
+ *
+ * @fails ApiFailure Timeout when the client knows more than the store does, also after a wait
+ */
+const freshVersion = (call: Call): Effect.Effect<number, ApiFailure, ActivityFeed> =>
+  Effect.gen(function*() {
+    const feed = yield* ActivityFeed
+    const asked = yield* Effect.fromResult(resourceVersionFrom(call.query))
+    yield* feed.reached(Math.max(asked ?? 0, feed.highestSent()))
+    const floor = yield* feed.floor
+    if (asked !== undefined && asked > floor) return yield* resourceVersionTooLarge(asked, floor)
+    return floor
+  })
+
+export const failureFrom = (error: ClickHouseError): ApiFailure => {
+  switch (error.reason._tag) {
+    case "ClickHouseUnavailable":
+      return unavailable("the store of activities does not answer: try again")
+    case "QueryTooExpensive":
+      return failure("Timeout", "the query reads too much: choose a shorter time, or add selectors", { retryAfterSeconds: 10 })
+    case "ClickHouseRefused":
+      return failure("InternalError", `the store refused the query (${error.reason.code})`)
+  }
+}

@@ -1,0 +1,65 @@
+/** Parameters that lists and watches of every resource have. */
+import { Result } from "effect"
+import { type ApiFailure, badRequest, failure, invalid } from "./ApiFailure.ts"
+import { isTrue } from "./http/RequestInfo.ts"
+
+/** As kube-apiserver names the parameters' kind in its refusals. */
+const listOptions = { group: "meta.k8s.io", plural: "listoptions", kind: "ListOptions" }
+
+/** A resourceVersion that a client sent: undefined when it asks for none in particular. */
+export const resourceVersionFrom = (query: URLSearchParams): Result.Result<number | undefined, ApiFailure> => {
+  const text = query.get("resourceVersion") ?? ""
+  if (text === "" || text === "0") return Result.succeed(undefined)
+  const version = Number(text)
+  return /^[1-9]\d*$/.test(text) && Number.isSafeInteger(version) ? Result.succeed(version) : Result.fail(
+    invalid(listOptions, "", [{
+      field: "resourceVersion",
+      reason: "FieldValueInvalid",
+      message: `Invalid value: ${JSON.stringify(text)}: must be a decimal number that a list, a watch or an object gave`
+    }])
+  )
+}
+
+/** Milliseconds; undefined when the client leaves it to us. */
+export const timeoutMillisFrom = (query: URLSearchParams): Result.Result<number | undefined, ApiFailure> => {
+  const text = query.get("timeoutSeconds")
+  if (text === null || text === "") return Result.succeed(undefined)
+  return /^\d{1,9}$/.test(text)
+    ? Result.succeed(text === "0" ? undefined : Number(text) * 1000)
+    : Result.fail(badRequest(`timeoutSeconds: ${JSON.stringify(text)} is no number of seconds`))
+}
+
+/** The number of objects in a page; undefined for all. */
+export const limitFrom = (query: URLSearchParams, max: number): Result.Result<number | undefined, ApiFailure> => {
+  const text = query.get("limit") ?? ""
+  if (text === "" || text === "0") return Result.succeed(undefined)
+  return /^\d{1,9}$/.test(text)
+    ? Result.succeed(Math.min(Number(text), max))
+    : Result.fail(badRequest(`limit: ${JSON.stringify(text)} is no number from 1 to ${max}`))
+}
+
+export const wantsBookmarks = (query: URLSearchParams): boolean => isTrue(query.get("allowWatchBookmarks"))
+
+/**
+ * Clients that ask for the initial state inside of the watch wait for its end, so it is refused where it is not given:
+ * they then list and watch.
+ */
+export const initialEventsForbidden = (): ApiFailure =>
+  invalid(listOptions, "", [{
+    field: "sendInitialEvents",
+    reason: "FieldValueForbidden",
+    message: "Forbidden: sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"
+  }])
+
+/** In kube-apiserver's words; client-go waits, and asks again. */
+export const resourceVersionTooLarge = (asked: number, current: number): ApiFailure =>
+  failure("Timeout", `Too large resource version: ${asked}, current: ${current}`, {
+    causes: [{ reason: "ResourceVersionTooLarge", message: "Too large resource version" }],
+    retryAfterSeconds: 1
+  })
+
+/** Asked twice, a parameter says nothing clear. */
+export const repeatedParameter = (query: URLSearchParams, names: ReadonlyArray<string>): ApiFailure | undefined => {
+  const repeated = names.find((name) => query.getAll(name).length > 1)
+  return repeated === undefined ? undefined : badRequest(`the parameter ${repeated} is given more than once`)
+}

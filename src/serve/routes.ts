@@ -1,0 +1,161 @@
+/**
+ * From a request to its answer: who calls, whether it may, then what it asks for.
+ */
+import { Cause, Effect } from "effect"
+import type { IncomingMessage, ServerResponse } from "node:http"
+import { Health } from "../runtime/Health.ts"
+import type { ActivityQueries } from "../store/ActivityQueries.ts"
+import type { PolicyStore } from "../store/PolicyStore.ts"
+import { type ApiFailure, badRequest, failure, methodNotAllowed, pathUnknown, statusObject } from "./ApiFailure.ts"
+import { activityPoliciesResource, groupName, type Resource, resources, versions } from "../contracts/resources.ts"
+import type { ActivityFeed } from "./activities/ActivityFeed.ts"
+import { getActivity, listActivities, type ActivityListOptions } from "./activities/listActivities.ts"
+import { watchActivities } from "./activities/watchActivities.ts"
+import { Authenticator, type User } from "./auth/Authenticator.ts"
+import { authorize, type Authorizer } from "./auth/Authorizer.ts"
+import { callerScope, type ScopeOptions } from "./auth/callerScope.ts"
+import { discovery } from "./discovery.ts"
+import { Drain } from "./Drain.ts"
+import { acceptedForm } from "./http/accept.ts"
+import type { Answer, Call } from "./http/Call.ts"
+import { readBody } from "./http/readBody.ts"
+import { requestInfo, type ResourceRequest } from "./http/RequestInfo.ts"
+import { writeAnswer } from "./http/writeAnswer.ts"
+import { openApi, versionAnswer } from "./openApi.ts"
+import { policyRequest } from "./policies/policyRequest.ts"
+
+export interface RouteOptions extends ScopeOptions, ActivityListOptions {}
+
+export type RouteServices = ActivityFeed | ActivityQueries | Authenticator | Authorizer | Drain | Health | PolicyStore
+
+export const handle = (
+  options: RouteOptions,
+  request: IncomingMessage,
+  response: ServerResponse
+): Effect.Effect<void, never, RouteServices> =>
+  Effect.gen(function*() {
+    const drain = yield* Drain
+    const url = targetOf(request)
+    const accepted = acceptedForm(request.headers.accept ?? "")
+    const context = { request, response, encoding: accepted?.encoding ?? "json", closing: drain.begun } as const
+    const answered = Effect.gen(function*() {
+      if (url === undefined) return yield* badRequest("the request's target is no path")
+      const user = yield* authenticate(request)
+      const info = requestInfo(request.method ?? "GET", url.pathname, url.searchParams)
+      yield* authorize(user, info)
+      if (accepted === undefined) {
+        return yield* failure("NotAcceptable", "only the following media types are accepted: application/json, application/yaml")
+      }
+      return yield* route(options, {
+        method: request.method ?? "GET",
+        path: url.pathname,
+        query: url.searchParams,
+        header: (name) => request.headersDistinct[name]?.[0] ?? "",
+        info,
+        accepted,
+        user,
+        body: readBody(request)
+      })
+    })
+    const answer = yield* answered.pipe(
+      Effect.catch((error: ApiFailure) => Effect.succeed(refusal(error))),
+      Effect.catchCauseIf(
+        (cause) => !Cause.hasInterruptsOnly(cause),
+        (cause) =>
+          Effect.logError("request failed", cause).pipe(
+            Effect.as(refusal(failure("InternalError", "an internal error occurred")))
+          )
+      )
+    )
+    yield* writeAnswer(context, answer)
+  })
+
+/** An answer in Status: JSON whatever form was asked for. */
+const refusal = (error: ApiFailure): Answer => ({
+  _tag: "Value",
+  status: error.code,
+  value: statusObject(error),
+  headers: {
+    ...(error.reason === "Unauthorized" ? { "www-authenticate": "Bearer" } : {}),
+    ...(error.reason === "ServiceUnavailable" || error.reason === "TooManyRequests" ? { "retry-after": "1" } : {})
+  }
+})
+
+const targetOf = (request: IncomingMessage): URL | undefined =>
+  // A path of two slashes would be read as a host.
+  URL.parse(`https://api${request.url?.startsWith("/") === true ? request.url : "/"}`) ?? undefined
+
+/** @fails ApiFailure Unauthorized; BadRequest for impersonation, which must not be ignored in silence */
+const authenticate = (request: IncomingMessage): Effect.Effect<User, ApiFailure, Authenticator> =>
+  Effect.gen(function*() {
+    const authenticator = yield* Authenticator
+    const user = yield* authenticator.authenticate(request)
+    const impersonated = Object.keys(request.headers).find((name) => name.startsWith("impersonate-"))
+    if (impersonated !== undefined) {
+      return yield* badRequest(`impersonation is not supported here: the header ${impersonated} is refused`)
+    }
+    return user
+  })
+
+type Handler = Effect.Effect<Answer, ApiFailure, RouteServices>
+
+const route = (options: RouteOptions, call: Call): Handler => {
+  if (call.info._tag === "Resource") return routeResource(options, call, call.info)
+  const known = discovery(call) ?? openApi(call) ?? (call.path === "/version" ? versionAnswer() : undefined)
+  if (known !== undefined) {
+    return call.method === "GET" || call.method === "HEAD" ? Effect.succeed(known) : Effect.fail(methodNotAllowed())
+  }
+  return probe(call)
+}
+
+const probe = (call: Call): Handler =>
+  Effect.gen(function*() {
+    const health = yield* Health
+    const { checks, ready } = health.report()
+    const text = (ok: boolean): Answer => ({
+      _tag: "Text",
+      status: ok ? 200 : 503,
+      contentType: "text/plain; charset=utf-8",
+      text: ok && !call.query.has("verbose") ? "ok" : checks.map(({ name, problem }) =>
+        problem === undefined ? `[+]${name} ok\n` : `[-]${name} ${problem}\n`
+      ).join("")
+    })
+    if (call.path === "/livez" || call.path === "/ping") return text(true)
+    if (call.path === "/readyz") return text(ready)
+    if (call.path === "/healthz") return text(checks.every(({ problem }) => problem === undefined))
+    return yield* pathUnknown()
+  })
+
+const routeResource = (options: RouteOptions, call: Call, request: ResourceRequest): Handler => {
+  const resource = servedResource(request)
+  if (resource === undefined) return Effect.fail(pathUnknown())
+  const allowed: ReadonlyArray<string> = request.subresource === ""
+    ? resource.verbs
+    : resource.subresources[request.subresource] ?? []
+  if (!allowed.includes(request.verb)) return Effect.fail(methodNotAllowed())
+  return resource === activityPoliciesResource ? policyRequest(call, request) : activityVerb(options, call, request)
+}
+
+const activityVerb = (options: RouteOptions, call: Call, request: ResourceRequest): Handler =>
+  Effect.gen(function*() {
+    const scope = yield* callerScope(call.user, request, options)
+    switch (request.verb) {
+      case "get":
+        return yield* getActivity(call, request, scope)
+      case "watch":
+        return yield* watchActivities(call, request, scope)
+      default:
+        return yield* listActivities(call, request, scope, options)
+    }
+  })
+
+/** Undefined: the path names nothing that this server has. */
+const servedResource = (request: ResourceRequest): Resource | undefined => {
+  const known: ReadonlyArray<string> = versions
+  if (request.group !== groupName || !known.includes(request.version)) return undefined
+  const resource = resources.find(({ plural }) => plural === request.resource)
+  if (resource === undefined || (request.namespace !== "" && !resource.namespaced)) return undefined
+  // The path itself must name the object that a subresource belongs to.
+  const subresource = request.subresource === "" || Object.hasOwn(resource.subresources, request.subresource)
+  return subresource ? resource : undefined
+}

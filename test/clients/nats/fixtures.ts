@@ -1,0 +1,54 @@
+/** Streams and messages of the NATS tests; each test takes a stream of its own. */
+import { Effect, Schedule, type Scope } from "effect"
+import { Nats, type OutgoingMessage } from "../../../src/clients/nats/Nats.ts"
+import { natsLayer, type NatsOptions } from "../../../src/clients/nats/natsLayer.ts"
+import type { StreamDefinition } from "../../../src/domain/streams.ts"
+import type { TestNatsServer } from "../../support/natsServer.ts"
+
+const mebibyte = 1024 * 1024
+
+export const streamOf = (
+  name: string,
+  options: { readonly consumers?: ReadonlyArray<string>; readonly sizeMebibytes?: number } = {}
+): StreamDefinition => ({
+  name,
+  subjects: [`${name.toLowerCase()}.>`],
+  requiredConsumers: options.consumers ?? ["reader"],
+  sizeBytesMax: (options.sizeMebibytes ?? 64) * mebibyte
+})
+
+/** `count` messages of one subject with ids `<prefix>-<index>` from `first` on; the body begins with the id. */
+export const messagesOf = (
+  stream: StreamDefinition,
+  prefix: string,
+  count: number,
+  options: { readonly sizeBytes?: number; readonly first?: number } = {}
+): ReadonlyArray<OutgoingMessage> =>
+  Array.from({ length: count }, (_, index) => {
+    const id = `${prefix}-${(options.first ?? 0) + index}`
+    const body = Buffer.alloc(options.sizeBytes ?? 64, " ")
+    body.write(id)
+    return { subject: `${stream.name.toLowerCase()}.one`, id, body }
+  })
+
+/** The id that {@link messagesOf} wrote into the body. */
+export const idIn = (message: { readonly body: Uint8Array }): string => Buffer.from(message.body).toString("utf8").trim()
+
+/** Runs with a connection of its own. */
+export const connected = <A, E>(
+  server: TestNatsServer,
+  work: (nats: Nats["Service"]) => Effect.Effect<A, E, Scope.Scope>,
+  options: Partial<NatsOptions> = {}
+): Effect.Effect<A, E> =>
+  Nats.use(work).pipe(
+    Effect.scoped,
+    Effect.provide(natsLayer({ servers: [server.url], name: "test", ...options }))
+  )
+
+/** Polls until the answer is true; a minute at most. */
+export const until = <E, R>(label: string, look: Effect.Effect<boolean, E, R>): Effect.Effect<void, E, R> =>
+  look.pipe(
+    Effect.repeat({ schedule: Schedule.spaced("20 millis"), until: (found) => found }),
+    Effect.timeoutOrElse({ duration: "1 minute", orElse: () => Effect.die(new Error(`waited in vain: ${label}`)) }),
+    Effect.asVoid
+  )

@@ -1,0 +1,108 @@
+import { assert, describe, it } from "@effect/vitest"
+import { type Batch, batchFrom } from "../../../src/programs/collector/batch.ts"
+import { platformTenant } from "../../../src/domain/Tenant.ts"
+import { auditRecordLines } from "../../support/recordedData.ts"
+
+const options = {
+  cluster: "local",
+  defaultTenant: platformTenant,
+  stages: new Set(["ResponseComplete", "Panic"]),
+  messageSizeBytesMax: 1024 * 1024
+}
+
+const record = (change: Readonly<Record<string, unknown>> = {}): string =>
+  JSON.stringify({
+    kind: "Event",
+    apiVersion: "audit.k8s.io/v1",
+    level: "RequestResponse",
+    auditID: "7c0a9f6e-3a1c-4a55-9a7e-0f7a1d7b5b1e",
+    stage: "ResponseComplete",
+    requestURI: "/api/v1/namespaces/team/configmaps",
+    verb: "create",
+    user: { username: "alice@example.com" },
+    objectRef: { resource: "configmaps", namespace: "team", name: "a", apiVersion: "v1" },
+    responseStatus: { code: 201 },
+    requestReceivedTimestamp: "2026-11-20T15:01:30.931206Z",
+    stageTimestamp: "2026-11-20T15:01:30.935206Z",
+    ...change
+  })
+
+const batch = (...items: ReadonlyArray<string>): Batch => batchFrom(items, options)
+
+const idsOf = (read: Batch): ReadonlyArray<string> => read.messages.map((message) => message.id)
+
+describe("batchFrom", () => {
+  it("of the recorded records, 2,948 are kept and 92 are of a stage that is not", () => {
+    const read = batch(...auditRecordLines())
+    assert.strictEqual(read.messages.length, 2_948)
+    assert.strictEqual(read.filtered, 92)
+    assert.strictEqual(new Set(idsOf(read)).size, 2_948)
+    assert.deepStrictEqual(read.unreadable, [])
+  })
+
+  it("with every stage kept, all 3,040 recorded records are", () => {
+    const stages = new Set(["RequestReceived", "ResponseStarted", "ResponseComplete", "Panic"])
+    const read = batchFrom(auditRecordLines(), { ...options, stages })
+    assert.strictEqual(new Set(idsOf(read)).size, 3_040)
+  })
+
+  it("the body is the record exactly as it was sent", () => {
+    const odd = record().replace(`"code":201`, `"code" : 201.0`).replace("{", `{ "big": 12345678901234567890,`)
+    assert.strictEqual(Buffer.from(batch(odd).messages[0]!.body).toString(), odd)
+  })
+
+  it("three requests with one audit ID, and one whose audit ID is no UUID, are four facts", () => {
+    const read = batch(
+      record({ verb: "create" }),
+      record({ verb: "delete" }),
+      record({ verb: "create", requestReceivedTimestamp: "2026-11-20T15:01:31.000000Z" }),
+      record({ auditID: "my request: 1" })
+    )
+    assert.strictEqual(new Set(idsOf(read)).size, 4)
+  })
+
+  it("the same record again is the same fact", () => {
+    assert.deepStrictEqual(idsOf(batch(record())), idsOf(batch(record())))
+  })
+
+  it("what cannot be read is named with its place and kept; its neighbours go on", () => {
+    const broken = [
+      { item: "{", says: /JSON/ },
+      { item: "1", says: /object/ },
+      { item: record({ auditID: "" }), says: /auditID/ },
+      { item: record({ stage: "Later" }), says: /stage/ },
+      { item: record({ requestReceivedTimestamp: undefined, stageTimestamp: undefined }), says: /Timestamp/ },
+      { item: record({ requestReceivedTimestamp: "yesterday", stageTimestamp: "today" }), says: /Timestamp/ }
+    ]
+    for (const { item, says } of broken) {
+      const read = batch(record(), item, record({ verb: "delete" }))
+      assert.strictEqual(read.messages.length, 2)
+      assert.strictEqual(read.unreadable.length, 1)
+      assert.strictEqual(read.unreadable[0]?.index, 1)
+      assert.match(read.unreadable[0]?.reason ?? "", says)
+      assert.strictEqual(Buffer.from(read.deadLetters[0]!.body).toString(), item)
+      assert.strictEqual(read.deadLetters[0]?.subject, "dead.AUDIT%5FEVENTS.collector.unreadable._")
+    }
+  })
+
+  it("a time in the future and keys like __proto__ are records like others", () => {
+    const future = record({ requestReceivedTimestamp: "2099-01-01T00:00:00.000000Z" })
+    const proto = record().replace("{", `{"__proto__":{"verb":"delete"},"constructor":1,`)
+    const read = batch(future, proto)
+    assert.strictEqual(read.messages.length, 2)
+    assert.strictEqual(Buffer.from(read.messages[1]!.body).toString(), proto)
+    assert.strictEqual(({} as Record<string, unknown>)["verb"], undefined)
+  })
+
+  it("a record larger than a message loses its bodies and says so", () => {
+    const large = record({ requestObject: { data: "x".repeat(600_000) }, responseObject: { data: "y".repeat(600_000) } })
+    const read = batch(large)
+    assert.strictEqual(read.truncated, 1)
+    const kept = JSON.parse(Buffer.from(read.messages[0]!.body).toString())
+    assert.strictEqual(kept.annotations["audit.k8s.io/truncated"], "true")
+    assert.strictEqual(kept.requestObject, undefined)
+    assert.strictEqual(kept.user.username, "alice@example.com")
+    // Its key does not depend on what was cut.
+    assert.deepStrictEqual(idsOf(read), idsOf(batch(record())))
+  })
+})
