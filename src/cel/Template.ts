@@ -7,7 +7,8 @@
 import type { Environment } from "@marcbachmann/cel-js"
 import { Result } from "effect"
 import { expressionLengthMax } from "./budget.ts"
-import { compileExpression, type Expression, type ExpressionProblem, positionOf, problemAt } from "./Expression.ts"
+import { compileExpression, type Expression, type ExpressionProblem, problemAt } from "./Expression.ts"
+import { positionOf } from "./position.ts"
 
 /** Tries at one block's end: map literals nest no deeper than that in a summary. */
 const endsMax = 16

@@ -20,6 +20,9 @@ export const evaluationStepsMax = 100_000
 /** Characters and list items that one evaluation may build: the largest record has 1.5 million characters. */
 export const evaluationBuiltMax = 4_194_304
 
+/** Characters and list items that the comprehensions of one evaluation may read through: about 50 ms of searching. */
+export const evaluationScannedMax = 67_108_864
+
 /** Characters of one rendered summary. */
 export const summaryLengthMax = 8_192
 
@@ -35,6 +38,7 @@ export class BudgetExceeded extends Error {
 
 let steps = 0
 let built = 0
+let scanned = 0
 let exceeded: BudgetExceeded | undefined
 
 /**
@@ -44,6 +48,7 @@ let exceeded: BudgetExceeded | undefined
 export const startBudget = (): void => {
   steps = 0
   built = 0
+  scanned = 0
   exceeded = undefined
 }
 
@@ -58,6 +63,11 @@ export const chargeSteps = (count: number): void => {
 export const chargeBuilt = (size: number): void => {
   built += size
   if (built > evaluationBuiltMax) refuse(`texts and lists of more than ${evaluationBuiltMax} characters and items`)
+}
+
+export const chargeScanned = (size: number): void => {
+  scanned += size
+  if (scanned > evaluationScannedMax) refuse(`more than ${evaluationScannedMax} characters and items read`)
 }
 
 const refuse = (limit: string): never => {

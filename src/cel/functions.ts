@@ -97,6 +97,7 @@ const registerRegularExpressions = (environment: Environment): void => {
 
 const registerStrings = (environment: Environment): void => {
   const method = (signature: string, handler: (...args: ReadonlyArray<never>) => unknown) =>
+    // cel-js calls a handler with values of the types that its signature names.
     environment.registerFunction(`string.${signature}`, handler as (...args: Array<unknown>) => unknown)
 
   method("activityLowerAscii(): string", (text: string) => text.replace(/[A-Z]+/g, (part) => part.toLowerCase()))

@@ -3,6 +3,7 @@
  * 27 characters.
  */
 import { RE2JS } from "re2js"
+import { chargeScanned } from "./budget.ts"
 
 /** Compiled patterns kept that were not literals. */
 const dynamicPatternsMax = 256
@@ -34,10 +35,14 @@ export const patternFrom = (source: string): Pattern => {
 }
 
 /** True when any part of `text` matches, as CEL's `matches` says. */
-export const isFound = (text: string, pattern: Pattern): boolean => pattern.expression.matcher(text).find()
+export const isFound = (text: string, pattern: Pattern): boolean => {
+  chargeScanned(text.length)
+  return pattern.expression.matcher(text).find()
+}
 
 /** The matching parts of `text`, first to last, at most `countMax`. */
 export const found = (text: string, pattern: Pattern, countMax: number): Array<string> => {
+  chargeScanned(text.length)
   const matcher = pattern.expression.matcher(text)
   const parts: Array<string> = []
   while (parts.length < countMax && matcher.find()) parts.push(matcher.group() ?? "")

@@ -1,4 +1,4 @@
-/** The streams of design.md section 4: what they hold, who must have read a message before it may go. */
+/** The streams: what they hold, who must have read a message before it may go. */
 export interface StreamDefinition {
   readonly name: string
   readonly subjects: ReadonlyArray<string>

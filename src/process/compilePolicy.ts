@@ -113,6 +113,7 @@ const compileRules = (
     return []
   }
   const firstIndexByName = new Map<string, number>()
+  // Array.isArray makes any of the items, which are JSON.
   return (rules as ReadonlyArray<Json>).flatMap((rule, index) => {
     const field = `${list}[${index}]`
     if (!isJsonObject(rule)) {

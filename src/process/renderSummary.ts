@@ -1,6 +1,7 @@
 /** Renders a summary, and finds where each link stands in it. */
 import { BudgetExceeded, summaryLengthMax } from "../cel/budget.ts"
-import { EvaluationFailed, positionOf } from "../cel/Expression.ts"
+import { EvaluationFailed } from "../cel/Expression.ts"
+import { positionOf } from "../cel/position.ts"
 import type { Template, TemplateBlock } from "../cel/Template.ts"
 import { valueText } from "../cel/valueText.ts"
 import { type PlacedLink, ruleDialect, unmark } from "./dialect.ts"

@@ -81,6 +81,8 @@ export class PolicyStore extends Context.Service<PolicyStore, {
   readonly update: (policy: ActivityPolicy) => Effect.Effect<ActivityPolicy, PolicyStoreError>
   /** Only while the stored one has that resourceVersion. Returns the deletion's own. */
   readonly delete: (name: string, resourceVersion: string) => Effect.Effect<number, PolicyStoreError>
+  /** @fails PolicyStoreError PolicyVersionExpired when changes after it are not held any more */
+  readonly known: (resourceVersion: number) => Effect.Effect<void, PolicyStoreError>
   /** Waits for changes after `position`. @fails PolicyStoreError PolicyVersionExpired */
   readonly after: (position: number) => Effect.Effect<PolicyBatch, PolicyStoreError>
   /** Never fails and never ends. */
@@ -229,15 +231,19 @@ const makePolicyStore = Effect.gen(function*() {
       )
     )
 
+  const isKnown = (from: number): Effect.Effect<void, PolicyStoreError> =>
+    Effect.suspend(() =>
+      forgotten !== undefined && from < forgotten
+        ? Effect.fail(new PolicyStoreError({ reason: new PolicyVersionExpired({ resourceVersion: from, oldest: forgotten }) }))
+        : Effect.void
+    )
+
   const after = (from: number): Effect.Effect<PolicyBatch, PolicyStoreError> =>
-    Effect.suspend(() => {
-      if (forgotten !== undefined && from < forgotten) {
-        return Effect.fail(new PolicyStoreError({ reason: new PolicyVersionExpired({ resourceVersion: from, oldest: forgotten }) }))
-      }
-      return forgotten !== undefined && from < position
+    Effect.andThen(isKnown(from), Effect.suspend(() =>
+      forgotten !== undefined && from < position
         ? Effect.succeed({ events: events.filter((event) => event.resourceVersion > from), position })
         : Deferred.await(changed).pipe(Effect.andThen(after(from)))
-    })
+    ))
 
   const updates: Stream.Stream<PolicyUpdate> = Stream.unfold(
     { epoch: -1, position: 0 },
@@ -285,6 +291,7 @@ const makePolicyStore = Effect.gen(function*() {
         withBucket((bucket) => bucket.delete(name, Number(resourceVersion))),
         new PolicyChanged({ name })
       ),
+    known: isKnown,
     after,
     updates
   })

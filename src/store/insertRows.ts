@@ -4,6 +4,9 @@ import { ClickHouse, type ClickHouseError, type ClickHouseRefused } from "../cli
 import { mayBeRowFault } from "../clients/clickhouse/faults.ts"
 import { insertToken, type StoredLine, type StoredTable } from "./rows.ts"
 
+/** Characters of one insert; a batch with more goes in parts. 5,000 records of 4 KB are 20 Mi, one may have 8 Mi. */
+export const insertLengthMax = 32 * 1024 * 1024
+
 export interface InsertOptions<Row extends StoredLine, E, R> {
   readonly table: StoredTable
   readonly rows: ReadonlyArray<Row>
@@ -28,6 +31,9 @@ export const insertRows = <Row extends StoredLine, E, R>(
   Effect.gen(function* () {
     const { rows, table, onPoison } = options
     if (rows.length === 0) return 0
+    if (rows.length > 1 && rows.reduce((sum, row) => sum + row.line.length, 0) > insertLengthMax) {
+      return yield* insertHalves(options)
+    }
     const clickhouse = yield* ClickHouse
     const refused = yield* clickhouse
       .insert({ table, lines: rows.map((row) => row.line), token: insertToken(rows) })
@@ -44,8 +50,15 @@ export const insertRows = <Row extends StoredLine, E, R>(
       yield* onPoison(rows[0]!, refused)
       return 0
     }
-    const middle = rows.length >> 1
-    const first = yield* insertRows({ table, onPoison, rows: rows.slice(0, middle) })
-    const second = yield* insertRows({ table, onPoison, rows: rows.slice(middle) })
+    return yield* insertHalves(options)
+  })
+
+const insertHalves = <Row extends StoredLine, E, R>(
+  options: InsertOptions<Row, E, R>
+): Effect.Effect<number, ClickHouseError | E, R | ClickHouse> =>
+  Effect.gen(function* () {
+    const middle = options.rows.length >> 1
+    const first = yield* insertRows({ ...options, rows: options.rows.slice(0, middle) })
+    const second = yield* insertRows({ ...options, rows: options.rows.slice(middle) })
     return first + second
   })

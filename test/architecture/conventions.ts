@@ -96,6 +96,33 @@ export const placeFaults = (tree: SourceTree): ReadonlyArray<Fault> =>
     )
     .map(([path]) => `${path}: names a folder of one machine or the host of a registry`)
 
+/** Our own notes are not in the repository: a reader who is sent to one stands before a closed door. */
+export const noteFaults = (tree: SourceTree): ReadonlyArray<Fault> =>
+  [...tree].flatMap(([path, text]) =>
+    [...text.matchAll(/\b(?:design|foundations|style|storage|hot-path|aggregated-api)\.md\b/g)].map(
+      ([name]) => `${path}: ${name} is not in the repository`
+    )
+  )
+
+/** How far above a cast its reason may stand, in lines: a statement may be wrapped. */
+const reasonLinesMax = 4
+
+/** A cast overrules the compiler, so it says why, on its line or just above. Widening to unknown needs no reason. */
+export const castFaults = (tree: SourceTree): ReadonlyArray<Fault> =>
+  typescriptUnder(tree, "src").flatMap(({ path, text }) => {
+    const lines = text.split("\n")
+    return lines.flatMap((line, index) => {
+      const near = lines.slice(Math.max(0, index - reasonLinesMax), index)
+      const explained = /\/\/|\*\//.test(line) || near.some((above) => /^\s*(\/\/|\/?\*)|\/\/|\*\/\s*$/.test(above))
+      return !explained && isCast(line) ? [`${path}:${index + 1}: a cast without a reason`] : []
+    })
+  })
+
+/** Comments, imports and texts talk of things "as" other things without casting them. */
+const isCast = (line: string): boolean =>
+  !/^\s*(?:\/?\*|import\b|export\b\s*[{*]|(?:type )?\w+ as \w+,?$)/.test(line) &&
+  /[\w)\]}!] as (?!const\b|unknown(?! as))[\w{([]/.test(line.replace(/"[^"]*"|`[^`]*`/g, '""'))
+
 const repeated = (tree: SourceTree, pattern: RegExp, what: string): ReadonlyArray<Fault> => {
   const first = new Map<string, string>()
   return typescriptUnder(tree, "src").flatMap(({ path, text }) =>

@@ -4,11 +4,13 @@ import { join } from "node:path"
 import { assert, describe, it } from "vitest"
 import { projectFolder } from "../../.ci/projectFolder.ts"
 import {
+  castFaults,
   clockFaults,
   decisionFaults,
   dependencyFaults,
   fileNameFaults,
   type Manifest,
+  noteFaults,
   placeFaults,
   serviceFaults,
   specifierFaults,
@@ -227,5 +229,37 @@ describe("time and place", () => {
       assert.lengthOf(placeFaults(treeOf({ "src/bus/One.ts": `"/${place}"` })), 1, place)
     }
     assert.lengthOf(placeFaults(treeOf({ "docs/one.md": `https://registry.${"npmjs"}.org` })), 1)
+  })
+
+  it("nothing sends its reader to a note that is not in the repository", () => {
+    assert.deepStrictEqual(noteFaults(tree), [])
+    assert.lengthOf(noteFaults(treeOf({ "src/bus/One.ts": `// As ${"design"}.md says.` })), 1)
+    assert.lengthOf(noteFaults(treeOf({ "src/bus/One.ts": "// As README.md says." })), 0)
+  })
+})
+
+describe("casts", () => {
+  it("each one has its reason beside it", () => assert.deepStrictEqual(castFaults(tree), []))
+
+  it("one without a reason is found", () => {
+    for (const line of [
+      "const a = b as Tenant",
+      "use(b as unknown as Tenant)",
+      "(c.d as { e: string }).e",
+      "f() as [A, B]"
+    ]) {
+      assert.lengthOf(castFaults(treeOf({ "src/bus/One.ts": line })), 1, line)
+      assert.lengthOf(castFaults(treeOf({ "src/bus/One.ts": `${line} // The schema has just said so.` })), 0, line)
+      assert.lengthOf(castFaults(treeOf({ "src/bus/One.ts": `// The schema has just said so.\n${line}` })), 0, line)
+    }
+    const innocent = [
+      "const a = [1] as const",
+      "const b = JSON.parse(text) as unknown",
+      "import * as Effect from 'effect/Effect'",
+      "export { one as two }",
+      " * Taken as Given.",
+      `const c = "known as Something"`
+    ]
+    for (const line of innocent) assert.lengthOf(castFaults(treeOf({ "src/bus/One.ts": line })), 0, line)
   })
 })

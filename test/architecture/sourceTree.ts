@@ -1,7 +1,7 @@
 /**
  * The repository as a map from path to text, so that a rule can be run over the real tree and over a planted one.
  */
-import { readdirSync, readFileSync } from "node:fs"
+import { readdirSync, readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { projectFolder } from "../../.ci/projectFolder.ts"
 
@@ -13,15 +13,20 @@ export type Fault = string
 
 export const treeOf = (files: Readonly<Record<string, string>>): SourceTree => new Map(Object.entries(files))
 
-/** Our own code and our decisions. */
+/** Folders and files that we write by hand, data and generated files aside. */
+const handwritten = ["src", "test", ".ci", "docs", "infra", "migrations", "README.md", "package.json"]
+
+/** Everything written by hand that is text. */
 export const readSourceTree = (): SourceTree => {
-  const files = ["src", "test", ".ci", "docs"].flatMap((folder) => {
-    const names = readdirSync(join(projectFolder, folder), { recursive: true, withFileTypes: true })
-    return names.filter((name) => name.isFile()).map((name) => join(name.parentPath, name.name))
+  const files = handwritten.flatMap((name) => {
+    const path = join(projectFolder, name)
+    if (statSync(path).isFile()) return [path]
+    const entries = readdirSync(path, { recursive: true, withFileTypes: true })
+    return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
   })
   return new Map(
     files
-      .filter((file) => /\.(ts|md)$/.test(file))
+      .filter((file) => /\.(ts|md|sql|ya?ml|json)$|\/run$/.test(file))
       .map((file) => [file.slice(projectFolder.length + 1), readFileSync(file, "utf8")])
   )
 }

@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import { ruleEnvironments } from "../../src/cel/environments.ts"
-import { compileExpression, EvaluationFailed, type Expression, positionOf } from "../../src/cel/Expression.ts"
+import { compileExpression, EvaluationFailed, type Expression } from "../../src/cel/Expression.ts"
+import { positionOf } from "../../src/cel/position.ts"
 
 const { match, summary } = ruleEnvironments("audit", (text) => text)
 
@@ -187,6 +188,23 @@ describe("the budget", () => {
     overBudget("audit.text + audit.text + audit.text == ''")
     overBudget("audit.text.replace('x', 'xxxxxxxxxx') == ''")
     overBudget("[audit.text, audit.text, audit.text, audit.text, audit.text].join(',') == ''")
+  })
+
+  it("bounds what comprehensions read through", () => {
+    const list = Array.from({ length: 40_000 }, (_, index) => index)
+    const text = "x".repeat(1_000_000)
+    for (const source of [
+      "audit.list.all(a, a in audit.list)",
+      "audit.list.all(a, !audit.text.contains('y'))",
+      "audit.list.all(a, audit.text != audit.other)",
+      "audit.list.all(a, size(audit.text) > 0)",
+      "audit.list.all(a, !audit.text.matches('y'))"
+    ]) {
+      const failed = evaluate(source, { list, text, other: `${text.slice(1)}y` })
+      assert.instanceOf(failed, EvaluationFailed, source)
+      assert.isTrue((failed as EvaluationFailed).overBudget, source)
+    }
+    assert.strictEqual(evaluate("audit.list.all(a, a in [0, 1, 2])", { list: [0, 1, 2] }), true)
   })
 
   it("allows three comprehensions in one another, chained ones counted", () => {

@@ -21,7 +21,7 @@ const deletion = {
   requestURI: "/apis/apps/v1/namespaces/a/deployments/b"
 }
 
-// The expected values were made with Python's uuid.uuid5 and hashlib from the definition in design.md, section 3.
+// The expected values were made with Python's uuid.uuid5 and hashlib from the definition in decision 0007-identity.
 describe("identity", () => {
   it("keys are UUIDv5 of their parts, and never change", () => {
     assert.strictEqual(auditRecordKey(deletion), "ad3ea11b-328a-5aa1-9d80-372d63082e4a")

@@ -9,7 +9,7 @@ const last = "2026-11-20T10:00:02Z"
 const eventTime = "2026-11-20T10:00:03.123456Z"
 const observed = "2026-11-20T10:00:04.654321Z"
 
-/** Named fixtures of reference/field.md 2.3, and what each means: first seen, last seen, count. */
+/** Events as they are met, and what each means: first seen, last seen, count. */
 const table: ReadonlyArray<readonly [string, JsonObject, string, string, number]> = [
   [
     "core with null eventTime",

@@ -115,6 +115,18 @@ describe("the sample policies", () => {
     assert.strictEqual(toldOfEvent({}), "Deployment web in team-1 scaled up ReplicaSet web-66d47686b4 from 0 to 3")
   })
 
+  it("tell a create whose record has neither a name nor bodies", () => {
+    assert.strictEqual(
+      told({
+        level: "Metadata",
+        objectRef: { ...deployments, namespace: "team-1" },
+        requestObject: undefined,
+        responseObject: undefined
+      }),
+      "alice@example.com created a new Deployment in team-1"
+    )
+  })
+
   it("fail for none of a cluster's truncated records", () => {
     for (const verb of ["create", "update", "patch", "delete"]) {
       assert.match(

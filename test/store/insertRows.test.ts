@@ -1,7 +1,7 @@
-import { assert, layer } from "@effect/vitest"
+import { assert, it, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { ClickHouse, ClickHouseError, ClickHouseUnavailable } from "../../src/clients/clickhouse/ClickHouse.ts"
-import { insertRows } from "../../src/store/insertRows.ts"
+import { insertLengthMax, insertRows } from "../../src/store/insertRows.ts"
 import type { StoredLine } from "../../src/store/rows.ts"
 import { activityRow, emptyTables, store, storeLayer } from "./storeLayer.ts"
 
@@ -163,3 +163,38 @@ layer(storeLayer, { timeout: 60_000 })("insertRows", (it) => {
     })
   )
 })
+
+it.effect("a batch that is too long for one insert goes in parts, in its order", () =>
+  Effect.gen(function* () {
+    const inserts: Array<ReadonlyArray<string>> = []
+    const listening = ClickHouse.of({
+      database: "none",
+      createDatabase: () => Effect.die("not used"),
+      query: () => Effect.die("not used"),
+      command: () => Effect.die("not used"),
+      ping: Effect.die("not used"),
+      insert: ({ lines }) => Effect.sync(() => void inserts.push(lines))
+    })
+    const rows = [0.4, 0.4, 0.4, 0.1, 0.1, 2, 0.1].map((part, index) => ({
+      id: String(index),
+      ver: "1",
+      line: String(index).repeat(Math.floor(insertLengthMax * part))
+    }))
+    const count = yield* insertRows({ table: "activities", rows, onPoison: () => Effect.die("not used") }).pipe(
+      Effect.provideService(ClickHouse, listening)
+    )
+    assert.strictEqual(count, 7)
+    assert.deepStrictEqual(
+      inserts.flat().map((line) => line[0]),
+      ["0", "1", "2", "3", "4", "5", "6"]
+    )
+    for (const lines of inserts.filter((one) => one.length > 1)) {
+      assert.isAtMost(
+        lines.reduce((sum, line) => sum + line.length, 0),
+        insertLengthMax
+      )
+    }
+    // The row that alone is too long goes alone, and the engine decides.
+    assert.isTrue(inserts.some((lines) => lines.length === 1 && lines[0]![0] === "5"))
+  })
+)

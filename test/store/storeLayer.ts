@@ -1,4 +1,5 @@
 /** A migrated database on the embedded engine, in a folder of its own, and activities to put into it. */
+import { randomBytes } from "node:crypto"
 import { Effect, Layer, Result } from "effect"
 import { ClickHouse } from "../../src/clients/clickhouse/ClickHouse.ts"
 import { layerFromUrl } from "../../src/clients/clickhouse/layerFromUrl.ts"
@@ -11,15 +12,26 @@ import { migrate } from "../../src/store/migrate.ts"
 import { activityLine, type StoredLine } from "../../src/store/rows.ts"
 import { temporaryFolder } from "../support/temporaryFolder.ts"
 
-/** The engine on an empty folder. */
+/** An empty database: in a folder of its own, or, with CLICKHOUSE_URL, of its own on that server; gone afterwards. */
 export const emptyLayer = Layer.unwrap(
-  Effect.map(
-    Effect.acquireRelease(
-      Effect.promise(() => temporaryFolder("store")),
-      (made) => Effect.promise(made.remove)
-    ),
-    (folder) => layerFromUrl(`embedded:${folder.path}`)
-  )
+  Effect.gen(function* () {
+    const server = process.env["CLICKHOUSE_URL"]
+    if (server === undefined || server.startsWith("embedded:")) {
+      const folder = yield* Effect.acquireRelease(
+        Effect.promise(() => temporaryFolder("store")),
+        (made) => Effect.promise(made.remove)
+      )
+      return layerFromUrl(`embedded:${folder.path}`)
+    }
+    const url = new URL(server)
+    url.pathname = `test_${randomBytes(8).toString("hex")}`
+    const database = ClickHouse.use((clickhouse) =>
+      Effect.acquireRelease(clickhouse.createDatabase(""), () =>
+        clickhouse.command(`DROP DATABASE ${clickhouse.database}`).pipe(Effect.ignore)
+      )
+    )
+    return Layer.effectDiscard(database).pipe(Layer.provideMerge(layerFromUrl(url.href)))
+  })
 )
 
 export const storeLayer = ActivityQueries.layer.pipe(

@@ -1,5 +1,6 @@
 /** What the commands of package.json promise, run on projects of a few lines. */
 import { execFile } from "node:child_process"
+import { readFileSync } from "node:fs"
 import { cp, mkdir, symlink, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { assert, describe, it } from "vitest"
@@ -216,6 +217,26 @@ describe("package-lock.json", () => {
       "node_modules/one names the registry it came from",
       "node_modules/one has no integrity"
     ])
+  })
+})
+
+describe("README.md", () => {
+  const readme = readFileSync(join(projectFolder, "README.md"), "utf8")
+
+  it("its first command starts the product, its second passes the tests, from a clone and nothing else", () => {
+    const commands = [...readme.matchAll(/^npm ci && npm .+$/gm)].map(([line]) => line)
+    assert.deepStrictEqual(commands.slice(0, 2), ["npm ci && npm start", "npm ci && npm test"])
+  })
+
+  it("every npm command in it is a script of package.json", () => {
+    const { scripts }: { scripts: Record<string, string> } = JSON.parse(
+      readFileSync(join(projectFolder, "package.json"), "utf8")
+    )
+    const named = [...readme.matchAll(/\bnpm (?:run )?([a-z:]+)/g)].map((match) => match[1]!)
+    assert.deepStrictEqual(
+      named.filter((name) => name !== "ci" && !(name in scripts)),
+      []
+    )
   })
 })
 

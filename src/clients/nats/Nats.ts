@@ -197,7 +197,7 @@ export class Nats extends Context.Service<Nats, {
     readonly durable: string
     readonly ackPendingMax: number
   }) => Effect.Effect<Consumer, NatsError, Scope.Scope>
-  /** Removes what every required consumer has acknowledged and nobody keeps (design.md section 4). */
+  /** Removes what every required consumer has acknowledged and nobody keeps (decision 0006-stream-limits). */
   readonly trim: (stream: string) => Effect.Effect<void, NatsError>
   readonly streamState: (stream: string) => Effect.Effect<StreamState, NatsError>
   /** The highest sequence up to which all is acknowledged; the stream's first - 1 when nothing is. Never goes back. */

@@ -1,4 +1,4 @@
-/** Streams as design.md section 4 lays them out, made where they are missing. */
+/** Streams of the shape of decision 0006-stream-limits, made where they are missing. */
 import { DiscardPolicy, RetentionPolicy, StorageType, type JetStreamManager, type StreamConfig } from "@nats-io/jetstream"
 import { nanos } from "@nats-io/transport-node"
 import type { StreamDefinition } from "../../domain/streams.ts"

@@ -1,5 +1,5 @@
 /**
- * What of the stored facts a caller may see (design.md section 8, "Scope of a caller"). Whatever is unclear is refused.
+ * What of the stored facts a caller may see. Whatever is unclear is refused.
  */
 import { Effect } from "effect"
 import { groupName } from "../../contracts/resources.ts"

@@ -1,0 +1,294 @@
+/**
+ * The API server in this process, on a real nats-server, the embedded ClickHouse and the real writer, with tokens and
+ * roles of its own.
+ */
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { Clock, Effect, Exit, Layer, Scope } from "effect"
+import { stringify } from "yaml"
+import { layerFromUrl } from "../../src/clients/clickhouse/layerFromUrl.ts"
+import { Nats } from "../../src/clients/nats/Nats.ts"
+import { natsLayer } from "../../src/clients/nats/natsLayer.ts"
+import type { Activity } from "../../src/domain/Activity.ts"
+import { activityKey, activityName, activityVersion } from "../../src/domain/identity.ts"
+import { timestampText } from "../../src/domain/instant.ts"
+import { allStreams, headerNames, type Mark } from "../../src/domain/streams.ts"
+import { activitySubject } from "../../src/domain/subject.ts"
+import type { Tenant } from "../../src/domain/Tenant.ts"
+import { tenantText } from "../../src/domain/Tenant.ts"
+import { write } from "../../src/programs/writer/pipeline.ts"
+import { Health } from "../../src/runtime/Health.ts"
+import { serverCertificate } from "../../src/runtime/Tls.ts"
+import { serveApi } from "../../src/serve/serveApi.ts"
+import { ActivityQueries } from "../../src/store/ActivityQueries.ts"
+import { migrate } from "../../src/store/migrate.ts"
+import { PolicyStore } from "../../src/store/PolicyStore.ts"
+import { https, type HttpsAnswer, type HttpsOptions } from "../support/httpsJson.ts"
+import { startNatsServer, type TestNatsServer } from "../support/natsServer.ts"
+import { temporaryFolder } from "../support/temporaryFolder.ts"
+
+export const group = "/apis/activity.miloapis.com/v1alpha1"
+export const defaultTenant: Tenant = { type: "Platform", name: "" }
+
+const parent = (type: string, name: string) => ({
+  extra: { "iam.miloapis.com/parent-type": [type], "iam.miloapis.com/parent-name": [name] }
+})
+
+/** Token and user have one name. */
+const users = [
+  { username: "admin", groups: ["admins"] },
+  { username: "master", groups: ["system:masters"] },
+  { username: "viewer", groups: ["viewers"] },
+  { username: "nobody" },
+  { username: "team-1-viewer" },
+  { username: "tenant-a.b", groups: ["viewers"], ...parent("Project", "a.b") },
+  { username: "tenant-a_b", groups: ["viewers"], ...parent("project", "a_b") },
+  { username: "tenant-A", groups: ["viewers"], ...parent("PROJECT", "A") },
+  { username: "tenant-a", groups: ["viewers"], ...parent("Project", "a") },
+  { username: "tenant-%61", groups: ["viewers"], ...parent("Project", "%61") },
+  { username: "user-scope", groups: ["viewers"], ...parent("User", "uid-1") },
+  { username: "half-type", groups: ["admins"], extra: { "iam.miloapis.com/parent-type": ["Project"] } },
+  { username: "half-name", groups: ["admins"], extra: { "iam.miloapis.com/parent-name": ["a.b"] } },
+  { username: "empty-name", groups: ["admins"], ...parent("Project", "") },
+  { username: "unknown-type", groups: ["admins"], ...parent("Team", "a.b") },
+  {
+    username: "repeated",
+    groups: ["admins"],
+    extra: { "iam.miloapis.com/parent-type": ["Project", "Project"], "iam.miloapis.com/parent-name": ["a.b"] }
+  }
+]
+
+export type UserName = typeof users[number]["username"]
+
+const binding = (name: string, group: string, role = name) => ({
+  apiVersion: "rbac.authorization.k8s.io/v1",
+  kind: "ClusterRoleBinding",
+  metadata: { name },
+  roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: role },
+  subjects: [{ kind: "Group", apiGroup: "rbac.authorization.k8s.io", name: group }]
+})
+
+const role = (name: string, ...rules: ReadonlyArray<object>) => ({
+  apiVersion: "rbac.authorization.k8s.io/v1",
+  kind: "ClusterRole",
+  metadata: { name },
+  rules
+})
+
+const activityRule = { apiGroups: ["activity.miloapis.com"], resources: ["activities"], verbs: ["get", "list", "watch"] }
+
+const roles = [
+  role("admins", { apiGroups: ["activity.miloapis.com"], resources: ["*"], verbs: ["*"] }),
+  role("viewers", activityRule),
+  role("discovery", { nonResourceURLs: ["/api", "/api/*", "/apis", "/apis/*", "/openapi/*", "/version"], verbs: ["get"] }),
+  binding("admins", "admins"),
+  binding("viewers", "viewers"),
+  binding("discovery", "system:authenticated"),
+  { apiVersion: "rbac.authorization.k8s.io/v1", kind: "Role", metadata: { name: "viewer", namespace: "team-1" }, rules: [activityRule] },
+  {
+    apiVersion: "rbac.authorization.k8s.io/v1",
+    kind: "RoleBinding",
+    metadata: { name: "viewer", namespace: "team-1" },
+    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: "viewer" },
+    subjects: [{ kind: "User", apiGroup: "rbac.authorization.k8s.io", name: "team-1-viewer" }]
+  }
+]
+
+export interface TestActivity {
+  readonly id: string
+  readonly tenant?: Tenant
+  readonly cluster?: string
+  readonly namespace?: string
+  readonly kind?: string
+  readonly name?: string
+  readonly summary?: string
+  readonly actor?: { readonly name: string; readonly uid?: string }
+  /** Before now, in seconds. */
+  readonly ageSeconds?: number
+  readonly changeSource?: "human" | "system"
+  /** With an order it comes from a Kubernetes Event. */
+  readonly order?: number
+  readonly mark?: Mark
+}
+
+export const nameOf = (id: string, cluster = "local"): string => activityName(activityKey(cluster, "audit", id))
+
+export const activityFrom = (test: TestActivity, nowMillis: number): Activity => {
+  const { cluster = "local", kind = "Deployment", namespace = "team-1", tenant = defaultTenant } = test
+  const key = activityKey(cluster, "audit", test.id)
+  const timestamp = timestampText(BigInt(Math.round(nowMillis - (test.ageSeconds ?? 10) * 1000)) * 1000n)
+  const originType = test.order === undefined ? "audit" : "event"
+  return {
+    apiVersion: "activity.miloapis.com/v1alpha1",
+    kind: "Activity",
+    metadata: {
+      name: activityName(key),
+      ...(namespace === "" ? {} : { namespace }),
+      uid: key,
+      creationTimestamp: `${timestamp.slice(0, 19)}Z`,
+      labels: { "activity.miloapis.com/origin-type": originType, "activity.miloapis.com/resource-kind": kind }
+    },
+    spec: {
+      summary: test.summary ?? `alice changed ${test.id}`,
+      changeSource: test.changeSource ?? "human",
+      timestamp,
+      cluster,
+      actor: { type: "user", ...(test.actor ?? { name: "alice" }) },
+      resource: { apiGroup: "apps", apiVersion: "v1", kind, name: test.name ?? test.id, ...(namespace === "" ? {} : { namespace }) },
+      tenant,
+      outcome: "Success",
+      origin: { type: originType, id: test.id },
+      policy: { name: "apps-deployment", generation: 1, rule: "audit-0" }
+    }
+  }
+}
+
+export interface Api extends AsyncDisposable {
+  readonly url: string
+  readonly authority: string
+  readonly folder: string
+  readonly nats: TestNatsServer
+  readonly request: (user: UserName, path: string, options?: Partial<HttpsOptions>) => Promise<HttpsAnswer>
+  /** A watch; its frames are added as they come. */
+  readonly watch: (user: UserName, path: string, options?: Partial<HttpsOptions>) => Watch
+  /** Publishes as the processor does; answers the sequences. */
+  readonly publish: (activities: ReadonlyArray<TestActivity>) => Promise<ReadonlyArray<number>>
+  /** Stops the API server alone: drains. */
+  readonly stopServer: () => Promise<void>
+  /** Starts one again, on the same port. */
+  readonly startServer: () => Promise<void>
+  readonly run: <A, E>(effect: Effect.Effect<A, E, Nats | PolicyStore | ActivityQueries>) => Promise<A>
+}
+
+export interface Frame {
+  readonly type: string
+  // What a server sends has no type here; tests look at single fields.
+  readonly object: any
+}
+
+export interface Watch {
+  readonly frames: ReadonlyArray<Frame>
+  /** When the body ended, or could not begin. */
+  readonly ended: Promise<HttpsAnswer>
+  readonly stop: () => void
+}
+
+export const startApi = async (options: { readonly tenancyRequired?: boolean; readonly writer?: boolean } = {}): Promise<Api> => {
+  const folder = await temporaryFolder("api")
+  const nats = await startNatsServer()
+  const tls = await Effect.runPromise(serverCertificate(join(folder.path, "tls"), []))
+  const tokensFile = join(folder.path, "tokens.yaml")
+  const rolesFile = join(folder.path, "roles.yaml")
+  writeFileSync(tokensFile, stringify(users.map((user) => ({ token: `token-${user.username}`, user }))))
+  writeFileSync(rolesFile, roles.map((document) => stringify(document)).join("---\n"))
+  const scope = await Effect.runPromise(Scope.make())
+  const clients = Layer.mergeAll(
+    natsLayer({ servers: [nats.url], name: "test" }),
+    layerFromUrl(`embedded:${join(folder.path, "clickhouse")}`),
+    Health.layer
+  )
+  const context = await Effect.runPromise(
+    Layer.mergeAll(PolicyStore.layer, ActivityQueries.layer).pipe(
+      Layer.provideMerge(Layer.effectDiscard(Effect.gen(function*() {
+        yield* migrate()
+        yield* Nats.use((service) => service.ensureStreams(allStreams, { sizeScale: 0.1 }))
+      }))),
+      Layer.provideMerge(clients),
+      Layer.buildWithScope(scope)
+    )
+  )
+  if (options.writer !== false) {
+    await Effect.runPromise(write({ defaultTenant }).pipe(Effect.scoped, Effect.provide(context), Effect.forkIn(scope)))
+  }
+  let port = 0
+  let url = ""
+  let serverScope = await Effect.runPromise(Scope.make())
+  const startServer = async () => {
+    serverScope = await Effect.runPromise(Scope.make())
+    const listener = await Effect.runPromise(
+      serveApi({
+        address: { host: "127.0.0.1", port },
+        tls: { key: tls.key, certificate: tls.certificate },
+        tokensFile,
+        rolesFile,
+        cursorKey: new Uint8Array(32).fill(7),
+        cluster: "local",
+        defaultTenant,
+        tenancyRequired: options.tenancyRequired ?? false
+      }).pipe(Effect.provide(context), Effect.provideService(Scope.Scope, serverScope))
+    )
+    port = listener.address.port
+    url = listener.url
+  }
+  const stopServer = () => Effect.runPromise(Scope.close(serverScope, Exit.void))
+  await startServer()
+  const request = (user: UserName, path: string, more: Partial<HttpsOptions> = {}) =>
+    https(`${url}${path}`, { authority: tls.authority, token: `token-${user}`, ...more })
+  return {
+    get url() {
+      return url
+    },
+    authority: tls.authority,
+    folder: folder.path,
+    nats,
+    request,
+    watch: (user, path, more = {}) => {
+      const frames: Array<Frame> = []
+      const controller = new AbortController()
+      let rest = ""
+      const ended = request(user, path, {
+        ...more,
+        signal: controller.signal,
+        onText: (text) => {
+          const lines = (rest + text).split("\n")
+          rest = lines.pop() ?? ""
+          frames.push(...lines.map((line) => JSON.parse(line)))
+        }
+      })
+      ended.catch(() => undefined)
+      return { frames, ended, stop: () => controller.abort() }
+    },
+    publish: (activities) =>
+      Effect.runPromise(
+        Effect.gen(function*() {
+          const service = yield* Nats
+          const now = yield* Clock.currentTimeMillis
+          const acks = yield* service.publish(activities.map((test) => messageFrom(test, now)))
+          return acks.map((ack) => ack.sequence)
+        }).pipe(Effect.provide(context))
+      ),
+    stopServer,
+    startServer,
+    run: (effect) => Effect.runPromise(effect.pipe(Effect.provide(context))),
+    [Symbol.asyncDispose]: async () => {
+      await stopServer()
+      await Effect.runPromise(Scope.close(scope, Exit.void))
+      await nats[Symbol.asyncDispose]()
+      await folder.remove()
+    }
+  }
+}
+
+const messageFrom = (test: TestActivity, now: number) => {
+  const activity = activityFrom(test, now)
+  const { mark = "added", order = 0 } = test
+  const json = JSON.stringify(activity)
+  return {
+    subject: activitySubject({
+      tenantType: activity.spec.tenant.type,
+      tenantName: activity.spec.tenant.name,
+      apiGroup: "apps",
+      kind: activity.spec.resource.kind,
+      namespace: activity.metadata.namespace ?? "",
+      name: activity.spec.resource.name
+    }, test.order === undefined ? "audit" : "event"),
+    id: activityVersion(activity.metadata.uid, mark === "deleted" ? "deleted" : "live", `${order}`, "", json),
+    body: Buffer.from(json),
+    headers: {
+      [headerNames.cluster]: activity.spec.cluster,
+      [headerNames.tenant]: tenantText(activity.spec.tenant),
+      [headerNames.mark]: mark,
+      [headerNames.order]: String(order)
+    }
+  }
+}
