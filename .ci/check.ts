@@ -25,27 +25,12 @@ const tool = (name: string, ...parameters: ReadonlyArray<string>): (() => Promis
 }
 
 const steps: ReadonlyArray<Step> = [
-  { name: "format (npm run format mends it)", faults: tool("oxfmt", "--list-different", ...formatted()) },
+  { name: "format (npm run format mends it)", faults: tool("oxfmt", "--list-different", ".") },
   { name: "lint", faults: tool("oxlint", "--type-aware", "--deny-warnings", "src", "test", ".ci") },
   { name: "types", faults: tool("tsc", "--project", ".") },
   { name: "generated files (npm run generate mends them)", faults: async () => (await changedFiles()).join("\n") },
   { name: "architecture", faults: tool("vitest", "run", "--pool=forks", "test/architecture") }
 ]
-
-/** What the formatter looks after: our code and the settings of our tools; texts, data and manifests are left alone. */
-function formatted(): ReadonlyArray<string> {
-  return [
-    "src",
-    "test",
-    ".ci",
-    "package.json",
-    "tsconfig.json",
-    "deno.json",
-    ".oxlintrc.json",
-    ".oxfmtrc.json",
-    "!**/*.md"
-  ]
-}
 
 let failed = 0
 for (const { name, faults } of steps) {

@@ -1,14 +1,17 @@
 /**
- * What our dialect adds to cel-js: mixed arithmetic over JSON numbers, RE2, and the string, list and regex functions of
- * Kubernetes (https://kubernetes.io/docs/reference/using-api/cel/#cel-community-libraries).
+ * What our dialect adds to cel-js: mixed arithmetic over JSON numbers, RE2, and the string, list, regex, quantity, address
+ * and URL functions of Kubernetes (https://kubernetes.io/docs/reference/using-api/cel/#cel-community-libraries).
  *
  * Positions in texts count Unicode characters, as in cel-go.
  */
 import type { Environment } from "@marcbachmann/cel-js"
 import { chargeBuilt } from "./budget.ts"
 import { formatText } from "./formatText.ts"
+import { registerNetworkAddresses } from "./networkAddress.ts"
+import { registerQuantities } from "./quantity.ts"
 import { found, isFound, Pattern, patternFrom } from "./regularExpression.ts"
 import { valueText } from "./valueText.ts"
+import { registerWebAddresses } from "./webAddress.ts"
 
 /**
  * Methods of cel-js that differ from CEL and are replaced by ours: it lets nobody overwrite them, so the syntax tree's
@@ -33,6 +36,9 @@ export const registerFunctions = (environment: Environment): void => {
   registerRegularExpressions(environment)
   registerStrings(environment)
   registerLists(environment)
+  registerQuantities(environment)
+  registerNetworkAddresses(environment)
+  registerWebAddresses(environment)
 }
 
 /** JSON has one kind of number; cel-js reads it as double, and `x + 1` has an int in it. */

@@ -54,7 +54,8 @@ export const handle = (
         info,
         accepted,
         user,
-        body: readBody(request)
+        // Read once, whoever asks how often.
+        body: yield* Effect.cached(readBody(request))
       })
     })
     const answer = yield* answered.pipe(

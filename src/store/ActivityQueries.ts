@@ -86,10 +86,10 @@ export class ActivityQueries extends Context.Service<
       return ActivityQueries.of({
         list,
         stream: (window) =>
-          Stream.paginate(undefined as Position | undefined, (after) =>
-            Effect.map(list(window, { limit: pageRowsMax, after }), (page) => [
+          Stream.paginate(Option.none<Position>(), (after) =>
+            Effect.map(list(window, { limit: pageRowsMax, after: Option.getOrUndefined(after) }), (page) => [
               page.activities,
-              page.next === undefined ? Option.none() : Option.some<Position | undefined>(page.next)
+              Option.map(Option.fromUndefinedOr(page.next), Option.some)
             ])
           ),
         get: (scope, name, namespace) =>

@@ -10,7 +10,8 @@ import { projectFolder } from "../../.ci/projectFolder.ts"
 import { missingTools, requiredTools } from "../../.ci/requirements.ts"
 import { exitCodeOf, summaryLine } from "../../.ci/summary.ts"
 import { testFiles, tierFrom } from "../../.ci/tiers.ts"
-import { cleanEnvironment } from "../support/childProcess.ts"
+import { cleanEnvironment, startProcess } from "../support/childProcess.ts"
+import { eventually } from "../support/eventually.ts"
 import { temporaryFolder } from "../support/temporaryFolder.ts"
 
 interface Ended {
@@ -124,6 +125,33 @@ describe("npm test", () => {
     assert.deepStrictEqual(await missingTools([old, { ...old, answer: /^v\d+\./ }]), [old])
   })
 })
+
+describe("npm start", () => {
+  it("SIGTERM to npm reaches the program itself, and nothing of it is left", async () => {
+    await using project = await projectWith({
+      "src/main.ts": `
+        process.on("SIGTERM", () => { console.log("drained"); process.exit(0) })
+        setInterval(() => undefined, 1_000)
+        console.log(\`pid \${process.pid} node \${process.version} threads \${process.env["UV_THREADPOOL_SIZE"]}\`)`
+    })
+    await using npm = startProcess({ command: "npm", arguments: ["start"], folder: project.path })
+    const [, pid, major, threads] = await npm.waitForLine(/pid (\d+) node v(\d+)\S* threads (\d+)/)
+    // npm itself may run on any Node; the program gets the one that the project brings.
+    assert.deepStrictEqual([major, threads], ["24", "16"])
+    npm.signal("SIGTERM")
+    await npm.exited
+    await npm.waitForLine(/drained/)
+    await eventually("the program is gone", () => !isRunning(Number(pid)))
+  })
+})
+
+const isRunning = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
 
 describe("npm run check", () => {
   const folders = { "src/.keep": "", "docs/.keep": "" }

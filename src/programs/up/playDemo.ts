@@ -30,11 +30,14 @@ export interface DemoOptions {
 /** Forty steps of ten records: a quarter of a second each gives a demo of ten seconds that can be read along. */
 const stepPause = "250 millis"
 
-/** Ends when everything was taken; does nothing on a folder where it was played before. */
+const markOf = (folder: DataFolder): string => folder.at("demo-played")
+
+/** It was played on this folder before. */
+export const demoPlayed = (folder: DataFolder): boolean => existsSync(markOf(folder))
+
+/** Ends when everything was taken. */
 export const playDemo = (options: DemoOptions) =>
   Effect.gen(function*() {
-    const played = options.folder.at("demo-played")
-    if (yield* Effect.sync(() => existsSync(played))) return
     const nats = yield* Nats
     yield* Console.log("Playing ten seconds of a recorded cluster (--no-demo leaves it out):\n")
     for (const step of demoSteps(yield* Clock.currentTimeMillis)) {
@@ -45,7 +48,7 @@ export const playDemo = (options: DemoOptions) =>
       )
       yield* Effect.sleep(stepPause)
     }
-    yield* Effect.sync(() => writeWhole(played, "Remove this file to play the demo again.\n"))
+    yield* Effect.sync(() => writeWhole(markOf(options.folder), "Remove this file to play the demo again.\n"))
   })
 
 const messagesFrom = (options: DemoOptions, step: DemoStep): ReadonlyArray<OutgoingMessage> =>

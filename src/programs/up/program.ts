@@ -34,7 +34,7 @@ import { write } from "../writer/pipeline.ts"
 import type { UpSettings } from "./config.ts"
 import { type Credentials, credentialsIn, kubeconfigText } from "./credentials.ts"
 import { type DataFolder, lockDataFolder, writeWhole } from "./DataFolder.ts"
-import { playDemo } from "./playDemo.ts"
+import { demoPlayed, playDemo } from "./playDemo.ts"
 import { streamScale } from "./freeDisk.ts"
 import { hintsText } from "./hints.ts"
 import { placePolicies, readPolicyFiles } from "./policyFiles.ts"
@@ -52,6 +52,7 @@ export const up = (settings: UpSettings) =>
     const certificate = yield* serverCertificate(folder.at("tls"), namesOf(settings)).pipe(
       Effect.mapError((error) => new StartRefused({ sentence: `${error.folder} cannot hold certificates: ${error.cause}` }))
     )
+    yield* Console.log(`Starting in ${pathFromHere(folder.path)} …`)
     const natsUrl = settings.natsUrl !== "" ? settings.natsUrl : yield* ownNatsServer(folder)
     const clickHouseUrl = settings.clickHouseUrl !== "" ? settings.clickHouseUrl : `embedded:${folder.at("clickhouse")}`
     return yield* running({ settings, folder, policies, credentials, certificate, natsUrl }).pipe(
@@ -141,6 +142,8 @@ const running = (prepared: Prepared) =>
       ops: operations.url
     })
     yield* Console.log(`Ready: API ${api.url}, audit webhook ${auditUrl}, data in ${pathFromHere(folder.path)}.`)
+    const plays = settings.demo && !demoPlayed(folder)
+    if (!plays) yield* Console.log(hints)
     yield* Effect.logInfo("up is ready", { api: api.url, audit: auditUrl, ops: operations.url })
     const options = { defaultTenant: settings.defaultTenant }
     return yield* Effect.all([
@@ -148,8 +151,8 @@ const running = (prepared: Prepared) =>
       processFacts(options),
       retryDeadLetters(options),
       replaySpool,
-      printSummaries(before.lastSequence, hints),
-      settings.demo
+      printSummaries(before.lastSequence, plays ? hints : ""),
+      plays
         ? playDemo({
           folder,
           audit: auditUrl,

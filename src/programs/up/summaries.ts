@@ -16,7 +16,7 @@ interface Seen {
 }
 
 /**
- * Prints the activities after `sequence`: the first {@link printedMax} as they come, then `hints`, then every ten
+ * Prints the activities after `sequence`: the first {@link printedMax} as they come, then `hints` (if any), then every ten
  * seconds in which there were more, their number. Runs for ever.
  */
 export const printSummaries = (sequence: number, hints: string): Effect.Effect<never, never, Nats> =>
@@ -30,7 +30,7 @@ export const printSummaries = (sequence: number, hints: string): Effect.Effect<n
         if (seen.count > printedMax) return Effect.void
         seen.printed = seen.count
         const line = Console.log(sentenceFrom(message.body))
-        return seen.count === printedMax ? line.pipe(Effect.andThen(Console.log(hints))) : line
+        return seen.count === printedMax && hints !== "" ? line.pipe(Effect.andThen(Console.log(hints))) : line
       })
     )).pipe(
       // The summaries are for the person at the terminal: a broken bus is told by the probes, not here.

@@ -9,7 +9,8 @@ export type ServedActivity = Omit<Activity, "apiVersion" | "metadata"> & {
   readonly metadata: Activity["metadata"] & { readonly resourceVersion: string }
 }
 
-export const activityColumns = (nowMillis: number): ReadonlyArray<Column<ServedActivity>> => {
+/** @param nowMillis asked for each row: a watch is long */
+export const activityColumns = (nowMillis: () => number): ReadonlyArray<Column<ServedActivity>> => {
   const column = (
     name: string,
     description: string,
@@ -23,7 +24,7 @@ export const activityColumns = (nowMillis: number): ReadonlyArray<Column<ServedA
     column("Actor", "Who did it.", (one) => one.spec.actor.name),
     column("Resource", "What it was done to.", (one) => `${one.spec.resource.kind}/${one.spec.resource.name}`),
     column("Source", "Whether a person or a machine made the change.", (one) => one.spec.changeSource),
-    column("Age", "How long ago it was last seen.", (one) => ageText(nowMillis - lastSeenMillis(one))),
+    column("Age", "How long ago it was last seen.", (one) => ageText(nowMillis() - lastSeenMillis(one))),
     column("Outcome", "How it ended.", (one) => one.spec.outcome, wide),
     column("Count", "How often it was seen.", (one) => one.spec.count ?? 1, { ...wide, type: "integer" }),
     column("Tenant", "Whose it is.", (one) => `${one.spec.tenant.type}/${one.spec.tenant.name}`, wide),

@@ -43,7 +43,7 @@ export const listActivities = Effect.fn("serve.listActivities")(function*(
   const apiVersion = `${request.group}/${request.version}`
   const printer = printerFor<ServedActivity>(
     call.accepted.form,
-    activityColumns(nowMillis),
+    activityColumns(() => nowMillis),
     { apiVersion, kind: "Activity" },
     includeObjectFrom(call.query.get("includeObject"))
   )
@@ -91,6 +91,7 @@ const wholeList = (
 
 export const getActivity = Effect.fn("serve.getActivity")(function*(call: Call, request: ResourceRequest, scope: Scope) {
   yield* freshVersion(call)
+  const clock = yield* Clock.Clock
   const queries = yield* ActivityQueries
   const found = yield* queries.get(scope, request.name, request.namespace === "" ? undefined : request.namespace).pipe(
     Effect.mapError(failureFrom)
@@ -99,7 +100,7 @@ export const getActivity = Effect.fn("serve.getActivity")(function*(call: Call, 
   const apiVersion = `${request.group}/${request.version}`
   const printer = printerFor<ServedActivity>(
     call.accepted.form,
-    activityColumns(yield* Clock.currentTimeMillis),
+    activityColumns(clock.currentTimeMillisUnsafe),
     { apiVersion, kind: "Activity" },
     includeObjectFrom(call.query.get("includeObject"))
   )

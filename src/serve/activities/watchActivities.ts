@@ -36,17 +36,17 @@ export const watchActivities = Effect.fn("serve.watchActivities")(function*(
   const feed = yield* ActivityFeed
   const drain = yield* Drain
   const queries = yield* ActivityQueries
-  const nowMillis = yield* Clock.currentTimeMillis
+  const clock = yield* Clock.Clock
   const reader = yield* feed.open(version ?? (yield* feed.floor))
   const apiVersion = `${request.group}/${request.version}`
   const printer = printerFor<ServedActivity>(
     call.accepted.form,
-    activityColumns(nowMillis),
+    activityColumns(clock.currentTimeMillisUnsafe),
     { apiVersion, kind: "Activity" },
     includeObjectFrom(call.query.get("includeObject"))
   )
   const frames = new Frames(activityPredicate(scope, asked), printer, apiVersion)
-  const window = yield* Effect.fromResult(windowTexts(asked, nowMillis))
+  const window = yield* Effect.fromResult(windowTexts(asked, clock.currentTimeMillisUnsafe()))
   const initial = version !== undefined
     ? Stream.empty
     : queries.stream(activityWindow(asked, scope, window)).pipe(

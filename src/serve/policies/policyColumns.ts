@@ -3,7 +3,8 @@ import type { ActivityPolicy } from "../../domain/ActivityPolicy.ts"
 import { microsecondsFrom } from "../../domain/instant.ts"
 import { ageText, type Column } from "../Table.ts"
 
-export const policyColumns = (nowMillis: number): ReadonlyArray<Column<ActivityPolicy>> => [
+/** @param nowMillis asked for each row: a watch is long */
+export const policyColumns = (nowMillis: () => number): ReadonlyArray<Column<ActivityPolicy>> => [
   { name: "Name", type: "string", format: "name", description: "Name of the policy.", priority: 0, cell: (one) => one.metadata.name },
   {
     name: "API Group",
@@ -41,7 +42,7 @@ export const policyColumns = (nowMillis: number): ReadonlyArray<Column<ActivityP
     priority: 0,
     cell: (one) => {
       const created = microsecondsFrom(one.metadata.creationTimestamp ?? "")
-      return created === undefined ? "<unknown>" : ageText(nowMillis - Number(created / 1000n))
+      return created === undefined ? "<unknown>" : ageText(nowMillis() - Number(created / 1000n))
     }
   }
 ]

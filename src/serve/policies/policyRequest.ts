@@ -23,7 +23,7 @@ export const policyRequest = (
     const apiVersion = `${request.group}/${request.version}`
     const printer: Printer<ActivityPolicy> = printerFor(
       call.accepted.form,
-      policyColumns(yield* Clock.currentTimeMillis),
+      policyColumns((yield* Clock.Clock).currentTimeMillisUnsafe),
       { apiVersion, kind: "ActivityPolicy" },
       includeObjectFrom(call.query.get("includeObject"))
     )

@@ -38,7 +38,7 @@ export const watchPolicies = Effect.fn("serve.watchPolicies")(function*(call: Ca
   const apiVersion = `${request.group}/${request.version}`
   const printer = printerFor<ActivityPolicy>(
     call.accepted.form,
-    policyColumns(yield* Clock.currentTimeMillis),
+    policyColumns((yield* Clock.Clock).currentTimeMillisUnsafe),
     { apiVersion, kind: "ActivityPolicy" },
     includeObjectFrom(query.get("includeObject"))
   )

@@ -23,15 +23,13 @@ const busy = ClickHouse.use((clickhouse) =>
 )
 
 it.live(
-  "three long reads, even abandoned ones, leave a connection for writes, and the next read waits its turn",
+  "three long reads leave a connection for writes, and the next read waits its turn",
   () =>
     Effect.gen(function* () {
       const clickhouse = yield* ClickHouse
       let ended = 0
       const counted = busy.pipe(Effect.ignore, Effect.tap(Effect.sync(() => ended++)))
-      yield* Effect.forkChild(counted)
-      yield* Effect.forkChild(counted)
-      yield* busy.pipe(Effect.timeoutOption("10 millis"))
+      yield* Effect.forEach([1, 2, 3], () => Effect.forkChild(counted, { startImmediately: true }))
       yield* clickhouse.command("CREATE TABLE beside (n UInt8) ENGINE = MergeTree ORDER BY n")
       yield* clickhouse.insert({ table: "beside", lines: ['{"n":1}'], token: "t" })
       assert.strictEqual(ended, 0)

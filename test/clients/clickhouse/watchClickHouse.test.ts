@@ -8,6 +8,7 @@ import { Health } from "../../../src/runtime/Health.ts"
 it.effect("the check tells an outage, and that it has passed, within ten seconds", () => {
   let away = false
   const clickhouse = Layer.mock(ClickHouse)({
+    database: "activity",
     ping: Effect.suspend(() =>
       away
         ? Effect.fail(
