@@ -13,6 +13,9 @@ import { positionOf } from "./position.ts"
 /** Tries at one block's end: map literals nest no deeper than that in a summary. */
 const endsMax = 16
 
+/** Blocks of one template: admission compiles each. */
+const blocksMax = 64
+
 export interface TemplateBlock {
   readonly expression: Expression
   /** Where the expression's text starts in the template. */
@@ -43,6 +46,9 @@ export const compileTemplate = (
     if (stray >= 0) return Result.fail(problemAt(source, position + stray, "`}}` without `{{` before it"))
     if (text !== "") parts.push(text)
     if (open < 0) break
+    if (parts.filter((part) => typeof part !== "string").length >= blocksMax) {
+      return Result.fail(problemAt(source, open, `the summary has more than ${blocksMax} blocks`))
+    }
     const block = blockFrom(environment, source, open + 2)
     if (Result.isFailure(block)) return Result.fail(block.failure)
     parts.push(block.success.block)

@@ -112,7 +112,13 @@ const isGlobalUnicast = (address: Address) =>
   !within("255.255.255.255/32")(address)
 
 /** Holds the functions that are called as `ip.isCanonical(text)`. */
-class AddressFunctions {}
+class AddressFunctions {
+  readonly isCanonical = (text: string): boolean => {
+    const address = addressFrom(text)
+    if (address === undefined) throw new Error("the text is no IP address")
+    return address.toString() === text
+  }
+}
 
 export const registerNetworkAddresses = (environment: Environment): void => {
   const [ip, cidr, functions] = ["net.IP", "net.CIDR", "activity.IP"]
@@ -132,9 +138,8 @@ export const registerNetworkAddresses = (environment: Environment): void => {
     .registerType(cidr!, AddressRange)
     .registerType(functions!, AddressFunctions)
     .registerConstant("ip", functions!, new AddressFunctions())
-    .registerFunction(
-      `${functions}.isCanonical(string): bool`,
-      (_: AddressFunctions, text: string) => String(address(text)) === text
+    .registerFunction(`${functions}.isCanonical(string): bool`, ({ isCanonical }: AddressFunctions, text: string) =>
+      isCanonical(text)
     )
     .registerFunction("isIP(string): bool", (text: string) => addressFrom(text) !== undefined)
     .registerFunction(`ip(string): ${ip}`, address)

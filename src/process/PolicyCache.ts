@@ -14,13 +14,15 @@ import { type PolicyChange, PolicySource } from "./PolicySource.ts"
 const changesWaitingMax = 1_024
 
 /** What discovery knows, where there is a cluster. */
-export class KindDiscovery extends Context.Reference<{
+export interface Discovery {
   readonly kindOf: KindResolver
   /** Annotations of the CRD that defines a kind. */
-  readonly annotationsOf: (apiGroup: string, kind: string) => Readonly<Record<string, string>> | undefined
-}>("activity/process/KindDiscovery", {
+  readonly annotationsOf: (apiGroup: string, kind: string) => Annotations
+}
+
+export const KindDiscovery = Context.Reference<Discovery>("activity/process/KindDiscovery", {
   defaultValue: () => ({ kindOf: () => undefined, annotationsOf: () => undefined })
-}) {}
+})
 
 export class PolicyCache extends Context.Service<
   PolicyCache,
@@ -31,7 +33,7 @@ export class PolicyCache extends Context.Service<
     readonly broken: () => ReadonlyMap<string, ReadonlyArray<PolicyProblem>>
     /** Ends when the first list is compiled. Evaluating before would find no policy for any record. */
     readonly listed: Effect.Effect<void>
-    /** A sentence while the first list is missing, for the probes. */
+    /** For the probes: a sentence while the first list is missing, or when the source has ended. */
     readonly problem: () => string | undefined
     /** Names of policies whose rules changed, appeared or went, from the moment of subscription. */
     readonly changes: Stream.Stream<string>
@@ -48,6 +50,7 @@ export class PolicyCache extends Context.Service<
       let current = PolicySet.empty
       let broken: ReadonlyMap<string, ReadonlyArray<PolicyProblem>> = new Map()
       let listed = false
+      let ended = false
 
       const take = Effect.fnUntraced(function* (change: PolicyChange) {
         const changed = apply(entries, change, (policy) => entryFrom(policy, discovery.annotationsOf))
@@ -74,13 +77,21 @@ export class PolicyCache extends Context.Service<
         yield* PubSub.publishAll(names, changed)
       })
 
-      yield* source.changes.pipe(Stream.runForEach(take), Effect.forkScoped)
+      yield* source.changes.pipe(
+        Stream.runForEach(take),
+        // A source has no end; one that ends all the same must not look alive.
+        Effect.onExit(() => Effect.sync(() => void (ended = true))),
+        Effect.forkScoped
+      )
 
       return PolicyCache.of({
         current: () => current,
         broken: () => broken,
         listed: Deferred.await(firstList),
-        problem: () => (listed ? undefined : "the policies have not been listed yet"),
+        problem: () => {
+          if (ended) return "policies are no longer watched"
+          return listed ? undefined : "the policies have not been listed yet"
+        },
         changes: Stream.fromPubSub(names)
       })
     })

@@ -21,7 +21,7 @@ export interface RenderingFailed {
 export const isRenderingFailed = (result: RenderedSummary | RenderingFailed): result is RenderingFailed =>
   "message" in result
 
-/** A summary is one line: line breaks and control characters of its values become a space. */
+/** A summary is one line of valid Unicode: line breaks and control characters of its values become a space. */
 export const renderSummary = (
   template: Template,
   variables: Readonly<Record<string, unknown>>
@@ -86,4 +86,4 @@ const blockText = (block: TemplateBlock, variables: Readonly<Record<string, unkn
 }
 
 // oxlint-disable-next-line no-control-regex -- control characters are what it looks for
-const oneLine = (text: string): string => text.replace(/[\u0000-\u001f\u007f\u2028\u2029]+/g, " ")
+const oneLine = (text: string): string => text.toWellFormed().replace(/[\u0000-\u001f\u007f\u2028\u2029]+/g, " ")

@@ -5,7 +5,7 @@
  * again for ever, with a capped, jittered backoff, so that back-pressure reaches the stream and nothing is lost; any
  * other failure ends the program.
  */
-import { Cause, Duration, Effect, Schedule } from "effect"
+import { Cause, type Duration, Effect, Schedule } from "effect"
 import type { Consumer, Delivery, NatsError } from "../clients/nats/Nats.ts"
 
 export interface BatchLoop<E, R> {

@@ -4,12 +4,17 @@
 import { ConfigProvider, Effect } from "effect"
 import { readFileSync } from "node:fs"
 import { parse } from "yaml"
+import { declaredNames } from "./settings.ts"
 import { StartRefused } from "./StartRefused.ts"
 
-/** Names that are known everywhere and so have no prefix. */
-const plainNames = new Set(["NATS_URL", "CLICKHOUSE_URL"])
+/** `auditListen` as `ACTIVITY_AUDIT_LISTEN`; undefined when no program has such a setting. */
+const nameFrom = (key: string): string | undefined => {
+  if (!/^[a-z][A-Za-z]*$/.test(key)) return undefined
+  const name = key.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
+  return [name, `ACTIVITY_${name}`].find((known) => declaredNames.has(known))
+}
 
-/** @fails StartRefused when the file cannot be read, is no YAML mapping, or holds something that is no plain value */
+/** @fails StartRefused when the file cannot be read, is no YAML mapping, or holds what is no setting or no plain value */
 export const configProviderFrom = (
   argv: ReadonlyArray<string>,
   environment: Readonly<Record<string, string | undefined>>
@@ -46,9 +51,10 @@ const readFile = (path: string): Effect.Effect<Readonly<Record<string, string>>,
     }
     const found: Record<string, string> = {}
     for (const [key, value] of Object.entries(values)) {
-      if (!/^[a-z][A-Za-z]*$/.test(key)) {
+      const name = nameFrom(key)
+      if (name === undefined) {
         return yield* new StartRefused({
-          sentence: `--config ${path}: "${key}" is no setting. --audit-listen is written auditListen there.`
+          sentence: `--config ${path}: "${key}" is no setting of any program. --audit-listen is written auditListen there.`
         })
       }
       if (typeof value !== "string" && typeof value !== "number" && typeof value !== "boolean") {
@@ -56,8 +62,7 @@ const readFile = (path: string): Effect.Effect<Readonly<Record<string, string>>,
           sentence: `--config ${path}: "${key}" must be a text, a number, true or false.`
         })
       }
-      const name = key.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
-      found[plainNames.has(name) ? name : `ACTIVITY_${name}`] = String(value)
+      found[name] = String(value)
     }
     return found
   })

@@ -28,9 +28,13 @@ export type Settings<Flags extends Readonly<Record<string, Flag.Flag<unknown>>>>
 
 export const environmentName = (flag: string): string => `ACTIVITY_${flag.replaceAll("-", "_").toUpperCase()}`
 
+/** The environment names of all settings that were declared: what a file of settings may hold. */
+export const declaredNames = new Set<string>()
+
 /** A setting with a default. */
 export const setting = <A>(options: SettingOptions<A>): Flag.Flag<A> => {
   const environment = options.environment ?? environmentName(options.name)
+  declaredNames.add(environment)
   const shown = options.default === "" ? "" : `default ${options.default}, `
   return Flag.String(options.name).pipe(
     Flag.withDescription(`${options.description} (${shown}${environment})`),
@@ -47,12 +51,15 @@ export const setting = <A>(options: SettingOptions<A>): Flag.Flag<A> => {
 }
 
 /** A switch: `--name`, `--no-name`, or true and false in environment and file. */
-export const toggle = (options: { name: string; description: string; default: boolean }): Flag.Flag<boolean> =>
-  Flag.Boolean(options.name).pipe(
-    Flag.withDescription(`${options.description} (default ${options.default}, ${environmentName(options.name)})`),
-    Flag.withFallbackConfig(Config.Boolean(environmentName(options.name))),
+export const toggle = (options: { name: string; description: string; default: boolean }): Flag.Flag<boolean> => {
+  const environment = environmentName(options.name)
+  declaredNames.add(environment)
+  return Flag.Boolean(options.name).pipe(
+    Flag.withDescription(`${options.description} (default ${options.default}, ${environment})`),
+    Flag.withFallbackConfig(Config.Boolean(environment)),
     Flag.withDefault(options.default)
   )
+}
 
 export const text: Reader<string> = Result.succeed
 

@@ -48,10 +48,12 @@ describe("a template", () => {
     ["{{ event.reason }}", /event/, 1, 4],
     ["{{ size(audit) }}", /must be a string, it is int/, 1, 4],
     ["{{ true }}", /must be a string, it is bool/, 1, 4],
+    ["{{ actor }}".repeat(65), /more than 64 blocks/, 1, 705],
+    ["x".repeat(16_385), /longer than 16384/, 1, 1],
     ["{{ actor }} {{ actor + }} {{ kind }}", /Unexpected token/, 1, 24]
   ]
   for (const [source, message, line, column] of wrong) {
-    it(`${JSON.stringify(source)} is refused at ${line}:${column}`, () => {
+    it(`${JSON.stringify(source.slice(0, 60))} is refused at ${line}:${column}`, () => {
       const found = problem(source)
       assert.match(found?.message ?? "", message)
       assert.deepStrictEqual([found?.line, found?.column], [line, column])

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, PubSub, Stream } from "effect"
 import type { ActivityPolicy } from "../../src/domain/ActivityPolicy.ts"
-import { PolicyCache } from "../../src/process/PolicyCache.ts"
+import { KindDiscovery, PolicyCache } from "../../src/process/PolicyCache.ts"
 import { type PolicyChange, PolicySource } from "../../src/process/PolicySource.ts"
 import { deploymentPolicy, policyOf, record, samplePolicies } from "./scenarios.ts"
 
@@ -129,6 +129,62 @@ describe("the policy cache", () => {
         assert.strictEqual(taken.evaluateAudit(record())._tag, "Matched")
         assert.strictEqual(summaryOf(cache), "NotMatched")
       })
+    )
+  )
+
+  it.effect("asks discovery for kinds and their labels", () =>
+    Effect.gen(function* () {
+      const cache = yield* PolicyCache
+      yield* cache.listed
+      const vixen = record({
+        objectRef: { resource: "vixen", apiGroup: "example.com", name: "x" },
+        responseObject: undefined,
+        requestObject: undefined
+      })
+      const evaluation = cache.current().evaluateAudit(vixen)
+      assert.strictEqual(evaluation._tag === "Matched" && evaluation.activity.spec.summary, "clever fox, foxes")
+    }).pipe(
+      Effect.provide(
+        PolicyCache.layerNoDeps.pipe(
+          Layer.provide(
+            Layer.succeed(PolicySource, {
+              changes: Stream.make(
+                listed(
+                  policyOf("fox", {
+                    resource: { apiGroup: "example.com", kind: "Fox" },
+                    auditRules: [{ match: "true", summary: "{{ kind }}, {{ kindPlural }}" }]
+                  })
+                )
+              )
+            })
+          ),
+          Layer.provide(
+            Layer.succeed(KindDiscovery, {
+              kindOf: (_, resource) => (resource === "vixen" ? "Fox" : undefined),
+              annotationsOf: () => ({
+                "activity.miloapis.com/kind-label": "clever fox",
+                "activity.miloapis.com/kind-label-plural": "foxes"
+              })
+            })
+          )
+        )
+      )
+    )
+  )
+
+  it.effect("says so when its source ends", () =>
+    Effect.gen(function* () {
+      const cache = yield* PolicyCache
+      yield* cache.listed
+      for (let turn = 0; turn < 1_000 && cache.problem() === undefined; turn++) yield* Effect.yieldNow
+      assert.match(cache.problem() ?? "", /no longer watched/)
+      assert.strictEqual(summaryOf(cache), "one")
+    }).pipe(
+      Effect.provide(
+        PolicyCache.layerNoDeps.pipe(
+          Layer.provide(Layer.succeed(PolicySource, { changes: Stream.make(listed(policy("a", "one"))) }))
+        )
+      )
     )
   )
 

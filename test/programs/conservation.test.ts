@@ -75,7 +75,7 @@ const publishTo = (system: System, messages: ReadonlyArray<OutgoingMessage>) =>
 
 const placePolicies = async (api: RunningProgram) => {
   const folder = join(projectFolder, "infra/policies")
-  for (const name of readdirSync(folder)) {
+  for (const name of readdirSync(folder).filter((file) => file.endsWith(".yaml"))) {
     const answer = await api.request("/apis/activity.miloapis.com/v1alpha1/activitypolicies", {
       method: "POST",
       headers: { "content-type": "application/yaml" },

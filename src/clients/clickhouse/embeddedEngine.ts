@@ -4,8 +4,8 @@
  * One connection runs one statement at a time, several run in parallel. Each running statement holds a thread of
  * libuv's pool: UV_THREADPOOL_SIZE (16) is set before the process starts.
  */
-import { mkdirSync } from "node:fs"
-import { resolve } from "node:path"
+import { existsSync, mkdirSync, readFileSync } from "node:fs"
+import { join, resolve } from "node:path"
 import { Effect, type Scope } from "effect"
 import { quotedName } from "./parameters.ts"
 import { ClickHouseSetupError, DataFolderInUse, DataFolderRefused, EmbeddedEngineMissing } from "./setupErrors.ts"
@@ -102,11 +102,20 @@ const open = (make: () => EmbeddedConnection): ReadonlyArray<EmbeddedConnection>
   return connections
 }
 
-/** The engine tells a locked folder (code 76) on standard error only; the exception names no cause then. */
-const setupReason = (folder: string, cause: unknown): DataFolderInUse | DataFolderRefused =>
-  String(cause).includes("Failed to create connection")
-    ? new DataFolderInUse({ folder })
-    : new DataFolderRefused({ folder, cause })
+/**
+ * The engine tells that a folder is locked (code 76) on standard error only; the exception names no cause. But whoever
+ * holds the folder has written its process id into the file `status`, which is removed when it closes.
+ */
+const setupReason = (folder: string, cause: unknown): DataFolderInUse | DataFolderRefused => {
+  const holder = String(cause).includes("Failed to create connection") ? holderOf(folder) : undefined
+  return holder === undefined ? new DataFolderRefused({ folder, cause }) : new DataFolderInUse({ folder, holder })
+}
+
+const holderOf = (folder: string): number | undefined => {
+  const status = join(folder, "status")
+  const match = existsSync(status) ? /^PID: (\d+)$/m.exec(readFileSync(status, "utf8")) : null
+  return match === null ? undefined : Number(match[1])
+}
 
 const makePool = (connections: ReadonlyArray<EmbeddedConnection>): EmbeddedEngine => {
   const free = [...connections]

@@ -15,11 +15,13 @@ export class EmbeddedEngineMissing extends Schema.TaggedError<EmbeddedEngineMiss
 
 /** Only one process at a time may hold a data folder. */
 export class DataFolderInUse extends Schema.TaggedError<DataFolderInUse>()("DataFolderInUse", {
-  folder: Schema.String
+  folder: Schema.String,
+  /** The process that holds it, by its id. */
+  holder: Schema.Number
 }) {
   override get message(): string {
     return (
-      `the data folder ${this.folder} is in use by another process: stop it, choose another folder, ` +
+      `the data folder ${this.folder} is in use by another process (${this.holder}): stop it, choose another folder, ` +
       "or set CLICKHOUSE_URL to a ClickHouse server that several programs can share"
     )
   }

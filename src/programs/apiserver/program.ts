@@ -1,13 +1,15 @@
 import { Effect, Layer } from "effect"
 import { randomBytes } from "node:crypto"
 import { readFileSync } from "node:fs"
+import { activities } from "../../domain/streams.ts"
 import { jsonLogs } from "../../runtime/Logging.ts"
 import { serveOperations } from "../../runtime/Operations.ts"
 import { StartRefused } from "../../runtime/StartRefused.ts"
 import { serveApi } from "../../serve/serveApi.ts"
 import { ActivityQueries } from "../../store/ActivityQueries.ts"
 import { PolicyStore } from "../../store/PolicyStore.ts"
-import { clickHouseFrom, natsFrom, observed, watchNats } from "../layers.ts"
+import { clickHouseFrom, natsFrom, observed } from "../layers.ts"
+import { observeNats } from "../observeNats.ts"
 import { readTls } from "../readTls.ts"
 import type { ApiServerSettings } from "./config.ts"
 
@@ -22,7 +24,7 @@ export const apiServer = (settings: ApiServerSettings) =>
     const cursorKey = yield* readCursorKey(settings.cursorKeyFile)
     yield* serveOperations(settings.opsListen)
     // An API group that is not available hangs namespace deletion in the whole cluster: readiness never depends on these.
-    yield* watchNats("informative")
+    yield* observeNats("informative", [activities])
     const api = yield* serveApi({
       address: settings.apiListen,
       tls,

@@ -8,7 +8,8 @@ import { serveOperations } from "../../runtime/Operations.ts"
 import { isLoopback } from "../../runtime/settings.ts"
 import { StartRefused } from "../../runtime/StartRefused.ts"
 import { auditWebhook } from "../../sources/collector/AuditWebhook.ts"
-import { natsFrom, observed, watchNats } from "../layers.ts"
+import { natsFrom, observed } from "../layers.ts"
+import { observeNats } from "../observeNats.ts"
 import { prepareStreams } from "../prepareStreams.ts"
 import { readTls } from "../readTls.ts"
 import type { CollectorSettings } from "./config.ts"
@@ -17,6 +18,8 @@ import { authenticateBy, readAuditTokens } from "./tokens.ts"
 
 /** Longer than kube-apiserver waits for an answer. */
 const requestMillisMax = 60_000
+
+const streams = [auditEvents, deadLetters]
 
 export const collector = (settings: CollectorSettings) =>
   Effect.gen(function*() {
@@ -32,7 +35,7 @@ export const collector = (settings: CollectorSettings) =>
     const intake = yield* Intake
     yield* observeIntake
     // The bus may be away as long as there is a spool: the replica still takes what is sent.
-    yield* watchNats(settings.spoolSizeBytesMax > 0 ? "informative" : "ready")
+    yield* observeNats(settings.spoolSizeBytesMax > 0 ? "informative" : "ready", streams)
     yield* health.register({ name: "intake", role: "ready", problem: intake.problem })
     const listener = yield* listen({
       setting: "audit-listen",
@@ -48,7 +51,7 @@ export const collector = (settings: CollectorSettings) =>
       })
     })
     yield* Effect.logInfo("collector started", { audit: `${listener.url}/audit` })
-    return yield* Effect.all([prepareStreams([auditEvents, deadLetters]), replaySpool], {
+    return yield* Effect.all([prepareStreams(streams), replaySpool], {
       concurrency: "unbounded",
       discard: true
     })

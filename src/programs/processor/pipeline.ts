@@ -4,8 +4,15 @@
  * At least once, unordered between batches. A message is acknowledged after its activity, or its dead letter, is in the
  * bus. Evaluation is plain functions over a batch; only publishing is an effect.
  */
-import { Duration, Effect, Metric, Result, Stream } from "effect"
-import { type Delivery, Nats, type OutgoingMessage, type StoredMessage } from "../../clients/nats/Nats.ts"
+import { Duration, Effect, Metric, Result } from "effect"
+import {
+  type Delivery,
+  Nats,
+  NatsError,
+  type OutgoingMessage,
+  type PublishAck,
+  type StoredMessage
+} from "../../clients/nats/Nats.ts"
 import { activityVersion } from "../../domain/identity.ts"
 import * as streams from "../../domain/streams.ts"
 import { headerNames, type Mark } from "../../domain/streams.ts"
@@ -41,13 +48,19 @@ export type Outcome =
   | { readonly _tag: "NoActivity"; readonly reason: string }
   | { readonly _tag: "DeadLetter"; readonly message: OutgoingMessage }
 
+/** received = published + duplicate + filtered + dead_letter + what is in flight. */
+const received = Metric.counter("activity_processor_received_total", {
+  description: "Messages received, deliveries after the first included",
+  incremental: true
+})
 const outcomes = counterFamily("activity_processor_messages_total", "Messages by what became of them", "outcome", [
-  "activity",
-  "no_activity",
+  "published",
+  "duplicate",
+  "filtered",
   "dead_letter"
 ])
 const batchSeconds = Metric.histogram("activity_processor_batch_seconds", {
-  description: "Time to evaluate a batch and to publish what it gave",
+  description: "Time until what a batch gave was in the bus",
   boundaries: secondsBoundaries
 })
 
@@ -79,29 +92,53 @@ export const process = (options: ProcessorOptions) =>
 
 const processBatch = (options: ProcessorOptions, batch: ReadonlyArray<Delivery>) =>
   Effect.gen(function*() {
-    const nats = yield* Nats
     const cache = yield* PolicyCache
-    const [took, counts] = yield* Effect.timed(Effect.gen(function*() {
-      const { messages, counts } = evaluateBatch(cache.current(), options, batch)
-      if (messages.length > 0) yield* nats.publish(messages)
-      return counts
+    yield* Metric.update(received, batch.length)
+    const results = batch.map((delivery) => ({
+      delivery,
+      outcome: evaluateMessage(cache.current(), options, delivery)
     }))
-    yield* Metric.update(outcomes.activity, counts.Activity)
-    yield* Metric.update(outcomes.no_activity, counts.NoActivity)
-    yield* Metric.update(outcomes.dead_letter, counts.DeadLetter)
+    const toPublish = results.flatMap(({ delivery, outcome }) =>
+      outcome._tag === "NoActivity" ? [] : [{ delivery, message: outcome.message }]
+    )
+    const [took, stored] = yield* Effect.timed(publishOrSetAside(toPublish))
+    const duplicates = stored.filter((ack) => ack.duplicate).length
+    // A dead letter that was known counts as a duplicate too: nothing was stored.
+    const deadLetters = stored.filter((ack) => ack.stream === streams.deadLetters.name && !ack.duplicate).length
+    yield* Metric.update(outcomes.published, stored.length - duplicates - deadLetters)
+    yield* Metric.update(outcomes.duplicate, duplicates)
+    yield* Metric.update(outcomes.dead_letter, deadLetters)
+    yield* Metric.update(outcomes.filtered, batch.length - toPublish.length)
     yield* Metric.update(batchSeconds, Duration.toSeconds(took))
   })
 
-const evaluateBatch = (policies: PolicySet, options: ProcessorOptions, batch: ReadonlyArray<StoredMessage>) => {
-  const messages: Array<OutgoingMessage> = []
-  const counts = { Activity: 0, NoActivity: 0, DeadLetter: 0 }
-  for (const delivery of batch) {
-    const outcome = evaluateMessage(policies, options, delivery)
-    counts[outcome._tag]++
-    if (outcome._tag !== "NoActivity") messages.push(outcome.message)
-  }
-  return { messages, counts }
+interface Publication {
+  readonly delivery: Delivery
+  readonly message: OutgoingMessage
 }
+
+/**
+ * Publishes all. What the bus will never take (a sentence larger than a message may be) becomes a dead letter, alone.
+ *
+ * @fails NatsError what may succeed later; then all of it is tried again, with the same ids
+ */
+const publishOrSetAside = (publications: ReadonlyArray<Publication>) =>
+  Effect.gen(function*() {
+    if (publications.length === 0) return []
+    const nats = yield* Nats
+    const stored: Array<PublishAck> = []
+    const letters: Array<OutgoingMessage> = []
+    const results = yield* nats.publishEach(publications.map(({ message }) => message))
+    for (const [index, result] of results.entries()) {
+      const publication = publications[index]
+      if (!(result instanceof NatsError)) stored.push(result)
+      else if (result.retryable || publication === undefined) return yield* result
+      else letters.push(deadLetterOf(publication.delivery, { ...refused, cause: result.reason._tag }))
+    }
+    return letters.length === 0 ? stored : [...stored, ...(yield* nats.publish(letters))]
+  })
+
+const refused = { program: "processor", reason: "refused" }
 
 const decoder = new TextDecoder()
 

@@ -5,12 +5,15 @@ import { Health } from "../../runtime/Health.ts"
 import { jsonLogs } from "../../runtime/Logging.ts"
 import { serveOperations } from "../../runtime/Operations.ts"
 import { PolicyStore } from "../../store/PolicyStore.ts"
-import { natsFrom, observed, watchNats } from "../layers.ts"
+import { natsFrom, observed } from "../layers.ts"
 import { policySourceLayer } from "../policySource.ts"
+import { observeNats } from "../observeNats.ts"
 import { prepareStreams } from "../prepareStreams.ts"
 import type { ProcessorSettings } from "./config.ts"
 import { process } from "./pipeline.ts"
 import { retryDeadLetters } from "./retry.ts"
+
+const streams = [auditEvents, miloEvents, activities, deadLetters]
 
 export const processor = (settings: ProcessorSettings) => {
   const clients = Layer.mergeAll(observed, natsFrom(settings.natsUrl, "processor"))
@@ -23,8 +26,8 @@ export const processor = (settings: ProcessorSettings) => {
     const cache = yield* PolicyCache
     yield* health.register({ name: "policies", role: "ready", problem: cache.problem })
     yield* serveOperations(settings.opsListen)
-    yield* watchNats("ready")
-    yield* prepareStreams([auditEvents, miloEvents, activities, deadLetters])
+    yield* observeNats("ready", streams)
+    yield* prepareStreams(streams)
     yield* cache.listed
     yield* Effect.logInfo("processor started")
     const options = { defaultTenant: settings.defaultTenant }

@@ -8,7 +8,6 @@ import { Nats } from "../../clients/nats/Nats.ts"
 import { startNatsServer } from "../../clients/nats/natsServer.ts"
 import { activities, allStreams } from "../../domain/streams.ts"
 import { PolicyCache } from "../../process/PolicyCache.ts"
-import { Health } from "../../runtime/Health.ts"
 import { listen } from "../../runtime/Listener.ts"
 import { pathFromHere } from "../../runtime/pathFromHere.ts"
 import { fileLogs } from "../../runtime/Logging.ts"
@@ -24,9 +23,10 @@ import { PolicyStore } from "../../store/PolicyStore.ts"
 import { serveApi } from "../../serve/serveApi.ts"
 import { acceptBatch, observeIntake, replaySpool } from "../collector/pipeline.ts"
 import { auditTokens, authenticateBy } from "../collector/tokens.ts"
-import { clickHouseFrom, natsFrom, observed, watchNats } from "../layers.ts"
+import { clickHouseFrom, natsFrom, observed } from "../layers.ts"
 import { retentionFrom } from "../migrate/program.ts"
 import { policySourceLayer } from "../policySource.ts"
+import { observeNats } from "../observeNats.ts"
 import { prepareStreams } from "../prepareStreams.ts"
 import { process as processFacts } from "../processor/pipeline.ts"
 import { retryDeadLetters } from "../processor/retry.ts"
@@ -89,7 +89,7 @@ const running = (prepared: Prepared) =>
   Effect.gen(function*() {
     const { certificate, credentials, folder, settings } = prepared
     const nats = yield* Nats
-    yield* watchNats("ready")
+    yield* observeNats("ready", allStreams)
     const operations = yield* serveOperations(settings.opsListen)
     yield* migrate({ retention: retentionFrom(settings) }).pipe(
       Effect.catchTag("MigrateError", (error) => Effect.fail(new StartRefused({ sentence: error.message })))

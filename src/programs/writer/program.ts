@@ -2,7 +2,8 @@ import { Effect, Layer } from "effect"
 import { allStreams } from "../../domain/streams.ts"
 import { jsonLogs } from "../../runtime/Logging.ts"
 import { serveOperations } from "../../runtime/Operations.ts"
-import { clickHouseFrom, natsFrom, observed, watchNats } from "../layers.ts"
+import { clickHouseFrom, natsFrom, observed } from "../layers.ts"
+import { observeNats } from "../observeNats.ts"
 import { prepareStreams } from "../prepareStreams.ts"
 import type { WriterSettings } from "./config.ts"
 import { write } from "./pipeline.ts"
@@ -10,7 +11,7 @@ import { write } from "./pipeline.ts"
 export const writer = (settings: WriterSettings) =>
   Effect.gen(function*() {
     yield* serveOperations(settings.opsListen)
-    yield* watchNats("ready")
+    yield* observeNats("ready", allStreams)
     yield* prepareStreams(allStreams)
     yield* Effect.logInfo("writer started")
     return yield* write({ defaultTenant: settings.defaultTenant })

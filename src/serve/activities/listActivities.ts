@@ -100,7 +100,7 @@ export const getActivity = Effect.fn("serve.getActivity")(function*(call: Call, 
   const apiVersion = `${request.group}/${request.version}`
   const printer = printerFor<ServedActivity>(
     call.accepted.form,
-    activityColumns(clock.currentTimeMillisUnsafe),
+    activityColumns(() => clock.currentTimeMillisUnsafe()),
     { apiVersion, kind: "Activity" },
     includeObjectFrom(call.query.get("includeObject"))
   )

@@ -41,7 +41,7 @@ export const watchActivities = Effect.fn("serve.watchActivities")(function*(
   const apiVersion = `${request.group}/${request.version}`
   const printer = printerFor<ServedActivity>(
     call.accepted.form,
-    activityColumns(clock.currentTimeMillisUnsafe),
+    activityColumns(() => clock.currentTimeMillisUnsafe()),
     { apiVersion, kind: "Activity" },
     includeObjectFrom(call.query.get("includeObject"))
   )

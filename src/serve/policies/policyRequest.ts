@@ -21,9 +21,10 @@ export const policyRequest = (
   Effect.gen(function*() {
     if (request.verb === "watch") return yield* watchPolicies(call, request)
     const apiVersion = `${request.group}/${request.version}`
+    const clock = yield* Clock.Clock
     const printer: Printer<ActivityPolicy> = printerFor(
       call.accepted.form,
-      policyColumns((yield* Clock.Clock).currentTimeMillisUnsafe),
+      policyColumns(() => clock.currentTimeMillisUnsafe()),
       { apiVersion, kind: "ActivityPolicy" },
       includeObjectFrom(call.query.get("includeObject"))
     )

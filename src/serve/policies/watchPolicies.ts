@@ -36,9 +36,10 @@ export const watchPolicies = Effect.fn("serve.watchPolicies")(function*(call: Ca
     return yield* expired(`resource version ${version} is beyond the current one (${listed.resourceVersion}): list again`)
   }
   const apiVersion = `${request.group}/${request.version}`
+  const clock = yield* Clock.Clock
   const printer = printerFor<ActivityPolicy>(
     call.accepted.form,
-    policyColumns((yield* Clock.Clock).currentTimeMillisUnsafe),
+    policyColumns(() => clock.currentTimeMillisUnsafe()),
     { apiVersion, kind: "ActivityPolicy" },
     includeObjectFrom(query.get("includeObject"))
   )

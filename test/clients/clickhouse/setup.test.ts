@@ -1,4 +1,5 @@
 import { execFile, spawn } from "node:child_process"
+import { writeFile } from "node:fs/promises"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { createInterface } from "node:readline"
@@ -94,11 +95,21 @@ describe("setting up", () => {
           Effect.scoped(ClickHouse.pipe(Effect.provide(layerFromUrl(`embedded:${folder}`))))
         )
         assert.strictEqual(error.reason._tag, "DataFolderInUse")
-        assert.include(error.message, `the data folder ${folder} is in use by another process`)
+        assert.include(error.message, `the data folder ${folder} is in use by another process (${bridge.pid})`)
         yield* Effect.promise(bridge.stop)
         yield* ClickHouse.use((clickhouse) => clickhouse.ping).pipe(Effect.provide(layerFromUrl(`embedded:${folder}`)))
       }),
     60_000
+  )
+
+  it.live("a folder that is a file is refused with its name, and is not said to be in use", () =>
+    Effect.gen(function* () {
+      const file = `${yield* folderFor("file")}/data`
+      yield* Effect.promise(() => writeFile(file, "not a folder"))
+      const error = yield* Effect.flip(Effect.scoped(ClickHouse.pipe(Effect.provide(layerFromUrl(`embedded:${file}`)))))
+      assert.strictEqual(error.reason._tag, "DataFolderRefused")
+      assert.include(error.message, file)
+    })
   )
 
   it.live(

@@ -1,0 +1,185 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { eventually } from "../support/eventually.ts"
+import { type Api, group, nameOf, startApi } from "./apiFixture.ts"
+
+const tableAccept = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json"
+
+describe("activities", () => {
+  let api: Api
+  let sequences: ReadonlyArray<number> = []
+  const all = `${group}/activities`
+  const list = async (parameters: Readonly<Record<string, string>> = {}, user: "admin" | "viewer" = "admin", path = all) =>
+    (await api.request(user, `${path}?${new URLSearchParams(parameters)}`)).json()
+  const idsOf = (answer: { items: Array<{ spec: { origin: { id: string } } }> }) => answer.items.map((one) => one.spec.origin.id)
+
+  beforeAll(async () => {
+    api = await startApi()
+    sequences = await api.publish([
+      { id: "web", name: "web", summary: "alice created Deployment web", ageSeconds: 10 },
+      { id: "db", name: "db", kind: "StatefulSet", namespace: "team-2", summary: "bob deleted StatefulSet db", actor: { name: "bob", uid: "uid-1" }, ageSeconds: 20 },
+      { id: "node", name: "node-1", kind: "Node", namespace: "", summary: "System cordoned Node node-1", changeSource: "system", ageSeconds: 30 },
+      { id: "old", name: "old", summary: "alice created Deployment old", ageSeconds: 7_200 },
+      { id: "ahead", name: "ahead", summary: "carol's clock is ahead", ageSeconds: -20 }
+    ])
+    await eventually("all are stored", async () => (await list({ start: "now-1d" })).items.length === 5)
+  }, 120_000)
+  afterAll(() => api[Symbol.asyncDispose]())
+
+  it("a list has the last hour, newest first, with resourceVersions", async () => {
+    const answer = await list()
+    expect(idsOf(answer)).toEqual(["ahead", "web", "db", "node"])
+    expect(answer.kind).toBe("ActivityList")
+    const versions = answer.items.map((one: { metadata: { resourceVersion: string } }) => one.metadata.resourceVersion)
+    expect(versions).toEqual([4, 0, 1, 2].map((index) => String(sequences[index])))
+    // The writer acknowledges after it has stored: a moment later the list promises all of it.
+    await eventually("the floor is there", async () => (await list()).metadata.resourceVersion === String(sequences[4]))
+  })
+
+  it("start and end are a window: relative, absolute with fractions, one minute ahead of our clock", async () => {
+    const now = Date.now()
+    const at = (seconds: number) => new Date(now + seconds * 1000).toISOString()
+    expect(idsOf(await list({ start: "now-1w", end: "now-1h" }))).toEqual(["old"])
+    expect(idsOf(await list({ start: at(-25), end: "now" }))).toEqual(["web", "db"])
+    expect(idsOf(await list({ end: at(50) }))).toContain("ahead")
+  })
+
+  it("times that are none, or in the future, are 400 with a sentence", async () => {
+    for (const parameters of [{ start: "yesterday" }, { start: "now-1.5h" }, { end: "2999-01-01T00:00:00Z" }, { start: "now", end: "now-1h" }, { start: "now-7xd" }]) {
+      const answer = await api.request("admin", `${all}?${new URLSearchParams(parameters as Record<string, string>)}`)
+      expect([answer.status, answer.json().reason]).toEqual([400, "BadRequest"])
+    }
+  })
+
+  it("search takes whole words, all of them, in any case", async () => {
+    expect(idsOf(await list({ search: "ALICE web" }))).toEqual(["web"])
+    expect(idsOf(await list({ search: "deploy" }))).toEqual([])
+  })
+
+  it("a filter is CEL over the fields", async () => {
+    expect(idsOf(await list({ filter: "spec.resource.kind in ['Node', 'StatefulSet'] && !(spec.actor.name == 'bob')" }))).toEqual(["node"])
+    expect(idsOf(await list({ filter: "spec.summary.startsWith('bob') || spec.resource.name.contains('ode')" }))).toEqual(["db", "node"])
+  })
+
+  it("a filter that cannot be read is 422 with its place", async () => {
+    const answer = await api.request("admin", `${all}?${new URLSearchParams({ filter: "spec.nothing == 'x'" })}`)
+    expect([answer.status, answer.json().details.causes[0].field]).toEqual([422, "filter"])
+    expect(answer.json().message).toMatch(/line 1, column \d+/)
+  })
+
+  it("field selectors select, with =, == and !=", async () => {
+    expect(idsOf(await list({ fieldSelector: "spec.resource.kind=Deployment,spec.actor.name==alice,metadata.name!=" + nameOf("ahead") }))).toEqual(["web"])
+    expect(idsOf(await list({ fieldSelector: "spec.changeSource!=human" }))).toEqual(["node"])
+    expect(idsOf(await list({ fieldSelector: "metadata.namespace=team-2" }))).toEqual(["db"])
+    expect(idsOf(await list({ fieldSelector: `metadata.name=${nameOf("db")}` }))).toEqual(["db"])
+  })
+
+  it("label selectors select", async () => {
+    const kind = "activity.miloapis.com/resource-kind"
+    expect(idsOf(await list({ labelSelector: `${kind} in (Node, StatefulSet)` }))).toEqual(["db", "node"])
+    expect(idsOf(await list({ labelSelector: `${kind} notin (Deployment),activity.miloapis.com/change-source=human` }))).toEqual(["db"])
+    expect(idsOf(await list({ labelSelector: "activity.miloapis.com/event-reason" }))).toEqual([])
+    expect(idsOf(await list({ labelSelector: "!activity.miloapis.com/event-reason,activity.miloapis.com/origin-type" })).length).toBe(4)
+  })
+
+  it("selectors on anything else are 400, never ignored", async () => {
+    for (const parameters of [{ fieldSelector: "spec.verb=create" }, { labelSelector: "app=web" }, { labelSelector: "a b" }, { fieldSelector: "x" }]) {
+      const answer = await api.request("admin", `${all}?${new URLSearchParams(parameters as Record<string, string>)}`)
+      expect(answer.status).toBe(400)
+    }
+    expect((await api.request("admin", `${all}?filter=true&filter=false`)).status).toBe(400)
+  })
+
+  it("a namespace's list has that namespace only, and cluster-scoped activities are found by name", async () => {
+    expect(idsOf(await list({}, "viewer", `${group}/namespaces/team-2/activities`))).toEqual(["db"])
+    const node = await api.request("admin", `${all}/${nameOf("node")}`)
+    expect([node.status, node.json().spec.resource.name]).toEqual([200, "node-1"])
+    const elsewhere = await api.request("admin", `${group}/namespaces/team-1/activities/${nameOf("db")}`)
+    expect([elsewhere.status, elsewhere.json().message]).toEqual([404, `activities.activity.miloapis.com "${nameOf("db")}" not found`])
+  })
+
+  it("both versions serve the same objects", async () => {
+    const one = (await api.request("admin", `${all}/${nameOf("web")}`)).json()
+    const other = (await api.request("admin", `/apis/activity.miloapis.com/v1/activities/${nameOf("web")}`)).json()
+    expect(other).toEqual({ ...one, apiVersion: "activity.miloapis.com/v1" })
+  })
+
+  it("pages follow each other without a gap, and carry the first page's resourceVersion", async () => {
+    const seen: Array<string> = []
+    const versions = new Set<string>()
+    let token = ""
+    do {
+      const page = await list({ start: "now-1d", limit: "2", ...(token === "" ? {} : { continue: token }) })
+      seen.push(...idsOf(page))
+      versions.add(page.metadata.resourceVersion)
+      token = page.metadata.continue ?? ""
+      if (seen.length === 2) await api.publish([{ id: "between", ageSeconds: 0 }])
+    } while (token !== "")
+    expect(seen).toEqual(["ahead", "web", "db", "node", "old"])
+    expect(versions.size).toBe(1)
+  })
+
+  it("a continue token that was changed, or belongs to another query or caller, is 400", async () => {
+    const { metadata } = await list({ start: "now-1d", limit: "2" })
+    const token: string = metadata.continue
+    const statusOf = async (user: "admin" | "tenant-a", parameters: Record<string, string>) =>
+      (await api.request(user, `${all}?${new URLSearchParams({ limit: "2", ...parameters })}`)).status
+    expect(await statusOf("admin", { start: "now-1d", continue: token })).toBe(200)
+    expect(await statusOf("admin", { start: "now-2d", continue: token })).toBe(400)
+    expect(await statusOf("admin", { start: "now-1d", search: "alice", continue: token })).toBe(400)
+    expect(await statusOf("tenant-a", { start: "now-1d", continue: token })).toBe(400)
+    expect(await statusOf("admin", { start: "now-1d", continue: `${token.slice(0, -2)}AA` })).toBe(400)
+    expect(await statusOf("admin", { start: "now-1d", continue: "nonsense!" })).toBe(400)
+    expect(await statusOf("admin", { start: "now-1d", continue: token, resourceVersion: "5" })).toBe(400)
+  })
+
+  it("a table has the columns, and objects as asked", async () => {
+    const table = (await api.request("admin", `${all}?limit=500&fieldSelector=spec.resource.kind%3DStatefulSet`, { headers: { accept: tableAccept } })).json()
+    expect(table).toMatchObject({ kind: "Table", apiVersion: "meta.k8s.io/v1" })
+    expect(table.columnDefinitions.filter((one: { priority: number }) => one.priority === 0).map((one: { name: string }) => one.name))
+      .toEqual(["Name", "Summary", "Actor", "Resource", "Source", "Age"])
+    expect(table.rows[0].cells.slice(0, 5)).toEqual([nameOf("db"), "bob deleted StatefulSet db", "bob", "StatefulSet/db", "human"])
+    expect(table.rows[0].object.kind).toBe("PartialObjectMetadata")
+    const single = (await api.request("admin", `${all}/${nameOf("db")}?includeObject=Object`, { headers: { accept: tableAccept } })).json()
+    expect(single.rows[0].object.spec.summary).toBe("bob deleted StatefulSet db")
+    const empty = (await api.request("admin", `${all}?search=nothinghere`, { headers: { accept: tableAccept } })).json()
+    expect(empty.rows).toEqual([])
+  })
+
+  it("metadata clients get metadata, though they would rather have protobuf", async () => {
+    const accept = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+    const answer = (await api.request("admin", `${all}?limit=1`, { headers: { accept } })).json()
+    expect(answer.kind).toBe("PartialObjectMetadataList")
+    expect(Object.keys(answer.items[0]).sort()).toEqual(["apiVersion", "kind", "metadata"])
+  })
+
+  it("limits that are none are 400, larger than 1000 is 1000", async () => {
+    expect((await api.request("admin", `${all}?limit=-1`)).status).toBe(400)
+    expect((await api.request("admin", `${all}?limit=x`)).status).toBe(400)
+    expect((await api.request("admin", `${all}?limit=5000`)).status).toBe(200)
+  })
+
+  it("a list asked to be newer than the store waits, then says so", async () => {
+    const { metadata } = await list()
+    const beyond = String(Number(metadata.resourceVersion) + 1_000_000)
+    const answer = await api.request("admin", `${all}?resourceVersion=${beyond}`)
+    expect([answer.status, answer.json().reason, answer.json().details.causes[0].reason, answer.json().details.retryAfterSeconds])
+      .toEqual([504, "Timeout", "ResourceVersionTooLarge", 1])
+    expect((await api.request("admin", `${all}?resourceVersion=abc`)).status).toBe(422)
+  })
+
+  it("a list sees what was published before, when it asks for its resourceVersion", async () => {
+    const [sequence] = await api.publish([{ id: "fresh", ageSeconds: 0 }])
+    const answer = await api.request("admin", `${all}?resourceVersion=${sequence}`)
+    expect(idsOf(answer.json())).toContain("fresh")
+  })
+
+  it("a list without a limit is whole, whatever its size, and compressed where pages are large", async () => {
+    const many = Array.from({ length: 2_500 }, (_, index) => ({ id: `many-${index}`, namespace: "many", ageSeconds: 1 + index / 1000 }))
+    const sequences = await api.publish(many)
+    const path = `${group}/namespaces/many/activities`
+    const answer = await api.request("admin", `${path}?resourceVersion=${Math.max(...sequences)}`)
+    expect(new Set(idsOf(answer.json())).size).toBe(2_500)
+    const page = await api.request("admin", `${path}?limit=1000`, { headers: { "accept-encoding": "gzip" } })
+    expect(page.headers["content-encoding"]).toBe("gzip")
+  })
+})
