@@ -198,7 +198,8 @@ export const startApi = async (options: { readonly tenancyRequired?: boolean; re
     )
   )
   if (options.writer !== false) {
-    await Effect.runPromise(write({ defaultTenant }).pipe(Effect.scoped, Effect.provide(context), Effect.forkIn(scope)))
+    await Effect.runPromise(// It is another program: its progress does not decide whether the API is ready.
+      write({ defaultTenant }).pipe(Effect.scoped, Effect.provide(Layer.fresh(Health.layer)), Effect.provide(context), Effect.forkIn(scope)))
   }
   let port = 0
   let url = ""

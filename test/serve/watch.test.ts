@@ -31,12 +31,13 @@ describe("watching activities", () => {
   })
 
   it("without a resourceVersion, or with 0, it begins with what there is", async () => {
-    await api.publish(named("initial", 3))
-    const own = "fieldSelector=metadata.namespace%3Dinitial"
     for (const version of ["", "&resourceVersion=0"]) {
+      const namespace = `initial${version.length}`
+      await api.publish(named(namespace, 3))
+      const own = `fieldSelector=metadata.namespace%3D${namespace}`
       const watch = api.watch("admin", `${all}?watch=true&${own}${version}`)
       await eventually("the three", () => new Set(ids(watch.frames)).size === 3)
-      await api.publish([{ id: `new${version}`, namespace: "initial", ageSeconds: 4_000 }])
+      await api.publish([{ id: `new${version}`, namespace, ageSeconds: 4_000 }])
       await eventually("the new one", () => ids(watch.frames).includes(`new${version}`))
       watch.stop()
       expect(watch.frames.every((frame) => frame.type === "ADDED")).toBe(true)
@@ -170,6 +171,8 @@ describe("watching activities", () => {
   it("a stream that was made anew: old resourceVersions are 410, open watches end, new ones work", async () => {
     const version = await listVersion()
     const watch = api.watch("admin", `${all}?watch=true&resourceVersion=${version}`)
+    await api.publish([{ id: "before-loss" }])
+    await eventually("it runs", () => ids(watch.frames).includes("before-loss"))
     await api.nats.kill()
     await api.nats.removeData()
     await api.nats.start()

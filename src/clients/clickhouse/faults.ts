@@ -44,7 +44,10 @@ export const unavailable = (cause: unknown): ClickHouseError =>
 /**
  * One of the inserted rows may be the cause of this refusal, so that the others would be stored without it.
  *
- * A column that the table lacks (code 117, "Unknown field") is a schema older than this program: it is nobody's row.
+ * A column that the table lacks is a schema older than this program: it is nobody's row. The engine tells it with the
+ * code of wrong rows, so its words count, and only in their place: further on, a row's own text may be quoted.
  */
 export const mayBeRowFault = (refused: ClickHouseRefused): boolean =>
-  !statementCodes.has(refused.code) && !refused.description.includes("Unknown field found")
+  !statementCodes.has(refused.code) && !(refused.code === 117 && unknownColumn.test(refused.description))
+
+const unknownColumn = /^(?:Code: 117\. DB::Exception: )*Unknown field found/

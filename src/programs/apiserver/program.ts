@@ -1,6 +1,7 @@
 import { Effect, Layer } from "effect"
 import { randomBytes } from "node:crypto"
 import { readFileSync } from "node:fs"
+import { watchClickHouse } from "../../clients/clickhouse/watchClickHouse.ts"
 import { activities } from "../../domain/streams.ts"
 import { jsonLogs } from "../../runtime/Logging.ts"
 import { serveOperations } from "../../runtime/Operations.ts"
@@ -25,6 +26,7 @@ export const apiServer = (settings: ApiServerSettings) =>
     yield* serveOperations(settings.opsListen)
     // An API group that is not available hangs namespace deletion in the whole cluster: readiness never depends on these.
     yield* observeNats("informative", [activities])
+    yield* watchClickHouse("informative")
     const api = yield* serveApi({
       address: settings.apiListen,
       tls,

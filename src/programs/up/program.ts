@@ -3,6 +3,7 @@
  */
 import { Console, Effect, Layer } from "effect"
 import { fileURLToPath } from "node:url"
+import { watchClickHouse } from "../../clients/clickhouse/watchClickHouse.ts"
 import { Intake } from "../../bus/Intake.ts"
 import { Nats } from "../../clients/nats/Nats.ts"
 import { startNatsServer } from "../../clients/nats/natsServer.ts"
@@ -90,6 +91,7 @@ const running = (prepared: Prepared) =>
     const { certificate, credentials, folder, settings } = prepared
     const nats = yield* Nats
     yield* observeNats("ready", allStreams)
+    yield* watchClickHouse("ready")
     const operations = yield* serveOperations(settings.opsListen)
     yield* migrate({ retention: retentionFrom(settings) }).pipe(
       Effect.catchTag("MigrateError", (error) => Effect.fail(new StartRefused({ sentence: error.message })))

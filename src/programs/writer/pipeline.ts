@@ -4,7 +4,7 @@
  * At least once, in any order; the tables keep the newest sight of each fact. A message is acknowledged after
  * ClickHouse has it; what cannot be a row goes to the dead letters, alone.
  */
-import { Duration, Effect, Metric, Result } from "effect"
+import { Duration, Effect, Metric, Result, Schema } from "effect"
 import type { ClickHouseRefused } from "../../clients/clickhouse/ClickHouse.ts"
 import { type Delivery, Nats } from "../../clients/nats/Nats.ts"
 import * as streams from "../../domain/streams.ts"
@@ -26,6 +26,17 @@ const batchWait = Duration.seconds(1)
 const batchesInFlight = 2
 /** What is being inserted, and as much again on the way. */
 const ackPendingMax = batchRowsMax * (batchesInFlight + 2)
+
+/**
+ * ClickHouse does not take a batch for a reason that is not in its rows: it is away, or a table, a column or a right is
+ * missing. All of it is mended outside while the batch waits.
+ */
+export class StoreWaits extends Schema.TaggedError<StoreWaits>()("StoreWaits", {
+  table: Schema.String,
+  cause: Schema.Defect()
+}) {
+  readonly retryable = true
+}
 
 interface DeliveredLine extends StoredLine {
   readonly delivery: Delivery
@@ -136,7 +147,7 @@ const storeBatch = (options: WriterOptions, flow: Flow, batch: ReadonlyArray<Del
           reason: "row-refused",
           cause: `ClickHouse ${refused.code}: ${refused.description}`
         })]).pipe(Effect.andThen(Metric.update(poison, 1)))
-    }))
+    }).pipe(Effect.catchTag("ClickHouseError", (cause) => Effect.fail(new StoreWaits({ table: flow.table, cause })))))
     yield* Metric.update(rows, stored)
     yield* Metric.update(poison, letters.length)
     yield* Metric.update(insertSeconds, Duration.toSeconds(took))

@@ -1,4 +1,5 @@
 import { Effect, Layer } from "effect"
+import { watchClickHouse } from "../../clients/clickhouse/watchClickHouse.ts"
 import { allStreams } from "../../domain/streams.ts"
 import { jsonLogs } from "../../runtime/Logging.ts"
 import { serveOperations } from "../../runtime/Operations.ts"
@@ -12,6 +13,7 @@ export const writer = (settings: WriterSettings) =>
   Effect.gen(function*() {
     yield* serveOperations(settings.opsListen)
     yield* observeNats("ready", allStreams)
+    yield* watchClickHouse("ready")
     yield* prepareStreams(allStreams)
     yield* Effect.logInfo("writer started")
     return yield* write({ defaultTenant: settings.defaultTenant })

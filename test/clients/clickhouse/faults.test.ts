@@ -55,6 +55,9 @@ describe("mayBeRowFault", () => {
     // NO_SUCH_COLUMN_IN_TABLE, UNKNOWN_IDENTIFIER, UNKNOWN_TABLE, SYNTAX_ERROR, UNKNOWN_DATABASE, UNKNOWN_SETTING,
     // READONLY, ACCESS_DENIED, AUTHENTICATION_FAILED
     for (const code of [16, 47, 60, 62, 81, 115, 164, 497, 516]) assert.isFalse(fault(code), `${code}`)
+    assert.isTrue(fault(27, "Code: 27. DB::Exception: Cannot parse: 'Unknown field found': while reading summary"))
+    assert.isTrue(fault(117, "Code: 117. DB::Exception: Cannot parse: 'Unknown field found': while reading summary"))
+    assert.isFalse(fault(117, "Unknown field found while parsing JSONEachRow format: x"))
     assert.isFalse(fault(117, "Code: 117. DB::Exception: Unknown field found while parsing JSONEachRow format: x"))
   })
 })
