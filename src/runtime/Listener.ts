@@ -7,6 +7,7 @@
 import { Effect, FiberSet, type Scope } from "effect"
 import * as http from "node:http"
 import * as https from "node:https"
+import type { Duplex } from "node:stream"
 import { StartRefused } from "./StartRefused.ts"
 import { addressText, type ListenAddress } from "./settings.ts"
 
@@ -48,7 +49,7 @@ export const listen = <R>(options: ListenerOptions<R>): Effect.Effect<Listener, 
         const opened = options.tls === undefined
           ? http.createServer(serverOptions, onRequest)
           : https.createServer({ ...serverOptions, key: options.tls.key, cert: options.tls.certificate }, onRequest)
-        opened.on("clientError", (_, socket) => void socket.destroy())
+        opened.on("clientError", answerBroken)
         opened.once("error", (cause) => resume(Effect.fail(refusal(options, cause))))
         opened.listen(options.address.port, options.address.host, () => resume(Effect.succeed(opened)))
       }),
@@ -71,8 +72,28 @@ export const listen = <R>(options: ListenerOptions<R>): Effect.Effect<Listener, 
     }
   })
 
-// kube-apiserver keeps idle connections for 90 s, so ours must live longer, or a request meets a closing socket.
-const connectionOptions = { keepAliveTimeout: 120_000, headersTimeout: 30_000 }
+// kube-apiserver keeps idle connections for 90 s, so ours must live longer, or a request meets a closing socket. A filter
+// of 16 KiB, percent-encoded, must fit a request's first line.
+const headersBytesMax = 128 * 1024
+const connectionOptions = { keepAliveTimeout: 120_000, headersTimeout: 30_000, maxHeaderSize: headersBytesMax }
+
+/** What is no HTTP, or has more headers than are read, is told so, as far as its connection still takes it. */
+const answerBroken = (cause: NodeJS.ErrnoException, socket: Duplex): void => {
+  if (!socket.writable || cause.code === "ECONNRESET") return void socket.destroy()
+  const tooLarge = cause.code === "HPE_HEADER_OVERFLOW"
+  const [status, reason, message] = tooLarge
+    ? ["431 Request Header Fields Too Large", "BadRequest", `The request line and headers are larger than ${headersBytesMax} bytes.`]
+    : cause.code === "ERR_HTTP_REQUEST_TIMEOUT"
+    ? ["408 Request Timeout", "Timeout", "The request did not arrive in time."]
+    : ["400 Bad Request", "BadRequest", "This is not an HTTP request."]
+  const body = JSON.stringify({
+    kind: "Status", apiVersion: "v1", metadata: {}, status: "Failure", message, reason, code: Number(status.slice(0, 3))
+  })
+  socket.end(
+    `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
+      `Connection: close\r\n\r\n${body}`
+  )
+}
 
 /** What a client on this machine may dial. */
 const reachable = (address: ListenAddress): ListenAddress =>

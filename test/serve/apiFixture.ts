@@ -224,7 +224,13 @@ export const startApi = async (options: { readonly tenancyRequired?: boolean; re
   const stopServer = () => Effect.runPromise(Scope.close(serverScope, Exit.void))
   await startServer()
   const request = (user: UserName, path: string, more: Partial<HttpsOptions> = {}) =>
-    https(`${url}${path}`, { authority: tls.authority, token: `token-${user}`, ...more })
+    https(`${url}${path}`, {
+      authority: tls.authority,
+      token: `token-${user}`,
+      ...more,
+      // A kept connection may be met while a stopping server closes it; real clients then send again.
+      headers: { connection: "close", ...more.headers }
+    })
   return {
     get url() {
       return url

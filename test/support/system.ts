@@ -5,7 +5,7 @@
 import { createClient } from "@clickhouse/client"
 import { randomBytes } from "node:crypto"
 import { Effect } from "effect"
-import { readFileSync, writeFileSync } from "node:fs"
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { stringify } from "yaml"
 import { serverCertificate } from "../../src/runtime/Tls.ts"
@@ -102,9 +102,10 @@ export const startSystem = async (options: SystemOptions = {}): Promise<System> 
     authority: tls.authority,
     adminToken,
     start: async (program, flags = []) => {
-      const process = startProgram([
-        program, "--nats-url", nats.url, "--ops-listen", "127.0.0.1:0", ...flagsOf[program], ...flags
-      ])
+      const defaults = ["--nats-url", nats.url, "--ops-listen", "127.0.0.1:0", ...flagsOf[program]]
+      // A flag that is given replaces its default; each has one value.
+      const kept = defaults.filter((_, index) => !flags.includes(defaults[index - (index % 2)] ?? ""))
+      const process = startProgram([program, ...kept, ...flags])
       running.add(process)
       await process.waitForLine(new RegExp(`${program} started`))
       const url = /"(?:audit|api)":"(https:[^"]+)"/.exec(process.log())?.[1] ?? ""
@@ -129,7 +130,3 @@ export const startSystem = async (options: SystemOptions = {}): Promise<System> 
     }
   }
 }
-
-/** The sample policies, as the API takes them. */
-export const samplePolicies = (names: ReadonlyArray<string>, folder: string): ReadonlyArray<string> =>
-  names.map((name) => readFileSync(join(folder, name), "utf8"))

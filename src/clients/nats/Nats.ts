@@ -14,6 +14,10 @@ export class NatsUnavailable extends Schema.TaggedError<NatsUnavailable>()("Nats
   cause: Schema.Defect()
 }) {
   readonly retryable = true
+
+  override get message(): string {
+    return `${this.operation}: ${this.cause instanceof Error ? this.cause.message : String(this.cause)}`
+  }
 }
 
 /** The stream holds as much as it may, and nothing in it can go yet. */
@@ -21,6 +25,10 @@ export class StreamFull extends Schema.TaggedError<StreamFull>()("StreamFull", {
   stream: Schema.String
 }) {
   readonly retryable = true
+
+  override get message(): string {
+    return `the stream ${this.stream} is full`
+  }
 }
 
 /** The message is larger than the server takes. */
@@ -30,6 +38,10 @@ export class MessageTooLarge extends Schema.TaggedError<MessageTooLarge>()("Mess
   sizeBytesMax: Schema.Number
 }) {
   readonly retryable = false
+
+  override get message(): string {
+    return `a message of ${this.sizeBytes} bytes on ${this.subject}, the server takes ${this.sizeBytesMax}`
+  }
 }
 
 /** Somebody else wrote the key since it was read, or it exists already. */
@@ -38,6 +50,10 @@ export class RevisionMismatch extends Schema.TaggedError<RevisionMismatch>()("Re
   key: Schema.String
 }) {
   readonly retryable = false
+
+  override get message(): string {
+    return `${this.bucket}/${this.key} was written by somebody else`
+  }
 }
 
 /** The server answered, and will not do it. */
@@ -47,6 +63,10 @@ export class NatsRefused extends Schema.TaggedError<NatsRefused>()("NatsRefused"
   description: Schema.String
 }) {
   readonly retryable = false
+
+  override get message(): string {
+    return `${this.operation}: ${this.description} (${this.code})`
+  }
 }
 
 export class NatsError extends Schema.TaggedError<NatsError>()("NatsError", {
@@ -54,6 +74,10 @@ export class NatsError extends Schema.TaggedError<NatsError>()("NatsError", {
 }) {
   get retryable(): boolean {
     return this.reason.retryable
+  }
+
+  override get message(): string {
+    return this.reason.message
   }
 }
 

@@ -132,7 +132,6 @@ export class PublishQueue {
 
   close(): void {
     this.#subscription?.unsubscribe()
-    const now = this.#now()
     for (const item of this.#allItems()) this.#fail(item, unavailable("publish", new Error("closed")))
   }
 
@@ -153,7 +152,7 @@ export class PublishQueue {
         this.#again.push(item)
       }
     }
-    if (this.#client === undefined || stalled) this.#giveUpWaiting(gaveUp, now)
+    if (this.#client === undefined || stalled) this.#giveUpWaiting(gaveUp)
     this.#lookForHome(now)
     for (const [stream, full] of this.#full) this.#tryRoom(stream, full, now)
     this.#pump(now)
@@ -293,14 +292,14 @@ export class PublishQueue {
       for (const item of full.items.splice(0)) {
         const since = Math.max(full.progressAt, item.refusedAt)
         if (after - since > fullAfterMillis || after - item.refusedAt > roomWaitMillisMax) {
-          this.#fail(item, new NatsError({ reason: new StreamFull({ stream }) }), after)
+          this.#fail(item, new NatsError({ reason: new StreamFull({ stream }) }))
         } else this.#again.push(item)
       }
       this.#pump(after)
     })
   }
 
-  #giveUpWaiting(gaveUp: (item: Item) => boolean, now: number): void {
+  #giveUpWaiting(gaveUp: (item: Item) => boolean): void {
     const kept = [...this.#again, ...this.#waiting.slice(this.#waitingHead)].filter((item) => {
       if (item.batch.abandoned) return false
       if (!gaveUp(item)) return true

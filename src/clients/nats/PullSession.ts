@@ -13,9 +13,12 @@ import { sortFailure } from "./sortFailure.ts"
 
 /** One pull waits so long at the server for messages. */
 const pullMillis = 30_000
-const heartbeatMillis = 5_000
-/** Two heartbeats and a half without a word: the pull is lost. */
-const silenceMillis = 12_500
+const heartbeatMillis = 2_000
+/**
+ * Two heartbeats and a half without a word: the pull is lost. A pull of a consumer that is gone is answered by nobody,
+ * so this is also how long that may go unnoticed.
+ */
+const silenceMillis = 5_000
 /** What one pull may bring at most: above the largest message, and a bound for memory. */
 const pullBytesMax = 32 * 1024 * 1024
 const reopenPauseMillisMax = 2_000

@@ -18,7 +18,7 @@ export const ackWaitMillis = 60_000
 /** Half of the ack wait: two chances before the server delivers it again. */
 const workingAfterMillis = ackWaitMillis / 2
 const bufferMin = 512
-const confirmTimeoutMillis = 5_000
+const confirmTimeoutMillis = 3_000
 /** Acknowledging waits so long for a connection. */
 const confirmPatience = "60 seconds"
 /** What a required consumer may have unacknowledged before its program has said how much it wants. */
@@ -102,6 +102,10 @@ class DurableSession {
   readonly pull: PullSession<HeldDelivery>
   readonly #connection: Connection
   readonly #now: () => number
+  /** Sequences acknowledged lately, in two halves of which the older is thrown away. */
+  #acknowledged = new Set<number>()
+  #acknowledgedBefore = new Set<number>()
+  #serverId = ""
 
   constructor(connection: Connection, now: () => number, options: ConsumerOptions, after: () => Promise<number | undefined>) {
     this.options = options
@@ -113,7 +117,8 @@ class DurableSession {
       bufferMax: options.ackPendingMax,
       sizeBytes: (item) => item.body.length,
       open: async () => {
-        await connection.requestNow((manager) => ensureDurable(manager, options, after))
+        const outcome = await connection.requestNow((manager) => ensureDurable(manager, options, after))
+        await this.#resetAfterRestart(outcome)
         return options.durable
       },
       accept: (message, position) => this.#accept(message, position)
@@ -121,7 +126,7 @@ class DurableSession {
   }
 
   acknowledgeOne(delivery: HeldDelivery): void {
-    this.held.delete(delivery.sequence)
+    this.#settled(delivery.sequence)
     this.#connection.client?.publish(delivery.reply, acknowledgement)
   }
 
@@ -161,16 +166,46 @@ class DurableSession {
     for (const delivery of deliveries) if (delivery !== last) client.publish(this.#replyOf(delivery), acknowledgement)
     await this.#confirm(client, this.#replyOf(last))
     if (generation !== this.#connection.generation) throw new Error("the connection was lost meanwhile")
-    for (const delivery of deliveries) this.held.delete(delivery.sequence)
+    for (const delivery of deliveries) this.#settled(delivery.sequence)
+  }
+
+  #settled(sequence: number): void {
+    this.held.delete(sequence)
+    if (this.#acknowledged.size >= this.options.ackPendingMax) {
+      this.#acknowledgedBefore = this.#acknowledged
+      this.#acknowledged = new Set()
+    }
+    this.#acknowledged.add(sequence)
+  }
+
+  /**
+   * A server that was started again has sent messages that never arrived, and may have forgotten acknowledgements: both
+   * would wait for the ack wait, a minute, and hold up the floor and others behind them. Going back to the floor sends
+   * them now; what is held or was acknowledged here is not delivered twice.
+   */
+  async #resetAfterRestart(outcome: "created" | "found"): Promise<void> {
+    const serverId = this.#connection.client?.info?.server_id ?? ""
+    const restarted = this.#serverId !== "" && serverId !== this.#serverId
+    this.#serverId = serverId
+    if (!restarted || outcome === "created") return
+    const { durable, stream } = this.options
+    // A server before 2.14 cannot: then it is the ack wait.
+    await this.#connection.requestNow((manager) => manager.consumers.reset(stream, durable)).catch(() => undefined)
   }
 
   /** The server answers an acknowledgement that is a request. Nobody answers for a consumer that is gone. */
   async #confirm(client: NatsConnection, reply: string): Promise<void> {
-    await client.request(reply, acknowledgement, { timeout: confirmTimeoutMillis }).catch((cause: unknown) => {
-      if (!(cause instanceof Error) || !/no responders/i.test(cause.message)) throw cause
-      // Created again, it starts behind its ack floor and delivers these once more.
-      this.pull.lookAgain()
+    let end = () => {}
+    const lost = new Promise<never>((_, reject) => {
+      end = this.#connection.register({ up: () => {}, down: () => reject(new Error("the connection was lost")) })
     })
+    await Promise.race([client.request(reply, acknowledgement, { timeout: confirmTimeoutMillis }), lost]).catch(
+      (cause: unknown) => {
+        // Made again, the consumer starts behind its ack floor and delivers these once more.
+        this.pull.lookAgain()
+        if (!(cause instanceof Error) || !/no responders/i.test(cause.message)) throw cause
+      }
+    ).finally(end)
   }
 
   #replyOf(delivery: Delivery): string {
@@ -178,6 +213,10 @@ class DurableSession {
   }
 
   #accept(message: Msg, position: DeliveryPosition): HeldDelivery | undefined {
+    if (this.#acknowledged.has(position.sequence) || this.#acknowledgedBefore.has(position.sequence)) {
+      this.#connection.client?.publish(message.reply ?? "", acknowledgement)
+      return undefined
+    }
     const held = this.held.get(position.sequence)
     if (held !== undefined) {
       // The ack wait ended while it was held (a stopped process, a lost connection): one copy is enough.

@@ -9,6 +9,7 @@ import { Nats } from "../../clients/nats/Nats.ts"
 import { startNatsServer } from "../../clients/nats/natsServer.ts"
 import { activities, allStreams } from "../../domain/streams.ts"
 import { PolicyCache } from "../../process/PolicyCache.ts"
+import { Health } from "../../runtime/Health.ts"
 import { listen } from "../../runtime/Listener.ts"
 import { pathFromHere } from "../../runtime/pathFromHere.ts"
 import { fileLogs } from "../../runtime/Logging.ts"
@@ -90,6 +91,7 @@ const running = (prepared: Prepared) =>
   Effect.gen(function*() {
     const { certificate, credentials, folder, settings } = prepared
     const nats = yield* Nats
+    const health = yield* Health
     yield* observeNats("ready", allStreams)
     yield* watchClickHouse("ready")
     const operations = yield* serveOperations(settings.opsListen)
@@ -103,7 +105,9 @@ const running = (prepared: Prepared) =>
     }
     yield* prepareStreams(allStreams, { firstSequenceMin: (yield* highestSequence) + 1, sizeScale })
     yield* placePolicies(prepared.policies)
-    yield* (yield* PolicyCache).listed
+    const policies = yield* PolicyCache
+    yield* health.register({ name: "policies", role: "ready", problem: policies.problem })
+    yield* policies.listed
     const before = yield* nats.streamState(activities.name)
 
     yield* observeIntake

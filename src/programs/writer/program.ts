@@ -3,6 +3,7 @@ import { watchClickHouse } from "../../clients/clickhouse/watchClickHouse.ts"
 import { allStreams } from "../../domain/streams.ts"
 import { jsonLogs } from "../../runtime/Logging.ts"
 import { serveOperations } from "../../runtime/Operations.ts"
+import { highestSequence } from "../../store/highestSequence.ts"
 import { clickHouseFrom, natsFrom, observed } from "../layers.ts"
 import { observeNats } from "../observeNats.ts"
 import { prepareStreams } from "../prepareStreams.ts"
@@ -14,7 +15,9 @@ export const writer = (settings: WriterSettings) =>
     yield* serveOperations(settings.opsListen)
     yield* observeNats("ready", allStreams)
     yield* watchClickHouse("ready")
-    yield* prepareStreams(allStreams)
+    // Sequences never go back: what ClickHouse holds is older than whatever is published to a stream that is made anew.
+    const firstSequenceMin = (yield* highestSequence.pipe(Effect.orElseSucceed(() => 0))) + 1
+    yield* prepareStreams(allStreams, { firstSequenceMin })
     yield* Effect.logInfo("writer started")
     return yield* write({ defaultTenant: settings.defaultTenant })
   }).pipe(
