@@ -2,10 +2,16 @@ import { Effect } from "effect"
 import { readFileSync } from "node:fs"
 import { StartRefused } from "../runtime/StartRefused.ts"
 
-/** The certificate and key that a server was given, as PEM texts. */
+/** PEM texts. */
+export interface ServerTls {
+  readonly certificate: string
+  readonly key: string
+}
+
+/** The certificate and key that a server was given. */
 export const readTls = (
   settings: { readonly tlsCertificate: string; readonly tlsKey: string }
-): Effect.Effect<{ readonly certificate: string; readonly key: string }, StartRefused> =>
+): Effect.Effect<ServerTls, StartRefused> =>
   Effect.all({
     certificate: readPem("tls-certificate", settings.tlsCertificate),
     key: readPem("tls-key", settings.tlsKey)

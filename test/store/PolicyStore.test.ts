@@ -1,4 +1,4 @@
-import { Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
+import { Context, Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { natsLayer } from "../../src/clients/nats/natsLayer.ts"
 import type { ActivityPolicy } from "../../src/domain/ActivityPolicy.ts"
@@ -28,7 +28,7 @@ describe("PolicyStore", () => {
       Layer.provide(natsLayer({ servers: [nats.url], name: "test" })),
       Layer.buildWithScope(scope)
     ))
-    store = await run(PolicyStore.asEffect().pipe(Effect.provide(context)))
+    store = Context.get(context, PolicyStore)
     await run(store.updates.pipe(
       Stream.runForEach((update) => Effect.sync(() => void updates.push(update))),
       Effect.forkIn(scope)

@@ -78,11 +78,14 @@ class HeldDelivery extends Delivered implements Delivery {
   /** Where its acknowledgement goes; another one when the server delivered it again while it was held. */
   reply: string
   touchedAt: number
+  /** How often the consumer had been reset when the server sent it last. */
+  resets: number
   readonly #session: DurableSession
 
   constructor(session: DurableSession, message: Msg, position: DeliveryPosition, now: number) {
     super(session.options.stream, message, position)
     this.#session = session
+    this.resets = session.resets
     this.reply = message.reply ?? ""
     this.touchedAt = now
   }
@@ -106,6 +109,7 @@ class DurableSession {
   #acknowledged = new Set<number>()
   #acknowledgedBefore = new Set<number>()
   #serverId = ""
+  resets = 0
 
   constructor(connection: Connection, now: () => number, options: ConsumerOptions, after: () => Promise<number | undefined>) {
     this.options = options
@@ -136,11 +140,10 @@ class DurableSession {
   }
 
   readonly acknowledge = (deliveries: ReadonlyArray<Delivery>): Effect.Effect<void, NatsError> => {
-    const last = deliveries.at(-1)
-    if (last === undefined) return Effect.void
+    if (deliveries.length === 0) return Effect.void
     return this.#connection.whenConnected("acknowledge").pipe(
       Effect.andThen(Effect.tryPromise({
-        try: () => this.#acknowledgeNow(deliveries, last),
+        try: () => this.#acknowledgeNow(deliveries),
         catch: (cause) => unavailable("acknowledge", cause)
       })),
       // Whatever was lost on the way, acknowledging again is harmless: all of them once more.
@@ -160,11 +163,16 @@ class DurableSession {
     this.held.clear()
   }
 
-  async #acknowledgeNow(deliveries: ReadonlyArray<Delivery>, last: Delivery): Promise<void> {
+  async #acknowledgeNow(deliveries: ReadonlyArray<Delivery>): Promise<void> {
     const { client, generation } = this.#connection
     if (client === undefined) throw new Error("not connected")
-    for (const delivery of deliveries) if (delivery !== last) client.publish(this.#replyOf(delivery), acknowledgement)
-    await this.#confirm(client, this.#replyOf(last))
+    // Those that a reset server has not sent again yet it does not know; they are acknowledged when they come.
+    const replies = deliveries.flatMap((delivery) =>
+      delivery instanceof HeldDelivery && delivery.resets === this.resets ? [delivery.reply] : []
+    )
+    const last = replies.pop()
+    for (const reply of replies) client.publish(reply, acknowledgement)
+    if (last !== undefined) await this.#confirm(client, last)
     if (generation !== this.#connection.generation) throw new Error("the connection was lost meanwhile")
     for (const delivery of deliveries) this.#settled(delivery.sequence)
   }
@@ -189,6 +197,7 @@ class DurableSession {
     this.#serverId = serverId
     if (!restarted || outcome === "created") return
     const { durable, stream } = this.options
+    this.resets++
     // A server before 2.14 cannot: then it is the ack wait.
     await this.#connection.requestNow((manager) => manager.consumers.reset(stream, durable)).catch(() => undefined)
   }
@@ -208,10 +217,6 @@ class DurableSession {
     ).finally(end)
   }
 
-  #replyOf(delivery: Delivery): string {
-    return delivery instanceof HeldDelivery ? delivery.reply : ""
-  }
-
   #accept(message: Msg, position: DeliveryPosition): HeldDelivery | undefined {
     if (this.#acknowledged.has(position.sequence) || this.#acknowledgedBefore.has(position.sequence)) {
       this.#connection.client?.publish(message.reply ?? "", acknowledgement)
@@ -221,6 +226,7 @@ class DurableSession {
     if (held !== undefined) {
       // The ack wait ended while it was held (a stopped process, a lost connection): one copy is enough.
       held.reply = message.reply ?? held.reply
+      held.resets = this.resets
       held.touchedAt = this.#now()
       return undefined
     }

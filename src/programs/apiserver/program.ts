@@ -11,9 +11,10 @@ import { ActivityQueries } from "../../store/ActivityQueries.ts"
 import { PolicyStore } from "../../store/PolicyStore.ts"
 import { clickHouseFrom, natsFrom, observed } from "../layers.ts"
 import { observeNats } from "../observeNats.ts"
-import { readTls } from "../readTls.ts"
+import { readTls, type ServerTls } from "../readTls.ts"
 import type { ApiServerSettings } from "./config.ts"
 
+/** Settings are read whole before anything is touched; then it runs until it is interrupted. */
 export const apiServer = (settings: ApiServerSettings) =>
   Effect.gen(function*() {
     const tls = yield* readTls(settings)
@@ -23,8 +24,21 @@ export const apiServer = (settings: ApiServerSettings) =>
       })
     }
     const cursorKey = yield* readCursorKey(settings.cursorKeyFile)
+    return yield* running(settings, tls, cursorKey).pipe(Effect.provide(services(settings)))
+  })
+
+const services = (settings: ApiServerSettings) =>
+  Layer.mergeAll(PolicyStore.layer, ActivityQueries.layer).pipe(
+    Layer.provideMerge(
+      Layer.mergeAll(observed, natsFrom(settings.natsUrl, "apiserver"), clickHouseFrom(settings.clickHouseUrl))
+    ),
+    Layer.provideMerge(jsonLogs)
+  )
+
+const running = (settings: ApiServerSettings, tls: ServerTls, cursorKey: Uint8Array) =>
+  Effect.gen(function*() {
     yield* serveOperations(settings.opsListen)
-    // An API group that is not available hangs namespace deletion in the whole cluster: readiness never depends on these.
+    // An API group that is not available hangs namespace deletion in the whole cluster: readiness depends on neither.
     yield* observeNats("informative", [activities])
     yield* watchClickHouse("informative")
     const api = yield* serveApi({
@@ -39,17 +53,7 @@ export const apiServer = (settings: ApiServerSettings) =>
     })
     yield* Effect.logInfo("apiserver started", { api: api.url })
     return yield* Effect.never
-  }).pipe(
-    Effect.scoped,
-    Effect.provide(
-      Layer.mergeAll(PolicyStore.layer, ActivityQueries.layer).pipe(
-        Layer.provideMerge(
-          Layer.mergeAll(observed, natsFrom(settings.natsUrl, "apiserver"), clickHouseFrom(settings.clickHouseUrl))
-        ),
-        Layer.provideMerge(jsonLogs)
-      )
-    )
-  )
+  }).pipe(Effect.scoped)
 
 const keyBytesMin = 16
 

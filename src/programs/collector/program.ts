@@ -11,25 +11,37 @@ import { auditWebhook } from "../../sources/collector/AuditWebhook.ts"
 import { natsFrom, observed } from "../layers.ts"
 import { observeNats } from "../observeNats.ts"
 import { prepareStreams } from "../prepareStreams.ts"
-import { readTls } from "../readTls.ts"
+import { readTls, type ServerTls } from "../readTls.ts"
 import type { CollectorSettings } from "./config.ts"
 import { acceptBatch, observeIntake, replaySpool } from "./pipeline.ts"
-import { authenticateBy, readAuditTokens } from "./tokens.ts"
+import { type AuditTokens, authenticateBy, readAuditTokens } from "./tokens.ts"
 
 /** Longer than kube-apiserver waits for an answer. */
 const requestMillisMax = 60_000
 
 const streams = [auditEvents, deadLetters]
 
+/** Settings are read whole before anything is touched; then it runs until it is interrupted. */
 export const collector = (settings: CollectorSettings) =>
   Effect.gen(function*() {
     const tls = yield* readTls(settings)
-    const tokens = settings.tokenFile === "" ? new Map() : yield* readAuditTokens(settings.tokenFile)
+    const tokens: AuditTokens = settings.tokenFile === "" ? new Map() : yield* readAuditTokens(settings.tokenFile)
     if (settings.tokenFile === "" && !isLoopback(settings.auditListen)) {
       return yield* new StartRefused({
         sentence: "Off loopback the audit webhook needs credentials: give --audit-tokens FILE, a list of {token, cluster}."
       })
     }
+    return yield* running(settings, tls, tokens).pipe(Effect.provide(services(settings)))
+  })
+
+const services = (settings: CollectorSettings) =>
+  Intake.layer({ folder: settings.spoolFolder, sizeBytesMax: settings.spoolSizeBytesMax }).pipe(
+    Layer.provideMerge(Layer.mergeAll(observed, natsFrom(settings.natsUrl, "collector"))),
+    Layer.provideMerge(jsonLogs)
+  )
+
+const running = (settings: CollectorSettings, tls: ServerTls, tokens: AuditTokens) =>
+  Effect.gen(function*() {
     yield* serveOperations(settings.opsListen)
     const health = yield* Health
     const intake = yield* Intake
@@ -51,16 +63,5 @@ export const collector = (settings: CollectorSettings) =>
       })
     })
     yield* Effect.logInfo("collector started", { audit: `${listener.url}/audit` })
-    return yield* Effect.all([prepareStreams(streams), replaySpool], {
-      concurrency: "unbounded",
-      discard: true
-    })
-  }).pipe(
-    Effect.scoped,
-    Effect.provide(
-      Intake.layer({ folder: settings.spoolFolder, sizeBytesMax: settings.spoolSizeBytesMax }).pipe(
-        Layer.provideMerge(Layer.mergeAll(observed, natsFrom(settings.natsUrl, "collector"))),
-        Layer.provideMerge(jsonLogs)
-      )
-    )
-  )
+    return yield* Effect.all([prepareStreams(streams), replaySpool], { concurrency: "unbounded", discard: true })
+  }).pipe(Effect.scoped)

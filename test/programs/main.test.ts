@@ -1,0 +1,102 @@
+/** `activity` at a terminal: help, versions, and what a wrong invocation says. */
+import { assert, describe, it } from "@effect/vitest"
+import { readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { startProgram } from "../support/childProcess.ts"
+import { temporaryFolder } from "../support/temporaryFolder.ts"
+
+const run = async (parameters: ReadonlyArray<string>, environment: Readonly<Record<string, string>> = {}) => {
+  const program = startProgram(parameters, { environment })
+  const { code } = await program.exited
+  return { code, stdout: program.stdout(), all: program.log() }
+}
+
+const manifest = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"))
+
+describe("activity", () => {
+  it("prints help with every program, and its version", async () => {
+    const help = await run(["--help"])
+    assert.strictEqual(help.code, 0)
+    for (const program of ["up", "collector", "processor", "writer", "apiserver", "migrate"]) {
+      assert.match(help.stdout, new RegExp(`^  ${program} +\\S`, "m"))
+    }
+    assert.match((await run(["--version"])).stdout, new RegExp(`v${manifest.version}`))
+  })
+
+  it("every setting of up is a flag with its default and its environment name", async () => {
+    const { stdout } = await run(["up", "--help"])
+    assert.match(stdout, /--data string +.*\(default \.activity, ACTIVITY_DATA\)/)
+    for (const flag of [
+      "config", "api-listen", "audit-listen", "ops-listen", "policies", "nats-url", "clickhouse-url", "demo", "stages",
+      "spool-bytes", "tenant", "cluster"
+    ]) {
+      assert.match(stdout, new RegExp(`^  --${flag}\\b`, "m"))
+    }
+  })
+
+  it("shell completion is printed", async () => {
+    assert.match((await run(["--completions", "bash"])).stdout, /complete/)
+  })
+
+  const wrong: ReadonlyArray<{
+    readonly what: string
+    readonly parameters: ReadonlyArray<string>
+    readonly environment?: Readonly<Record<string, string>>
+    readonly says: RegExp
+  }> = [
+    {
+      what: "a wrong value",
+      parameters: ["up", "--api-listen", "8443"],
+      says: /--api-listen: "8443"\. Expected: HOST:PORT such as 127\.0\.0\.1:8443/
+    },
+    {
+      what: "a wrong value in the environment",
+      parameters: ["up"],
+      environment: { ACTIVITY_SPOOL_BYTES: "2GB" },
+      says: /--spool-bytes: "2GB"\. Expected: a size such as 512KiB, 10MiB or 2GiB/
+    },
+    { what: "an unknown flag", parameters: ["writer", "--wat", "1"], says: /Unrecognized flag: --wat/ },
+    { what: "an unknown program", parameters: ["upp"], says: /Did you mean this\?\s+up/ },
+    {
+      what: "a file of settings that is not there",
+      parameters: ["up", "--config", "/nowhere.yaml"],
+      says: /--config \/nowhere\.yaml cannot be read/
+    },
+    {
+      what: "an API server without users",
+      parameters: ["apiserver", "--tls-certificate", "package.json", "--tls-key", "package.json"],
+      says: /give --tokens FILE and --roles FILE/
+    },
+    {
+      what: "a collector that everybody could reach without credentials",
+      parameters: [
+        "collector", "--audit-listen", ":0", "--ops-listen", "127.0.0.1:0", "--tls-certificate", "package.json",
+        "--tls-key", "package.json", "--spool-bytes", "0", "--nats-url", "nats://127.0.0.1:1"
+      ],
+      says: /Off loopback the audit webhook needs credentials: give --audit-tokens/
+    }
+  ]
+  for (const { what, parameters, environment, says } of wrong) {
+    it(`${what} is one sentence without a stack, exit code 2`, { timeout: 60_000 }, async () => {
+      const { all, code } = await run(parameters, environment)
+      assert.match(all, says)
+      assert.notMatch(all, /^\s+at /m)
+      assert.strictEqual(code, 2)
+    })
+  }
+
+  it("a file of settings gives what flags and environment do not, and names what it may not hold", async () => {
+    await using folder = await temporaryFolder("config")
+    const file = join(folder.path, "settings.yaml")
+    writeFileSync(file, "opsListen: nonsense\n")
+    assert.match((await run(["up", "--config", file])).all, /--ops-listen: "nonsense"/)
+    assert.match((await run(["up", "--config", file], { ACTIVITY_OPS_LISTEN: "other" })).all, /--ops-listen: "other"/)
+    assert.match((await run(["up"], { ACTIVITY_CONFIG: file })).all, /--ops-listen: "nonsense"/)
+    writeFileSync(file, "opsLisen: 127.0.0.1:0\n")
+    const misspelt = await run(["up", "--config", file])
+    assert.match(misspelt.all, /"opsLisen" is no setting of any program/)
+    assert.strictEqual(misspelt.code, 2)
+    writeFileSync(file, "policies: [a]\n")
+    assert.match((await run(["up", "--config", file])).all, /"policies" must be a text, a number, true or false/)
+  })
+})

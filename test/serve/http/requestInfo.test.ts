@@ -1,0 +1,44 @@
+import { describe, expect, it } from "vitest"
+import { acceptedForm } from "../../../src/serve/http/accept.ts"
+import { requestInfo } from "../../../src/serve/http/RequestInfo.ts"
+
+describe("request info", () => {
+  const of = (method: string, target: string) => {
+    const url = new URL(target, "https://api")
+    const info = requestInfo(method, url.pathname, url.searchParams)
+    return info._tag === "Path" ? `${info.verb} ${info.path}` : [info.verb, info.group, info.version, info.resource, info.subresource, info.namespace, info.name].join("|")
+  }
+  it.each([
+    ["GET", "/apis/g/v/things", "list|g|v|things|||"],
+    ["GET", "/apis/g/v/things?watch=1", "watch|g|v|things|||"],
+    ["GET", "/apis/g/v/things?watch=false", "list|g|v|things|||"],
+    ["GET", "/apis/g/v/things?watch=true&fieldSelector=metadata.name%3Dx", "watch|g|v|things|||x"],
+    ["GET", "/apis/g/v/things/x", "get|g|v|things|||x"],
+    ["GET", "/apis/g/v/namespaces/n/things", "list|g|v|things||n|"],
+    ["PUT", "/apis/g/v/namespaces/n/things/x/status", "update|g|v|things|status|n|x"],
+    ["DELETE", "/apis/g/v/things", "deletecollection|g|v|things|||"],
+    ["DELETE", "/apis/g/v/things/x", "delete|g|v|things|||x"],
+    ["PATCH", "/apis/g/v/things/a%2Fb", "patch|g|v|things|||a/b"],
+    ["GET", "/apis/g/v", "get /apis/g/v"],
+    ["GET", "/apis/g/v/a/b/c/d", "get /apis/g/v/a/b/c/d"],
+    ["POST", "/version", "post /version"]
+  ])("%s %s", (method, target, expected) => expect(of(method, target)).toBe(expected))
+})
+
+describe("accepted forms", () => {
+  const tagOf = (header: string) => {
+    const accepted = acceptedForm(header)
+    return accepted === undefined ? undefined : `${accepted.form._tag} ${accepted.encoding}`
+  }
+  it.each([
+    ["", "Object json"],
+    ["*/*", "Object json"],
+    ["application/yaml", "Object yaml"],
+    ["application/json;as=Table;v=v1;g=meta.k8s.io,application/json", "Table json"],
+    ["application/json;as=Table;v=v2;g=meta.k8s.io, application/json", "Object json"],
+    ["application/vnd.kubernetes.protobuf, application/json", "Object json"],
+    ["application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1", "Metadata json"],
+    ["application/json;as=Something;v=v1;g=x", undefined],
+    ["text/html", undefined]
+  ])("%s", (header, expected) => expect(tagOf(header)).toBe(expected))
+})
