@@ -17,7 +17,13 @@ export type RetryOutcome =
   /** Its fact is safe elsewhere, or is none any more: it is deleted. */
   | { readonly _tag: "Settled" }
   /** It waits again, longer. */
-  | { readonly _tag: "Failed"; readonly cause: string; readonly policy?: string; readonly generation?: number; readonly rule?: string }
+  | {
+      readonly _tag: "Failed"
+      readonly cause: string
+      readonly policy?: string
+      readonly generation?: number
+      readonly rule?: string
+    }
 
 /** What its headers tell of a letter. */
 export interface WaitingLetter {
@@ -37,15 +43,23 @@ export interface RetryOptions<E> {
   readonly retry: (letter: StoredMessage) => Effect.Effect<RetryOutcome, E>
 }
 
-export class DeadLetters extends Context.Service<DeadLetters, {
-  /** Follows the stream and tries what is due, for ever. */
-  readonly run: <E extends { readonly retryable: boolean }>(options: RetryOptions<E>) => Effect.Effect<never, E | NatsError>
-  /** The policy has changed: its letters are due now. */
-  readonly wake: (policy: string) => Effect.Effect<void>
-  /** Letters that are known, whoever is to try them. */
-  readonly waiting: () => ReadonlyArray<WaitingLetter>
-}>()("activity/bus/DeadLetters") {
-  static readonly layer: Layer.Layer<DeadLetters, never, Nats> = Layer.effect(this, Effect.suspend(() => makeDeadLetters))
+export class DeadLetters extends Context.Service<
+  DeadLetters,
+  {
+    /** Follows the stream and tries what is due, for ever. */
+    readonly run: <E extends { readonly retryable: boolean }>(
+      options: RetryOptions<E>
+    ) => Effect.Effect<never, E | NatsError>
+    /** The policy has changed: its letters are due now. */
+    readonly wake: (policy: string) => Effect.Effect<void>
+    /** Letters that are known, whoever is to try them. */
+    readonly waiting: () => ReadonlyArray<WaitingLetter>
+  }
+>()("activity/bus/DeadLetters") {
+  static readonly layer: Layer.Layer<DeadLetters, never, Nats> = Layer.effect(
+    this,
+    Effect.suspend(() => makeDeadLetters)
+  )
 }
 
 const backoffMillisMin = 60_000
@@ -73,7 +87,7 @@ const letterFrom = (message: StoredMessage): WaitingLetter => {
   }
 }
 
-const makeDeadLetters = Effect.gen(function*() {
+const makeDeadLetters = Effect.gen(function* () {
   const nats = yield* Nats
   const letters = new Map<number, WaitingLetter>()
   /** The newest letter of one failing fact, by subject and position. */
@@ -107,7 +121,7 @@ const makeDeadLetters = Effect.gen(function*() {
     nats.deleteMessage(deadLetters.name, sequence).pipe(Effect.andThen(Effect.sync(() => forget(sequence))))
 
   const tryOne = <E extends { readonly retryable: boolean }>(letter: WaitingLetter, retry: RetryOptions<E>["retry"]) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       if (superseded.has(letter.sequence)) return yield* remove(letter.sequence)
       const found = yield* nats.messageAt(deadLetters.name, letter.sequence)
       if (Option.isNone(found)) return forget(letter.sequence)
@@ -115,12 +129,18 @@ const makeDeadLetters = Effect.gen(function*() {
       if (outcome._tag === "Failed") yield* nats.publish([triedAgain(found.value, letter, outcome)])
       yield* remove(letter.sequence)
     }).pipe(
-      Effect.catchIf((error) => error.retryable, () =>
-        Effect.map(Clock.currentTimeMillis, (now) => void letters.set(letter.sequence, { ...letter, dueMillis: now + pauseMillis })))
+      Effect.catchIf(
+        (error) => error.retryable,
+        () =>
+          Effect.map(
+            Clock.currentTimeMillis,
+            (now) => void letters.set(letter.sequence, { ...letter, dueMillis: now + pauseMillis })
+          )
+      )
     )
 
   const look = <E extends { readonly retryable: boolean }>(options: RetryOptions<E>) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
       const due: Array<WaitingLetter> = []
       for (const letter of letters.values()) {
@@ -130,9 +150,9 @@ const makeDeadLetters = Effect.gen(function*() {
       yield* Effect.forEach(due, (letter) => tryOne(letter, options.retry), { concurrency: triesAtOnce, discard: true })
     })
 
-  const follow = nats.tail({ stream: deadLetters.name, from: 1, headersOnly: true }).pipe(
-    Stream.runForEachArray((messages) => Effect.sync(() => messages.forEach(learn)))
-  )
+  const follow = nats
+    .tail({ stream: deadLetters.name, from: 1, headersOnly: true })
+    .pipe(Stream.runForEachArray((messages) => Effect.sync(() => messages.forEach(learn))))
 
   return DeadLetters.of({
     run: (options) =>
@@ -143,7 +163,8 @@ const makeDeadLetters = Effect.gen(function*() {
     wake: (policy) =>
       Effect.map(Clock.currentTimeMillis, (now) => {
         for (const letter of letters.values()) {
-          if (letter.policy === policy) letters.set(letter.sequence, { ...letter, dueMillis: Math.min(letter.dueMillis, now) })
+          if (letter.policy === policy)
+            letters.set(letter.sequence, { ...letter, dueMillis: Math.min(letter.dueMillis, now) })
         }
       }),
     waiting: () => [...letters.values()].filter((letter) => !superseded.has(letter.sequence))
@@ -151,7 +172,11 @@ const makeDeadLetters = Effect.gen(function*() {
 })
 
 /** The same letter with one attempt more and the newest cause. */
-const triedAgain = (message: StoredMessage, letter: WaitingLetter, outcome: Extract<RetryOutcome, { _tag: "Failed" }>) => {
+const triedAgain = (
+  message: StoredMessage,
+  letter: WaitingLetter,
+  outcome: Extract<RetryOutcome, { _tag: "Failed" }>
+) => {
   const headers: Record<string, string> = {}
   for (const name of Object.values(headerNames)) {
     const value = message.header(name)

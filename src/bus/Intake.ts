@@ -48,44 +48,66 @@ export interface IntakeCounts {
   replayed: number
 }
 
-export class Intake extends Context.Service<Intake, {
-  /** Returns when each message is stored by the bus, is in the spool, or is a dead letter. */
-  readonly publish: (messages: ReadonlyArray<OutgoingMessage>) => Effect.Effect<IntakeResult, IntakeFull>
-  /** Brings what was spooled to the bus, for ever; runs beside `publish`. */
-  readonly replay: Effect.Effect<never, SpoolUnavailable>
-  readonly counts: () => Readonly<IntakeCounts>
-  readonly spool: () => SpoolState | undefined
-  /** A sentence while nothing can be taken, for the probes. */
-  readonly problem: () => string | undefined
-}>()("activity/bus/Intake") {
+export class Intake extends Context.Service<
+  Intake,
+  {
+    /** Returns when each message is stored by the bus, is in the spool, or is a dead letter. */
+    readonly publish: (messages: ReadonlyArray<OutgoingMessage>) => Effect.Effect<IntakeResult, IntakeFull>
+    /** Brings what was spooled to the bus, for ever; runs beside `publish`. */
+    readonly replay: Effect.Effect<never, SpoolUnavailable>
+    readonly counts: () => Readonly<IntakeCounts>
+    readonly spool: () => SpoolState | undefined
+    /** A sentence while nothing can be taken, for the probes. */
+    readonly problem: () => string | undefined
+  }
+>()("activity/bus/Intake") {
   /** @param options a `sizeBytesMax` of 0 leaves the spool out: then a bus that is away or full is the sender's to wait for */
   static readonly layer = (options: SpoolOptions): Layer.Layer<Intake, StartRefused, Nats> =>
     Layer.effect(
       Intake,
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const nats = yield* Nats
-        const spool = options.sizeBytesMax === 0 ? undefined : yield* openSpool(options).pipe(
-          Effect.mapError((error) => new StartRefused({
-            sentence: error._tag === "FolderLocked"
-              ? `The spool ${error.message}. Stop it, or name another folder.`
-              : `The spool folder ${options.folder} cannot be used: ${causeText(error.cause)}.`
-          }))
-        )
+        const spool =
+          options.sizeBytesMax === 0
+            ? undefined
+            : yield* openSpool(options).pipe(
+                Effect.mapError(
+                  (error) =>
+                    new StartRefused({
+                      sentence:
+                        error._tag === "FolderLocked"
+                          ? `The spool ${error.message}. Stop it, or name another folder.`
+                          : `The spool folder ${options.folder} cannot be used: ${causeText(error.cause)}.`
+                    })
+                )
+              )
         return makeIntake(nats, spool)
       })
     )
 }
 
-const causeText = (cause: unknown): string => cause instanceof Error ? cause.message : String(cause)
+const causeText = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
 
 const makeIntake = (nats: Nats["Service"], spool: Spool | undefined): Intake["Service"] => {
-  const counts: IntakeCounts = { received: 0, published: 0, duplicates: 0, spooled: 0, refused: 0, returned: 0, replayed: 0 }
+  const counts: IntakeCounts = {
+    received: 0,
+    published: 0,
+    duplicates: 0,
+    spooled: 0,
+    refused: 0,
+    returned: 0,
+    replayed: 0
+  }
 
-  const keep = (messages: ReadonlyArray<OutgoingMessage>, cause: NatsError | undefined): Effect.Effect<void, IntakeFull> => {
-    const giveBack = (failure: IntakeFull) => Effect.suspend(() => {
-      counts.returned += messages.length
-      return Effect.fail(failure)
-    })
+  const keep = (
+    messages: ReadonlyArray<OutgoingMessage>,
+    cause: NatsError | undefined
+  ): Effect.Effect<void, IntakeFull> => {
+    const giveBack = (failure: IntakeFull) =>
+      Effect.suspend(() => {
+        counts.returned += messages.length
+        return Effect.fail(failure)
+      })
     if (spool === undefined) {
       const state = cause?.reason._tag === "StreamFull" ? "full" : "unavailable"
       return giveBack(new IntakeFull({ state, cause }))
@@ -97,12 +119,13 @@ const makeIntake = (nats: Nats["Service"], spool: Spool | undefined): Intake["Se
   }
 
   return Intake.of({
-    publish: Effect.fnUntraced(function*(messages) {
+    publish: Effect.fnUntraced(function* (messages) {
       counts.received += messages.length
       // A bus that is known to be away is not waited for when there is somewhere else to go.
-      const result = spool !== undefined && !nats.connected()
-        ? { published: 0, duplicates: 0, refused: 0, left: messages, cause: undefined }
-        : yield* tryBus(nats, messages)
+      const result =
+        spool !== undefined && !nats.connected()
+          ? { published: 0, duplicates: 0, refused: 0, left: messages, cause: undefined }
+          : yield* tryBus(nats, messages)
       counts.published += result.published
       counts.duplicates += result.duplicates
       counts.refused += result.refused
@@ -110,15 +133,20 @@ const makeIntake = (nats: Nats["Service"], spool: Spool | undefined): Intake["Se
       const { duplicates, published, refused } = result
       return { published, duplicates, refused, spooled: result.left.length }
     }),
-    replay: spool === undefined ? Effect.never : spool.drain(Effect.fnUntraced(function*(messages) {
-      let left = messages
-      while (left.length > 0) {
-        const result = yield* tryBus(nats, left)
-        counts.replayed += left.length - result.left.length
-        left = result.left
-        if (left.length > 0) yield* Effect.sleep(replayPause)
-      }
-    })),
+    replay:
+      spool === undefined
+        ? Effect.never
+        : spool.drain(
+            Effect.fnUntraced(function* (messages) {
+              let left = messages
+              while (left.length > 0) {
+                const result = yield* tryBus(nats, left)
+                counts.replayed += left.length - result.left.length
+                left = result.left
+                if (left.length > 0) yield* Effect.sleep(replayPause)
+              }
+            })
+          ),
     counts: () => ({ ...counts }),
     spool: () => spool?.state(),
     problem: () => {
@@ -132,11 +160,14 @@ const makeIntake = (nats: Nats["Service"], spool: Spool | undefined): Intake["Se
 
 /** Publishes, and sets aside what the bus will never take; `left` is what it does not take now. */
 const tryBus = (nats: Nats["Service"], messages: ReadonlyArray<OutgoingMessage>) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { cause, duplicates, left, published, refused } = sorted(messages, yield* nats.publishEach(messages))
     if (refused.length === 0) return { published, duplicates, refused: 0, left, cause }
     const letters = refused.map(({ error, message }) => letterOf(message, error, nats.messageSizeBytesMax()))
-    const aside = sorted(refused.map(({ message }) => message), yield* nats.publishEach(letters))
+    const aside = sorted(
+      refused.map(({ message }) => message),
+      yield* nats.publishEach(letters)
+    )
     for (const { error, message } of aside.refused) {
       // Not even its dead letter is taken: a person has to look. Kept where it can be, and said.
       left.push(message)
@@ -170,9 +201,9 @@ const sorted = (messages: ReadonlyArray<OutgoingMessage>, outcomes: ReadonlyArra
 
 /** As much of it as a message may hold, with why. */
 const letterOf = (message: OutgoingMessage, error: NatsError, sizeBytesMax: number): OutgoingMessage => {
-  const stream = allStreams.find(({ subjects }) =>
-    subjects.some((subject) => message.subject.startsWith(subject.replace(/>$/, "")))
-  )?.name ?? ""
+  const stream =
+    allStreams.find(({ subjects }) => subjects.some((subject) => message.subject.startsWith(subject.replace(/>$/, ""))))
+      ?.name ?? ""
   const body = message.body.subarray(0, Math.max(0, sizeBytesMax - letterOverheadBytes))
   return {
     subject: deadLetterSubject(stream, "intake", "refused", ""),

@@ -81,7 +81,7 @@ interface Waiting {
  * @fails SpoolUnavailable when it cannot be read or written
  */
 export const openSpool = (options: SpoolOptions): Effect.Effect<Spool, FolderLocked | SpoolUnavailable, Scope.Scope> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     // What the file system refuses there it would refuse here.
     yield* lockFolder(options.folder).pipe(
       Effect.catchDefect((cause) => Effect.fail(new SpoolUnavailable({ folder: options.folder, cause })))
@@ -92,10 +92,12 @@ export const openSpool = (options: SpoolOptions): Effect.Effect<Spool, FolderLoc
     )
     return {
       append: (messages) =>
-        messages.length === 0 ? Effect.void : Effect.callback<void, SpoolFull | SpoolUnavailable>((resume) => {
-          const entries = messages.map(encodeEntry)
-          files.append({ entries, sizeBytes: entries.reduce((sum, entry) => sum + entry.length, 0), resume })
-        }),
+        messages.length === 0
+          ? Effect.void
+          : Effect.callback<void, SpoolFull | SpoolUnavailable>((resume) => {
+              const entries = messages.map(encodeEntry)
+              files.append({ entries, sizeBytes: entries.reduce((sum, entry) => sum + entry.length, 0), resume })
+            }),
       drain: (take) => Effect.forever(drainOne(options.folder, files, take)),
       state: () => files.state()
     }
@@ -106,7 +108,7 @@ const drainOne = <E>(
   files: SpoolFiles,
   take: (messages: ReadonlyArray<OutgoingMessage>) => Effect.Effect<void, E>
 ): Effect.Effect<void, E | SpoolUnavailable> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     yield* files.whenFilled
     const segment = yield* onDisk(folder, () => files.seal())
     if (segment === undefined) return
@@ -232,7 +234,10 @@ class SpoolFiles {
   async #writeWaiting(): Promise<void> {
     while (this.#waiting.length > 0) {
       const group = this.#waiting.splice(0)
-      const failure = await this.#write(group).then(() => undefined, (cause: unknown) => this.#failureFrom(cause))
+      const failure = await this.#write(group).then(
+        () => undefined,
+        (cause: unknown) => this.#failureFrom(cause)
+      )
       for (const waiting of group) waiting.resume(failure === undefined ? Effect.void : Effect.fail(failure))
       if (failure === undefined) for (const look of [...this.#listeners]) look()
     }
@@ -241,7 +246,7 @@ class SpoolFiles {
 
   async #write(group: ReadonlyArray<Waiting>): Promise<void> {
     if (this.#active !== undefined && this.#active.segment.sizeBytes >= this.#segmentBytesMax) await this.#closeActive()
-    const { file, segment } = this.#active ?? await this.#openSegment()
+    const { file, segment } = this.#active ?? (await this.#openSegment())
     const bytes = Buffer.concat(group.flatMap((waiting) => waiting.entries))
     try {
       await writeAll(file, bytes, segment.sizeBytes)

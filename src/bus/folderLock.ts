@@ -31,10 +31,11 @@ export const lockFolder = (folder: string): Effect.Effect<void, FolderLocked, Sc
       heldHere.add(path)
       return Effect.void
     }),
-    () => Effect.sync(() => {
-      heldHere.delete(path)
-      rmSync(path, { force: true })
-    })
+    () =>
+      Effect.sync(() => {
+        heldHere.delete(path)
+        rmSync(path, { force: true })
+      })
   )
 }
 

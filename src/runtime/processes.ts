@@ -30,7 +30,8 @@ export const ownIdentity = (): string => processIdentity(ownPid) ?? String(ownPi
 /** When it started: Linux from /proc, elsewhere from `ps`. A zombie has ended. */
 const startOf = (pid: number): string | undefined => {
   try {
-    if (platform !== "linux") return execFileSync("ps", ["-o", "lstart=", "-p", String(pid)], { encoding: "utf8" }).trim() || undefined
+    if (platform !== "linux")
+      return execFileSync("ps", ["-o", "lstart=", "-p", String(pid)], { encoding: "utf8" }).trim() || undefined
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
     // The second field, the command, is in parentheses and may hold spaces; state is the 3rd, the start the 22nd.
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")

@@ -23,142 +23,235 @@ const withIntake = <A, E>(
   work: (intake: Intake["Service"], nats: Nats["Service"]) => Effect.Effect<A, E>,
   at: TestNatsServer = server
 ) =>
-  Effect.scoped(Effect.gen(function*() {
-    const folder = yield* Effect.acquireRelease(Effect.promise(() => temporaryFolder("intake")), (made) => Effect.promise(made.remove))
-    return yield* Effect.flatMap(Intake, (intake) => Effect.flatMap(Nats, (nats) => work(intake, nats))).pipe(
-      Effect.provide(
-        Intake.layer({ folder: folder.path, sizeBytesMax: spoolBytesMax }).pipe(
-          Layer.provideMerge(natsLayer({ servers: [at.url], name: "test", unavailableAfter: "2 seconds" }))
+  Effect.scoped(
+    Effect.gen(function* () {
+      const folder = yield* Effect.acquireRelease(
+        Effect.promise(() => temporaryFolder("intake")),
+        (made) => Effect.promise(made.remove)
+      )
+      return yield* Effect.flatMap(Intake, (intake) => Effect.flatMap(Nats, (nats) => work(intake, nats))).pipe(
+        Effect.provide(
+          Intake.layer({ folder: folder.path, sizeBytesMax: spoolBytesMax }).pipe(
+            Layer.provideMerge(natsLayer({ servers: [at.url], name: "test", unavailableAfter: "2 seconds" }))
+          )
         )
       )
-    )
-  }))
+    })
+  )
 
 const mebibyte = 1024 * 1024
 
 describe("Intake", () => {
-  it.live("publishes, and counts what the bus knew already", () =>
-    withIntake(mebibyte, (intake, nats) =>
-      Effect.gen(function*() {
-        const stream = streamOf("TAKEN")
-        yield* nats.ensureStreams([stream])
-        yield* intake.publish(messagesOf(stream, "a", 5))
-        const result = yield* intake.publish(messagesOf(stream, "a", 8))
-        assert.deepStrictEqual(result, { published: 3, duplicates: 5, spooled: 0, refused: 0 })
-        assert.deepStrictEqual(intake.counts(), {
-          received: 13, published: 8, duplicates: 5, spooled: 0, refused: 0, returned: 0, replayed: 0
-        })
-        assert.isUndefined(intake.problem())
-      })), timeout)
-
-  it.live("spools while the bus is away, and replays beside live traffic when it is back: nothing lost, nothing twice", () =>
-    Effect.scoped(Effect.gen(function*() {
-      const own = yield* Effect.acquireRelease(Effect.promise(startNatsServer), (started) => Effect.promise(started.stop))
-      yield* withIntake(16 * mebibyte, (intake, nats) =>
-        Effect.gen(function*() {
-          const stream = streamOf("AWAY")
+  it.live(
+    "publishes, and counts what the bus knew already",
+    () =>
+      withIntake(mebibyte, (intake, nats) =>
+        Effect.gen(function* () {
+          const stream = streamOf("TAKEN")
           yield* nats.ensureStreams([stream])
-          const replaying = yield* Effect.forkChild(intake.replay)
-          yield* intake.publish(messagesOf(stream, "a", 100))
-          yield* Effect.promise(own.kill)
-          yield* until("the loss is noticed", Effect.sync(() => !nats.connected()))
-          const spooled = yield* intake.publish(messagesOf(stream, "a", 900, { first: 100 }))
-          assert.deepStrictEqual(spooled, { published: 0, duplicates: 0, spooled: 900, refused: 0 })
-          assert.strictEqual(intake.spool()?.messages, 900)
-          yield* Effect.promise(own.start)
-          yield* until("it is back", Effect.sync(() => nats.connected()))
-          yield* intake.publish(messagesOf(stream, "a", 100, { first: 1_000 }))
-          yield* until("the spool is empty", Effect.sync(() => intake.spool()?.messages === 0))
-          yield* Fiber.interrupt(replaying)
-          assert.strictEqual(intake.counts().replayed, 900)
-          const ids = yield* nats.tail({ stream: "AWAY", from: 1 }).pipe(Stream.take(1_100), Stream.map(idIn), Stream.runCollect)
-          assert.strictEqual(new Set(ids).size, 1_100)
-          assert.strictEqual((yield* nats.streamState("AWAY")).messages, 1_100)
-        }), own)
-    })), timeout)
+          yield* intake.publish(messagesOf(stream, "a", 5))
+          const result = yield* intake.publish(messagesOf(stream, "a", 8))
+          assert.deepStrictEqual(result, { published: 3, duplicates: 5, spooled: 0, refused: 0 })
+          assert.deepStrictEqual(intake.counts(), {
+            received: 13,
+            published: 8,
+            duplicates: 5,
+            spooled: 0,
+            refused: 0,
+            returned: 0,
+            replayed: 0
+          })
+          assert.isUndefined(intake.problem())
+        })
+      ),
+    timeout
+  )
 
-  it.live("a full bus goes to the spool, a full spool to the sender", () =>
-    withIntake(mebibyte, (intake, nats) =>
-      Effect.gen(function*() {
-        const stream = streamOf("FULL", { sizeMebibytes: 1 })
-        yield* nats.ensureStreams([stream])
-        // 1 MiB of bus and 1 MiB of spool take ten messages of 100 kB each, and not twenty-five.
-        const first = yield* intake.publish(messagesOf(stream, "a", 18, { sizeBytes: 100_000 }))
-        assert.strictEqual(first.published + first.spooled, 18)
-        assert.isAtLeast(first.spooled, 8)
-        const error = yield* Effect.flip(intake.publish(messagesOf(stream, "b", 7, { sizeBytes: 100_000 })))
-        assert.strictEqual(error.state, "full")
-        const { duplicates, published, received, refused, returned, spooled } = intake.counts()
-        assert.strictEqual(received, published + duplicates + spooled + refused + returned)
-      })), timeout)
+  it.live(
+    "spools while the bus is away, and replays beside live traffic when it is back: nothing lost, nothing twice",
+    () =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const own = yield* Effect.acquireRelease(Effect.promise(startNatsServer), (started) =>
+            Effect.promise(started.stop)
+          )
+          yield* withIntake(
+            16 * mebibyte,
+            (intake, nats) =>
+              Effect.gen(function* () {
+                const stream = streamOf("AWAY")
+                yield* nats.ensureStreams([stream])
+                const replaying = yield* Effect.forkChild(intake.replay)
+                yield* intake.publish(messagesOf(stream, "a", 100))
+                yield* Effect.promise(own.kill)
+                yield* until(
+                  "the loss is noticed",
+                  Effect.sync(() => !nats.connected())
+                )
+                const spooled = yield* intake.publish(messagesOf(stream, "a", 900, { first: 100 }))
+                assert.deepStrictEqual(spooled, { published: 0, duplicates: 0, spooled: 900, refused: 0 })
+                assert.strictEqual(intake.spool()?.messages, 900)
+                yield* Effect.promise(own.start)
+                yield* until(
+                  "it is back",
+                  Effect.sync(() => nats.connected())
+                )
+                yield* intake.publish(messagesOf(stream, "a", 100, { first: 1_000 }))
+                yield* until(
+                  "the spool is empty",
+                  Effect.sync(() => intake.spool()?.messages === 0)
+                )
+                yield* Fiber.interrupt(replaying)
+                assert.strictEqual(intake.counts().replayed, 900)
+                const ids = yield* nats
+                  .tail({ stream: "AWAY", from: 1 })
+                  .pipe(Stream.take(1_100), Stream.map(idIn), Stream.runCollect)
+                assert.strictEqual(new Set(ids).size, 1_100)
+                assert.strictEqual((yield* nats.streamState("AWAY")).messages, 1_100)
+              }),
+            own
+          )
+        })
+      ),
+    timeout
+  )
 
-  it.live("without a spool a bus that is away is IntakeFull, unavailable", () =>
-    Effect.scoped(Effect.gen(function*() {
-      const own = yield* Effect.acquireRelease(Effect.promise(startNatsServer), (started) => Effect.promise(started.stop))
-      yield* withIntake(0, (intake, nats) =>
-        Effect.gen(function*() {
-          yield* Effect.promise(own.kill)
-          yield* until("the loss is noticed", Effect.sync(() => !nats.connected()))
-          const error = yield* Effect.flip(intake.publish(messagesOf(streamOf("NONE"), "a", 1)))
-          assert.strictEqual(error.state, "unavailable")
-          assert.strictEqual(intake.problem(), "the bus is away and there is no spool")
-        }), own)
-    })), timeout)
+  it.live(
+    "a full bus goes to the spool, a full spool to the sender",
+    () =>
+      withIntake(mebibyte, (intake, nats) =>
+        Effect.gen(function* () {
+          const stream = streamOf("FULL", { sizeMebibytes: 1 })
+          yield* nats.ensureStreams([stream])
+          // 1 MiB of bus and 1 MiB of spool take ten messages of 100 kB each, and not twenty-five.
+          const first = yield* intake.publish(messagesOf(stream, "a", 18, { sizeBytes: 100_000 }))
+          assert.strictEqual(first.published + first.spooled, 18)
+          assert.isAtLeast(first.spooled, 8)
+          const error = yield* Effect.flip(intake.publish(messagesOf(stream, "b", 7, { sizeBytes: 100_000 })))
+          assert.strictEqual(error.state, "full")
+          const { duplicates, published, received, refused, returned, spooled } = intake.counts()
+          assert.strictEqual(received, published + duplicates + spooled + refused + returned)
+        })
+      ),
+    timeout
+  )
 
-  it.live("what the bus never takes becomes a dead letter, and the rest goes on", () =>
-    withIntake(64 * mebibyte, (intake, nats) =>
-      Effect.gen(function*() {
-        const stream = streamOf("REFUSED")
-        yield* nats.ensureStreams([stream, deadLetters])
-        const large = messagesOf(stream, "large", 1, { sizeBytes: 9 * mebibyte })
-        const result = yield* intake.publish([...large, ...messagesOf(stream, "a", 2)])
-        assert.deepStrictEqual(result, { published: 2, duplicates: 0, spooled: 0, refused: 1 })
-        const [letter] = yield* nats.tail({ stream: deadLetters.name, from: 1 }).pipe(Stream.take(1), Stream.runCollect)
-        assert.match(letter?.header(headerNames.cause) ?? "", /^MessageTooLarge/)
-        if (letter !== undefined) yield* nats.deleteMessage(deadLetters.name, letter.sequence)
-      })), timeout)
+  it.live(
+    "without a spool a bus that is away is IntakeFull, unavailable",
+    () =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const own = yield* Effect.acquireRelease(Effect.promise(startNatsServer), (started) =>
+            Effect.promise(started.stop)
+          )
+          yield* withIntake(
+            0,
+            (intake, nats) =>
+              Effect.gen(function* () {
+                yield* Effect.promise(own.kill)
+                yield* until(
+                  "the loss is noticed",
+                  Effect.sync(() => !nats.connected())
+                )
+                const error = yield* Effect.flip(intake.publish(messagesOf(streamOf("NONE"), "a", 1)))
+                assert.strictEqual(error.state, "unavailable")
+                assert.strictEqual(intake.problem(), "the bus is away and there is no spool")
+              }),
+            own
+          )
+        })
+      ),
+    timeout
+  )
+
+  it.live(
+    "what the bus never takes becomes a dead letter, and the rest goes on",
+    () =>
+      withIntake(64 * mebibyte, (intake, nats) =>
+        Effect.gen(function* () {
+          const stream = streamOf("REFUSED")
+          yield* nats.ensureStreams([stream, deadLetters])
+          const large = messagesOf(stream, "large", 1, { sizeBytes: 9 * mebibyte })
+          const result = yield* intake.publish([...large, ...messagesOf(stream, "a", 2)])
+          assert.deepStrictEqual(result, { published: 2, duplicates: 0, spooled: 0, refused: 1 })
+          const [letter] = yield* nats
+            .tail({ stream: deadLetters.name, from: 1 })
+            .pipe(Stream.take(1), Stream.runCollect)
+          assert.match(letter?.header(headerNames.cause) ?? "", /^MessageTooLarge/)
+          if (letter !== undefined) yield* nats.deleteMessage(deadLetters.name, letter.sequence)
+        })
+      ),
+    timeout
+  )
 })
 
 describe("DeadLetters", () => {
-  it.live("a letter waits, is tried again when its policy changes, and is deleted when it is settled", () =>
-    Effect.gen(function*() {
-      const nats = yield* Nats
-      const letters = yield* DeadLetters
-      yield* nats.ensureStreams([deadLetters])
-      yield* nats.publish(["one", "two"].map((policy) => ({
-        subject: `dead.AUDIT%5FEVENTS.processor.policy-failed.${policy}`,
-        id: policy,
-        body: Buffer.from(`record of ${policy}`),
-        headers: { [headerNames.policy]: policy, [headerNames.attempts]: "1", [headerNames.position]: `AUDIT_EVENTS:${policy}` }
-      })))
-      const tried: Array<string> = []
-      let settles = false
-      const running = yield* Effect.forkChild(letters.run({
-        accepts: (letter) => letter.subject.includes(".processor."),
-        retry: (letter) => Effect.sync(() => {
-          tried.push(Buffer.from(letter.body).toString())
-          return settles ? { _tag: "Settled" } as const : { _tag: "Failed", cause: "still wrong", generation: 2 } as const
-        })
-      }))
-      yield* until("both are known", Effect.sync(() => letters.waiting().length === 2))
-      assert.deepStrictEqual(tried, [])
-      yield* letters.wake("one")
-      yield* until("one was tried and written anew", Effect.sync(() =>
-        letters.waiting().some((letter) => letter.policy === "one" && letter.attempts === 2) && letters.waiting().length === 2))
-      assert.deepStrictEqual(tried, ["record of one"])
-      const again = letters.waiting().find((letter) => letter.policy === "one")
-      const stored = yield* nats.messageAt(deadLetters.name, again?.sequence ?? 0)
-      assert.strictEqual(stored._tag === "Some" ? stored.value.header(headerNames.cause) : "", "still wrong")
-      assert.strictEqual(stored._tag === "Some" ? stored.value.header(headerNames.position) : "", "AUDIT_EVENTS:one")
-      // 2 minutes after it was written: 1 minute, doubled once.
-      assert.strictEqual((again?.dueMillis ?? 0) - (stored._tag === "Some" ? stored.value.timeMillis : 0), 120_000)
-      settles = true
-      yield* letters.wake("one")
-      yield* letters.wake("two")
-      yield* until("both are settled", Effect.map(nats.streamState(deadLetters.name), (state) => state.messages === 0))
-      yield* Fiber.interrupt(running)
-    }).pipe(
-      Effect.scoped,
-      Effect.provide(DeadLetters.layer.pipe(Layer.provideMerge(natsLayer({ servers: [server.url], name: "test" }))))
-    ), timeout)
+  it.live(
+    "a letter waits, is tried again when its policy changes, and is deleted when it is settled",
+    () =>
+      Effect.gen(function* () {
+        const nats = yield* Nats
+        const letters = yield* DeadLetters
+        yield* nats.ensureStreams([deadLetters])
+        yield* nats.publish(
+          ["one", "two"].map((policy) => ({
+            subject: `dead.AUDIT%5FEVENTS.processor.policy-failed.${policy}`,
+            id: policy,
+            body: Buffer.from(`record of ${policy}`),
+            headers: {
+              [headerNames.policy]: policy,
+              [headerNames.attempts]: "1",
+              [headerNames.position]: `AUDIT_EVENTS:${policy}`
+            }
+          }))
+        )
+        const tried: Array<string> = []
+        let settles = false
+        const running = yield* Effect.forkChild(
+          letters.run({
+            accepts: (letter) => letter.subject.includes(".processor."),
+            retry: (letter) =>
+              Effect.sync(() => {
+                tried.push(Buffer.from(letter.body).toString())
+                return settles
+                  ? ({ _tag: "Settled" } as const)
+                  : ({ _tag: "Failed", cause: "still wrong", generation: 2 } as const)
+              })
+          })
+        )
+        yield* until(
+          "both are known",
+          Effect.sync(() => letters.waiting().length === 2)
+        )
+        assert.deepStrictEqual(tried, [])
+        yield* letters.wake("one")
+        yield* until(
+          "one was tried and written anew",
+          Effect.sync(
+            () =>
+              letters.waiting().some((letter) => letter.policy === "one" && letter.attempts === 2) &&
+              letters.waiting().length === 2
+          )
+        )
+        assert.deepStrictEqual(tried, ["record of one"])
+        const again = letters.waiting().find((letter) => letter.policy === "one")
+        const stored = yield* nats.messageAt(deadLetters.name, again?.sequence ?? 0)
+        assert.strictEqual(stored._tag === "Some" ? stored.value.header(headerNames.cause) : "", "still wrong")
+        assert.strictEqual(stored._tag === "Some" ? stored.value.header(headerNames.position) : "", "AUDIT_EVENTS:one")
+        // 2 minutes after it was written: 1 minute, doubled once.
+        assert.strictEqual((again?.dueMillis ?? 0) - (stored._tag === "Some" ? stored.value.timeMillis : 0), 120_000)
+        settles = true
+        yield* letters.wake("one")
+        yield* letters.wake("two")
+        yield* until(
+          "both are settled",
+          Effect.map(nats.streamState(deadLetters.name), (state) => state.messages === 0)
+        )
+        yield* Fiber.interrupt(running)
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(DeadLetters.layer.pipe(Layer.provideMerge(natsLayer({ servers: [server.url], name: "test" }))))
+      ),
+    timeout
+  )
 })

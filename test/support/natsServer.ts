@@ -53,7 +53,7 @@ export const startNatsServer = async (): Promise<TestNatsServer> => {
     const ports = join(folder.path, `nats-server_${started.pid}.ports`)
     port = await eventually("nats-server listens", async () => {
       const found = existsSync(ports) ? Number(/"nats":\s*\["[^"]*:(\d+)"/.exec(readFileSync(ports, "utf8"))?.[1]) : 0
-      return found > 0 && await greets(found) ? found : undefined
+      return found > 0 && (await greets(found)) ? found : undefined
     })
   }
   const kill = async () => {

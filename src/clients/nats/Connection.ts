@@ -76,15 +76,17 @@ export class Connection {
   /** Waits until connected, at most {@link unavailableAfterMillis}. */
   readonly whenConnected = (operation: string): Effect.Effect<void, NatsError> =>
     Effect.suspend(() =>
-      this.connected() ? Effect.void : Effect.callback<void>((resume) => {
-        const end = this.register({ up: () => resume(Effect.void), down: () => {} })
-        return Effect.sync(end)
-      }).pipe(
-        Effect.timeoutOrElse({
-          duration: this.unavailableAfterMillis,
-          orElse: () => Effect.fail(unavailable(operation, new Error("not connected")))
-        })
-      )
+      this.connected()
+        ? Effect.void
+        : Effect.callback<void>((resume) => {
+            const end = this.register({ up: () => resume(Effect.void), down: () => {} })
+            return Effect.sync(end)
+          }).pipe(
+            Effect.timeoutOrElse({
+              duration: this.unavailableAfterMillis,
+              orElse: () => Effect.fail(unavailable(operation, new Error("not connected")))
+            })
+          )
     )
 
   /** One request to the JetStream API, once connected. `stream` is named by its failures. */
@@ -94,10 +96,12 @@ export class Connection {
     ask: (manager: JetStreamManager, client: NatsConnection) => Promise<A>
   ): Effect.Effect<A, NatsError> =>
     this.whenConnected(operation).pipe(
-      Effect.andThen(Effect.tryPromise({
-        try: () => this.requestNow(ask),
-        catch: (cause) => sortFailure(operation, stream, cause)
-      }))
+      Effect.andThen(
+        Effect.tryPromise({
+          try: () => this.requestNow(ask),
+          catch: (cause) => sortFailure(operation, stream, cause)
+        })
+      )
     )
 
   /** The same for callers that are not Effects; rejects at once when there is no connection. */
@@ -110,7 +114,7 @@ export class Connection {
 
   /** Connects, and stays so until interrupted. Never fails. */
   readonly run: Effect.Effect<never> = Effect.suspend(() => {
-    const dial = Effect.gen({ self: this }, function*() {
+    const dial = Effect.gen({ self: this }, function* () {
       const jitter = yield* Random.next
       yield* Effect.tryPromise({ try: () => this.#live(jitter), catch: (cause) => cause })
     })
@@ -125,9 +129,11 @@ export class Connection {
   readonly close: Effect.Effect<void> = Effect.suspend(() => {
     this.closed = true
     const client = this.client
-    return client === undefined ? Effect.void : Effect.promise(() => client.drain().catch(() => client.close())).pipe(
-      Effect.timeoutOrElse({ duration: "2 seconds", orElse: () => Effect.promise(() => client.close()) })
-    )
+    return client === undefined
+      ? Effect.void
+      : Effect.promise(() => client.drain().catch(() => client.close())).pipe(
+          Effect.timeoutOrElse({ duration: "2 seconds", orElse: () => Effect.promise(() => client.close()) })
+        )
   })
 
   /** One client's life, from its first connect until it gives up or is closed. */

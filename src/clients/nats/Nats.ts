@@ -199,46 +199,51 @@ export interface NatsState {
   readonly lostPositions: ReadonlyArray<LostPosition>
 }
 
-export class Nats extends Context.Service<Nats, {
-  /**
-   * Publishes all and waits until each is stored, or has failed; then fails with the first failure. Order in a batch is
-   * kept, except for messages that had to be sent again. Waits a few seconds for a lost connection, a full stream, or a
-   * stream that is missing.
-   */
-  readonly publish: (messages: ReadonlyArray<OutgoingMessage>) => Effect.Effect<ReadonlyArray<PublishAck>, NatsError>
-  /** The same with the outcome of each message, in the order of `messages`. */
-  readonly publishEach: (messages: ReadonlyArray<OutgoingMessage>) => Effect.Effect<ReadonlyArray<PublishAck | NatsError>>
-  /**
-   * Creates the streams and their required consumers where missing; an existing stream keeps its data and gets the new
-   * limits. Sequences of a new stream start at microseconds since 1970, at least at `firstSequenceMin`.
-   */
-  readonly ensureStreams: (
-    definitions: ReadonlyArray<StreamDefinition>,
-    options?: { readonly firstSequenceMin?: number; readonly sizeScale?: number }
-  ) => Effect.Effect<void, NatsError>
-  readonly consumer: (options: {
-    readonly stream: string
-    readonly durable: string
-    readonly ackPendingMax: number
-  }) => Effect.Effect<Consumer, NatsError, Scope.Scope>
-  /** Removes what every required consumer has acknowledged and nobody keeps (decision 0006-stream-limits). */
-  readonly trim: (stream: string) => Effect.Effect<void, NatsError>
-  readonly streamState: (stream: string) => Effect.Effect<StreamState, NatsError>
-  /** The highest sequence up to which all is acknowledged; the stream's first - 1 when nothing is. Never goes back. */
-  readonly ackFloor: (stream: string, durable: string) => Effect.Effect<number, NatsError>
-  readonly messageAt: (stream: string, sequence: number) => Effect.Effect<Option.Option<StoredMessage>, NatsError>
-  /** False when there was none. */
-  readonly deleteMessage: (stream: string, sequence: number) => Effect.Effect<boolean, NatsError>
-  /** In order, without acknowledging, for ever; healed after a lost connection without a gap. */
-  readonly tail: (options: TailOptions) => Stream.Stream<StoredMessage, NatsError>
-  /** Opens the bucket, creating it where missing with revisions that start at microseconds since 1970. */
-  readonly bucket: (
-    name: string,
-    options: { readonly history: number; readonly sizeBytesMax: number }
-  ) => Effect.Effect<Bucket, NatsError>
-  readonly connected: () => boolean
-  /** What the server takes in one message. */
-  readonly messageSizeBytesMax: () => number
-  /** For metrics. */
-  readonly state: () => NatsState
-}>()("activity/clients/nats/Nats") {}
+export class Nats extends Context.Service<
+  Nats,
+  {
+    /**
+     * Publishes all and waits until each is stored, or has failed; then fails with the first failure. Order in a batch is
+     * kept, except for messages that had to be sent again. Waits a few seconds for a lost connection, a full stream, or a
+     * stream that is missing.
+     */
+    readonly publish: (messages: ReadonlyArray<OutgoingMessage>) => Effect.Effect<ReadonlyArray<PublishAck>, NatsError>
+    /** The same with the outcome of each message, in the order of `messages`. */
+    readonly publishEach: (
+      messages: ReadonlyArray<OutgoingMessage>
+    ) => Effect.Effect<ReadonlyArray<PublishAck | NatsError>>
+    /**
+     * Creates the streams and their required consumers where missing; an existing stream keeps its data and gets the new
+     * limits. Sequences of a new stream start at microseconds since 1970, at least at `firstSequenceMin`.
+     */
+    readonly ensureStreams: (
+      definitions: ReadonlyArray<StreamDefinition>,
+      options?: { readonly firstSequenceMin?: number; readonly sizeScale?: number }
+    ) => Effect.Effect<void, NatsError>
+    readonly consumer: (options: {
+      readonly stream: string
+      readonly durable: string
+      readonly ackPendingMax: number
+    }) => Effect.Effect<Consumer, NatsError, Scope.Scope>
+    /** Removes what every required consumer has acknowledged and nobody keeps (decision 0006-stream-limits). */
+    readonly trim: (stream: string) => Effect.Effect<void, NatsError>
+    readonly streamState: (stream: string) => Effect.Effect<StreamState, NatsError>
+    /** The highest sequence up to which all is acknowledged; the stream's first - 1 when nothing is. Never goes back. */
+    readonly ackFloor: (stream: string, durable: string) => Effect.Effect<number, NatsError>
+    readonly messageAt: (stream: string, sequence: number) => Effect.Effect<Option.Option<StoredMessage>, NatsError>
+    /** False when there was none. */
+    readonly deleteMessage: (stream: string, sequence: number) => Effect.Effect<boolean, NatsError>
+    /** In order, without acknowledging, for ever; healed after a lost connection without a gap. */
+    readonly tail: (options: TailOptions) => Stream.Stream<StoredMessage, NatsError>
+    /** Opens the bucket, creating it where missing with revisions that start at microseconds since 1970. */
+    readonly bucket: (
+      name: string,
+      options: { readonly history: number; readonly sizeBytesMax: number }
+    ) => Effect.Effect<Bucket, NatsError>
+    readonly connected: () => boolean
+    /** What the server takes in one message. */
+    readonly messageSizeBytesMax: () => number
+    /** For metrics. */
+    readonly state: () => NatsState
+  }
+>()("activity/clients/nats/Nats") {}

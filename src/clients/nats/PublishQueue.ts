@@ -96,22 +96,27 @@ export class PublishQueue {
 
   /** Publishes all; answers when each has an outcome. Interrupting forgets what was not sent yet. */
   readonly publish = (messages: ReadonlyArray<OutgoingMessage>): Effect.Effect<ReadonlyArray<PublishOutcome>> =>
-    messages.length === 0 ? Effect.succeed([]) : Effect.callback((resume) => {
-      const batch: Batch = {
-        outcomes: new Array<PublishOutcome>(messages.length),
-        missing: messages.length,
-        abandoned: false,
-        done: (outcomes) => resume(Effect.succeed(outcomes))
-      }
-      const now = this.#now()
-      for (let index = 0; index < messages.length; index++) this.#waiting.push(this.#itemFrom(messages[index]!, batch, index, now))
-      this.#pump(now)
-      return Effect.sync(() => void (batch.abandoned = true))
-    })
+    messages.length === 0
+      ? Effect.succeed([])
+      : Effect.callback((resume) => {
+          const batch: Batch = {
+            outcomes: new Array<PublishOutcome>(messages.length),
+            missing: messages.length,
+            abandoned: false,
+            done: (outcomes) => resume(Effect.succeed(outcomes))
+          }
+          const now = this.#now()
+          for (let index = 0; index < messages.length; index++)
+            this.#waiting.push(this.#itemFrom(messages[index]!, batch, index, now))
+          this.#pump(now)
+          return Effect.sync(() => void (batch.abandoned = true))
+        })
 
   up(client: NatsConnection): void {
     if (this.#subscribedClient !== client) {
-      this.#subscription = client.subscribe(`${this.#inbox}*`, { callback: (error, answer) => this.#answered(error, answer) })
+      this.#subscription = client.subscribe(`${this.#inbox}*`, {
+        callback: (error, answer) => this.#answered(error, answer)
+      })
       this.#subscribedClient = client
     }
     this.#client = client
@@ -141,7 +146,8 @@ export class PublishQueue {
     const patience = this.#connection.unavailableAfterMillis
     const stalled = now - this.#progressAt > patience
     const gaveUp = (item: Item) =>
-      (stalled && now - item.queuedAt > patience) || (item.sentAt > 0 && now - item.queuedAt > patience * unansweredFactor)
+      (stalled && now - item.queuedAt > patience) ||
+      (item.sentAt > 0 && now - item.queuedAt > patience * unansweredFactor)
     for (const item of [...this.#inFlight.values()]) {
       if (gaveUp(item)) {
         this.#land(item)
@@ -196,7 +202,10 @@ export class PublishQueue {
   #send(client: NatsConnection, item: Item, now: number): void {
     const sizeBytesMax = this.#connection.sizeBytesMax()
     if (item.sizeBytes > sizeBytesMax) {
-      const { sizeBytes, message: { subject } } = item
+      const {
+        sizeBytes,
+        message: { subject }
+      } = item
       return this.#fail(item, new NatsError({ reason: new MessageTooLarge({ subject, sizeBytes, sizeBytesMax }) }))
     }
     // An idle queue has made no progress for long; only what is in flight can be late.
@@ -247,7 +256,10 @@ export class PublishQueue {
     const code = body.error.err_code ?? 0
     if (isFullCode(code)) return this.#streamFull(item, stream, now)
     if (code === apiCodes.messageTooLarge) {
-      const { sizeBytes, message: { subject } } = item
+      const {
+        sizeBytes,
+        message: { subject }
+      } = item
       const reason = new MessageTooLarge({ subject, sizeBytes, sizeBytesMax: this.#connection.sizeBytesMax() })
       return this.#fail(item, new NatsError({ reason }))
     }
@@ -284,19 +296,21 @@ export class PublishQueue {
     if (full.trimming || now < full.retryAt) return
     if (full.items.length === 0) return void this.#full.delete(stream)
     full.trimming = true
-    void this.#makeRoom(stream).catch(() => false).then((progress) => {
-      const after = this.#now()
-      full.trimming = false
-      if (progress) full.progressAt = after
-      full.retryAt = progress ? 0 : after + retryPauseMillis
-      for (const item of full.items.splice(0)) {
-        const since = Math.max(full.progressAt, item.refusedAt)
-        if (after - since > fullAfterMillis || after - item.refusedAt > roomWaitMillisMax) {
-          this.#fail(item, new NatsError({ reason: new StreamFull({ stream }) }))
-        } else this.#again.push(item)
-      }
-      this.#pump(after)
-    })
+    void this.#makeRoom(stream)
+      .catch(() => false)
+      .then((progress) => {
+        const after = this.#now()
+        full.trimming = false
+        if (progress) full.progressAt = after
+        full.retryAt = progress ? 0 : after + retryPauseMillis
+        for (const item of full.items.splice(0)) {
+          const since = Math.max(full.progressAt, item.refusedAt)
+          if (after - since > fullAfterMillis || after - item.refusedAt > roomWaitMillisMax) {
+            this.#fail(item, new NatsError({ reason: new StreamFull({ stream }) }))
+          } else this.#again.push(item)
+        }
+        this.#pump(after)
+      })
   }
 
   #giveUpWaiting(gaveUp: (item: Item) => boolean): void {
@@ -352,7 +366,7 @@ const headerBytes = (message: OutgoingMessage): Uint8Array => {
 
 const lineBreak = /[\r\n]/
 
-const oneLine = (text: string): string => lineBreak.test(text) ? text.replace(/[\r\n]+/g, " ") : text
+const oneLine = (text: string): string => (lineBreak.test(text) ? text.replace(/[\r\n]+/g, " ") : text)
 
 /** A throwing call of the client as a value. */
 const attempt = <A>(call: () => A): { readonly cause?: unknown; readonly value?: A } | undefined => {

@@ -137,7 +137,9 @@ export class PullSession<A> {
   #up(client: NatsConnection): void {
     this.#client = client
     if (this.#subscribedClient !== client) {
-      this.#subscription = client.subscribe(`${this.#inbox}*`, { callback: (error, message) => this.#received(error, message) })
+      this.#subscription = client.subscribe(`${this.#inbox}*`, {
+        callback: (error, message) => this.#received(error, message)
+      })
       this.#subscribedClient = client
     }
     this.#openFailures = 0
@@ -186,7 +188,8 @@ export class PullSession<A> {
   #failedToOpen(): void {
     this.#state = "broken"
     this.#openFailures++
-    this.#openAt = this.#now() + Math.min(reopenPauseMillisMax, reopenPauseMillis * 2 ** Math.min(10, this.#openFailures))
+    this.#openAt =
+      this.#now() + Math.min(reopenPauseMillisMax, reopenPauseMillis * 2 ** Math.min(10, this.#openFailures))
   }
 
   #fail(error: NatsError): void {

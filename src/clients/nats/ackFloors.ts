@@ -46,27 +46,33 @@ export const makeAckFloors = (connection: Connection, openBucket: Effect.Effect<
   let opened: Bucket | undefined
 
   const bucket = Effect.suspend(() =>
-    opened !== undefined ? Effect.succeed(opened) : Effect.tap(openBucket, (found) => Effect.sync(() => void (opened = found)))
+    opened !== undefined
+      ? Effect.succeed(opened)
+      : Effect.tap(openBucket, (found) => Effect.sync(() => void (opened = found)))
   )
   // A bucket that does not answer may be gone with the server's data: the next use makes it again.
   const withBucket = <A>(use: (found: Bucket) => Effect.Effect<A, NatsError>) =>
     bucket.pipe(
       Effect.flatMap(use),
-      Effect.tapError((error) => Effect.sync(() => {
-        if (error.reason._tag === "NatsUnavailable") opened = undefined
-      }))
+      Effect.tapError((error) =>
+        Effect.sync(() => {
+          if (error.reason._tag === "NatsUnavailable") opened = undefined
+        })
+      )
     )
 
   const read = (key: string): Effect.Effect<Entry | undefined, NatsError> =>
-    withBucket((found) => found.get(key)).pipe(Effect.map((found) => {
-      if (Option.isNone(found)) {
-        entries.delete(key)
-        return undefined
-      }
-      const entry = { floor: Number(decoder.decode(found.value.value)), revision: found.value.revision }
-      entries.set(key, entry)
-      return entry
-    }))
+    withBucket((found) => found.get(key)).pipe(
+      Effect.map((found) => {
+        if (Option.isNone(found)) {
+          entries.delete(key)
+          return undefined
+        }
+        const entry = { floor: Number(decoder.decode(found.value.value)), revision: found.value.revision }
+        entries.set(key, entry)
+        return entry
+      })
+    )
 
   const write = (key: string, floor: number, entry: Entry | undefined) =>
     withBucket((found) => {
@@ -78,11 +84,14 @@ export const makeAckFloors = (connection: Connection, openBucket: Effect.Effect<
         return true
       }),
       // Another replica was faster; what it wrote is as true.
-      Effect.catchIf((error) => error.reason._tag === "RevisionMismatch", () => Effect.as(read(key), false))
+      Effect.catchIf(
+        (error) => error.reason._tag === "RevisionMismatch",
+        () => Effect.as(read(key), false)
+      )
     )
 
   const raise = (stream: string, durable: string, floor: number, first: number) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const key = `${stream}.${durable}`
       let entry = entries.get(key) ?? (yield* read(key))
       // Another replica may have raised it, and trimmed, since it was read.
@@ -93,20 +102,20 @@ export const makeAckFloors = (connection: Connection, openBucket: Effect.Effect<
       if (written && entry !== undefined && first > entry.floor + 1) {
         const position: LostPosition = { stream, durable, from: entry.floor + 1, to: first - 1 }
         if (lost.push(position) > lostPositionsMax) lost.shift()
-        yield* Effect.logError("messages were removed before they were acknowledged").pipe(Effect.annotateLogs({ ...position }))
+        yield* Effect.logError("messages were removed before they were acknowledged").pipe(
+          Effect.annotateLogs({ ...position })
+        )
       }
       return entries.get(key)?.floor ?? entry?.floor ?? first - 1
     })
 
   return {
     sample: (stream, durables) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         // The consumers first: what was purged before their floors were read shows in the stream's first sequence after.
-        const acknowledged = yield* Effect.forEach(
-          durables,
-          (durable) => consumerFloor(connection, stream, durable),
-          { concurrency: "unbounded" }
-        )
+        const acknowledged = yield* Effect.forEach(durables, (durable) => consumerFloor(connection, stream, durable), {
+          concurrency: "unbounded"
+        })
         const info = yield* connection.request("streams.info", stream, (manager) => manager.streams.info(stream))
         const first = info.state.first_seq
         const floors = new Map<string, number | undefined>()
@@ -136,7 +145,11 @@ export const consumerFloor = (
   durable: string
 ): Effect.Effect<number | undefined, NatsError> =>
   connection.request("consumers.info", stream, (manager) =>
-    manager.consumers.info(stream, durable).then((info) => info.ack_floor.stream_seq, (cause: unknown) => {
-      if (refusalCode(cause) === apiCodes.consumerNotFound) return undefined
-      throw cause
-    }))
+    manager.consumers.info(stream, durable).then(
+      (info) => info.ack_floor.stream_seq,
+      (cause: unknown) => {
+        if (refusalCode(cause) === apiCodes.consumerNotFound) return undefined
+        throw cause
+      }
+    )
+  )

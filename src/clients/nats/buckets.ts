@@ -32,7 +32,7 @@ export const openBucket = (
   name: string,
   options: BucketOptions
 ): Effect.Effect<Bucket, NatsError> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const stream = `KV_${name}`
     const prefix = `$KV.${name}.`
     yield* ensureBucketStream(connection, stream, prefix, options)
@@ -45,25 +45,30 @@ export const openBucket = (
     })
 
     const last = (key: string): Effect.Effect<BucketEntry | undefined, NatsError> =>
-      connection.request("bucket.get", stream, (manager) =>
-        manager.direct.getMessage(stream, { last_by_subj: prefix + key }).catch((cause: unknown) => {
-          if (refusalCode(cause) === apiCodes.messageNotFound) return null
-          throw cause
-        })).pipe(Effect.map((found) => found === null ? undefined : entryOf(found, prefix)))
+      connection
+        .request("bucket.get", stream, (manager) =>
+          manager.direct.getMessage(stream, { last_by_subj: prefix + key }).catch((cause: unknown) => {
+            if (refusalCode(cause) === apiCodes.messageNotFound) return null
+            throw cause
+          })
+        )
+        .pipe(Effect.map((found) => (found === null ? undefined : entryOf(found, prefix))))
 
     const write = (key: string, value: Uint8Array, expected: number | undefined, operation?: "DEL") =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         if (!keyPattern.test(key)) return yield* refused("bucket.write", 400, `not a key: ${key}`)
-        const [outcome] = yield* queue.publish([{
-          subject: prefix + key,
-          // An id of its own: a write whose answer was lost is not mistaken for somebody else's.
-          id: "",
-          body: value,
-          headers: {
-            ...(expected === undefined ? {} : { "Nats-Expected-Last-Subject-Sequence": String(expected) }),
-            ...(operation === undefined ? {} : { "KV-Operation": operation })
+        const [outcome] = yield* queue.publish([
+          {
+            subject: prefix + key,
+            // An id of its own: a write whose answer was lost is not mistaken for somebody else's.
+            id: "",
+            body: value,
+            headers: {
+              ...(expected === undefined ? {} : { "Nats-Expected-Last-Subject-Sequence": String(expected) }),
+              ...(operation === undefined ? {} : { "KV-Operation": operation })
+            }
           }
-        }])
+        ])
         if (outcome === undefined) return yield* unavailable("bucket.write", new Error("no answer"))
         if (isPublished(outcome)) return outcome.sequence
         return yield* refusalCode(outcome) === apiCodes.wrongLastSequence
@@ -74,56 +79,74 @@ export const openBucket = (
     const create = (key: string, value: Uint8Array) =>
       write(key, value, 0).pipe(
         Effect.catch((error) =>
-          error.reason._tag !== "RevisionMismatch" ? Effect.fail(error) : last(key).pipe(
-            // A deleted key may be created again, behind its tombstone.
-            Effect.flatMap((found) => found?.deleted === true ? write(key, value, found.revision) : Effect.fail(error))
-          )
+          error.reason._tag !== "RevisionMismatch"
+            ? Effect.fail(error)
+            : last(key).pipe(
+                // A deleted key may be created again, behind its tombstone.
+                Effect.flatMap((found) =>
+                  found?.deleted === true ? write(key, value, found.revision) : Effect.fail(error)
+                )
+              )
         )
       )
 
-    const state = connection.request("bucket.state", stream, (manager) => manager.streams.info(stream)).pipe(
-      Effect.map((info) => info.state)
-    )
+    const state = connection
+      .request("bucket.state", stream, (manager) => manager.streams.info(stream))
+      .pipe(Effect.map((info) => info.state))
 
-    const list = Effect.scoped(Effect.gen(function*() {
-      const before = yield* state
-      if (before.messages === 0) return { entries: [], revision: before.last_seq }
-      const session = yield* openEphemeral(connection, now, stream, async () => ({
-        deliver_policy: DeliverPolicy.LastPerSubject,
-        filter_subject: `${prefix}>`
-      }), () => {})
-      let entries = new Map<string, BucketEntry>()
-      let epoch = 0
-      for (;;) {
-        for (const item of yield* session.take(1_024, 0)) {
-          if (item.epoch !== epoch) entries = new Map()
-          epoch = item.epoch
-          const entry = entryFrom(item.message)
-          entries.set(entry.key, entry)
-          // Nothing is left behind it, so everything up to it was seen or has been replaced by something seen.
-          if (item.pending === 0) {
-            return {
-              entries: [...entries.values()].filter((found) => !found.deleted),
-              revision: Math.max(before.last_seq, entry.revision)
+    const list = Effect.scoped(
+      Effect.gen(function* () {
+        const before = yield* state
+        if (before.messages === 0) return { entries: [], revision: before.last_seq }
+        const session = yield* openEphemeral(
+          connection,
+          now,
+          stream,
+          async () => ({
+            deliver_policy: DeliverPolicy.LastPerSubject,
+            filter_subject: `${prefix}>`
+          }),
+          () => {}
+        )
+        let entries = new Map<string, BucketEntry>()
+        let epoch = 0
+        for (;;) {
+          for (const item of yield* session.take(1_024, 0)) {
+            if (item.epoch !== epoch) entries = new Map()
+            epoch = item.epoch
+            const entry = entryFrom(item.message)
+            entries.set(entry.key, entry)
+            // Nothing is left behind it, so everything up to it was seen or has been replaced by something seen.
+            if (item.pending === 0) {
+              return {
+                entries: [...entries.values()].filter((found) => !found.deleted),
+                revision: Math.max(before.last_seq, entry.revision)
+              }
             }
           }
         }
-      }
-    }))
+      })
+    )
 
     const watchFrom = (revision: number): Stream.Stream<BucketEntry, NatsError> =>
       tail(connection, now, { stream, from: revision + 1, strict: true }).pipe(Stream.map(entryFrom))
 
     return {
-      get: (key) => last(key).pipe(Effect.map((found) => found === undefined || found.deleted ? Option.none() : Option.some(found))),
+      get: (key) =>
+        last(key).pipe(
+          Effect.map((found) => (found === undefined || found.deleted ? Option.none() : Option.some(found)))
+        ),
       list,
       create,
       update: (key, value, revision) => write(key, value, revision),
       put: (key, value) => write(key, value, undefined),
       delete: (key, revision) => write(key, empty, revision, "DEL"),
       watch: (revision) =>
-        revision !== undefined ? watchFrom(revision) : Stream.unwrap(Effect.map(list, (found) =>
-          Stream.concat(Stream.fromIterable(found.entries), watchFrom(found.revision)))),
+        revision !== undefined
+          ? watchFrom(revision)
+          : Stream.unwrap(
+              Effect.map(list, (found) => Stream.concat(Stream.fromIterable(found.entries), watchFrom(found.revision)))
+            ),
       firstRevision: Effect.map(state, (found) => found.first_seq)
     }
   })
@@ -136,7 +159,7 @@ const entryOf = (found: StoredMsg, prefix: string): BucketEntry => ({
 })
 
 const ensureBucketStream = (connection: Connection, stream: string, prefix: string, options: BucketOptions) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const limits = { max_bytes: options.sizeBytesMax, max_msgs_per_subject: options.history }
     const microseconds = (yield* Clock.currentTimeMillis) * 1_000
     yield* connection.request("bucket.open", stream, async (manager) => {
@@ -149,23 +172,25 @@ const ensureBucketStream = (connection: Connection, stream: string, prefix: stri
         if (max_bytes === limits.max_bytes && max_msgs_per_subject === limits.max_msgs_per_subject) return known
         return manager.streams.update(stream, limits)
       }
-      return manager.streams.add({
-        name: stream,
-        subjects: [`${prefix}>`],
-        retention: RetentionPolicy.Limits,
-        storage: StorageType.File,
-        discard: DiscardPolicy.New,
-        max_age: 0,
-        ...limits,
-        duplicate_window: nanos(duplicateWindowMillis),
-        allow_rollup_hdrs: true,
-        deny_delete: true,
-        allow_direct: true,
-        first_seq: microseconds
-      }).catch((cause: unknown) => {
-        // Somebody else made it in the same moment.
-        if (refusalCode(cause) === apiCodes.streamNameInUse) return manager.streams.info(stream)
-        throw cause
-      })
+      return manager.streams
+        .add({
+          name: stream,
+          subjects: [`${prefix}>`],
+          retention: RetentionPolicy.Limits,
+          storage: StorageType.File,
+          discard: DiscardPolicy.New,
+          max_age: 0,
+          ...limits,
+          duplicate_window: nanos(duplicateWindowMillis),
+          allow_rollup_hdrs: true,
+          deny_delete: true,
+          allow_direct: true,
+          first_seq: microseconds
+        })
+        .catch((cause: unknown) => {
+          // Somebody else made it in the same moment.
+          if (refusalCode(cause) === apiCodes.streamNameInUse) return manager.streams.info(stream)
+          throw cause
+        })
     })
   })

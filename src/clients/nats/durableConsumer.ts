@@ -35,7 +35,11 @@ export interface ConsumerOptions {
 }
 
 /** The server's configuration of a durable; `after` is the last sequence it needs not see again. */
-export const durableConfig = (durable: string, after: number | undefined, ackPendingMax = ackPendingDefault): Partial<ConsumerConfig> => ({
+export const durableConfig = (
+  durable: string,
+  after: number | undefined,
+  ackPendingMax = ackPendingDefault
+): Partial<ConsumerConfig> => ({
   durable_name: durable,
   ack_policy: AckPolicy.Explicit,
   ack_wait: nanos(ackWaitMillis),
@@ -59,13 +63,13 @@ export const ensureDurable = async (
     throw cause
   })
   if (known === undefined) {
-    const created = await manager.consumers.add(stream, durableConfig(durable, await after(), ackPendingMax)).catch(
-      (cause: unknown) => {
+    const created = await manager.consumers
+      .add(stream, durableConfig(durable, await after(), ackPendingMax))
+      .catch((cause: unknown) => {
         // Another replica was faster.
         if (refusalCode(cause) === apiCodes.consumerExists) return undefined
         throw cause
-      }
-    )
+      })
     return created === undefined ? "found" : "created"
   }
   if (known.config.max_ack_pending !== ackPendingMax) {
@@ -111,7 +115,12 @@ class DurableSession {
   #serverId = ""
   resets = 0
 
-  constructor(connection: Connection, now: () => number, options: ConsumerOptions, after: () => Promise<number | undefined>) {
+  constructor(
+    connection: Connection,
+    now: () => number,
+    options: ConsumerOptions,
+    after: () => Promise<number | undefined>
+  ) {
     this.options = options
     this.#connection = connection
     this.#now = now
@@ -142,10 +151,12 @@ class DurableSession {
   readonly acknowledge = (deliveries: ReadonlyArray<Delivery>): Effect.Effect<void, NatsError> => {
     if (deliveries.length === 0) return Effect.void
     return this.#connection.whenConnected("acknowledge").pipe(
-      Effect.andThen(Effect.tryPromise({
-        try: () => this.#acknowledgeNow(deliveries),
-        catch: (cause) => unavailable("acknowledge", cause)
-      })),
+      Effect.andThen(
+        Effect.tryPromise({
+          try: () => this.#acknowledgeNow(deliveries),
+          catch: (cause) => unavailable("acknowledge", cause)
+        })
+      ),
       // Whatever was lost on the way, acknowledging again is harmless: all of them once more.
       Effect.retry({ schedule: Schedule.spaced("250 millis").pipe(Schedule.upTo({ duration: confirmPatience })) })
     )
@@ -208,13 +219,13 @@ class DurableSession {
     const lost = new Promise<never>((_, reject) => {
       end = this.#connection.register({ up: () => {}, down: () => reject(new Error("the connection was lost")) })
     })
-    await Promise.race([client.request(reply, acknowledgement, { timeout: confirmTimeoutMillis }), lost]).catch(
-      (cause: unknown) => {
+    await Promise.race([client.request(reply, acknowledgement, { timeout: confirmTimeoutMillis }), lost])
+      .catch((cause: unknown) => {
         // Made again, the consumer starts behind its ack floor and delivers these once more.
         this.pull.lookAgain()
         if (!(cause instanceof Error) || !/no responders/i.test(cause.message)) throw cause
-      }
-    ).finally(end)
+      })
+      .finally(end)
   }
 
   #accept(message: Msg, position: DeliveryPosition): HeldDelivery | undefined {
@@ -243,7 +254,7 @@ export const openConsumer = (
   options: ConsumerOptions,
   after: () => Promise<number | undefined>
 ): Effect.Effect<Consumer, NatsError, Scope.Scope> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const session = yield* Effect.acquireRelease(
       Effect.sync(() => new DurableSession(connection, now, options, after)),
       (opened) => Effect.sync(() => opened.release())

@@ -1,5 +1,11 @@
 /** Streams of the shape of decision 0006-stream-limits, made where they are missing. */
-import { DiscardPolicy, RetentionPolicy, StorageType, type JetStreamManager, type StreamConfig } from "@nats-io/jetstream"
+import {
+  DiscardPolicy,
+  RetentionPolicy,
+  StorageType,
+  type JetStreamManager,
+  type StreamConfig
+} from "@nats-io/jetstream"
 import { nanos } from "@nats-io/transport-node"
 import type { StreamDefinition } from "../../domain/streams.ts"
 import { durableConfig } from "./durableConsumer.ts"
@@ -37,13 +43,15 @@ export const ensureStream = async (
     throw cause
   })
   if (known === undefined) {
-    await manager.streams.add({
-      name: definition.name,
-      retention: RetentionPolicy.Limits,
-      storage: StorageType.File,
-      first_seq: options.firstSequence,
-      ...wanted
-    }).catch(explain)
+    await manager.streams
+      .add({
+        name: definition.name,
+        retention: RetentionPolicy.Limits,
+        storage: StorageType.File,
+        first_seq: options.firstSequence,
+        ...wanted
+      })
+      .catch(explain)
   } else if (differs(known.config, wanted)) {
     await manager.streams.update(definition.name, wanted).catch(explain)
   }
@@ -53,15 +61,20 @@ export const ensureStream = async (
       throw cause
     })
     if (consumer !== undefined) continue
-    await manager.consumers.add(definition.name, durableConfig(durable, await floor(durable))).catch((cause: unknown) => {
-      if (refusalCode(cause) !== apiCodes.consumerExists) throw cause
-    })
+    await manager.consumers
+      .add(definition.name, durableConfig(durable, await floor(durable)))
+      .catch((cause: unknown) => {
+        if (refusalCode(cause) !== apiCodes.consumerExists) throw cause
+      })
   }
 }
 
 const differs = (config: StreamConfig, wanted: ReturnType<typeof limits>): boolean =>
-  config.max_bytes !== wanted.max_bytes || config.max_age !== wanted.max_age || config.discard !== wanted.discard ||
-  config.duplicate_window !== wanted.duplicate_window || config.allow_direct !== wanted.allow_direct ||
+  config.max_bytes !== wanted.max_bytes ||
+  config.max_age !== wanted.max_age ||
+  config.discard !== wanted.discard ||
+  config.duplicate_window !== wanted.duplicate_window ||
+  config.allow_direct !== wanted.allow_direct ||
   [...config.subjects].sort().join(" ") !== [...wanted.subjects].sort().join(" ")
 
 /** Another program made it in the same moment, or the server has no room for the budget: that is for a person. */

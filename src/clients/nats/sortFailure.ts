@@ -38,7 +38,8 @@ export const answeredError = (
   const code = error.err_code ?? error.code
   if (isFullCode(code)) return new NatsError({ reason: new StreamFull({ stream }) })
   // A server that starts, or that has lost its stream, answers so until it is well again.
-  if (code === apiCodes.streamNotFound || error.code === 503) return unavailable(operation, new Error(error.description))
+  if (code === apiCodes.streamNotFound || error.code === 503)
+    return unavailable(operation, new Error(error.description))
   return refused(operation, code, error.description)
 }
 
@@ -53,6 +54,8 @@ export const sortFailure = (operation: string, stream: string, cause: unknown): 
 
 /** The code of a refusal, 0 for every other failure. */
 export const refusalCode = (cause: unknown): number =>
-  cause instanceof JetStreamApiError ? cause.code : cause instanceof NatsError && cause.reason._tag === "NatsRefused"
-  ? cause.reason.code
-  : 0
+  cause instanceof JetStreamApiError
+    ? cause.code
+    : cause instanceof NatsError && cause.reason._tag === "NatsRefused"
+      ? cause.reason.code
+      : 0

@@ -41,7 +41,7 @@ export const openEphemeral = (
   start: () => Promise<Partial<ConsumerConfig>>,
   seen: (sequence: number) => void
 ): Effect.Effect<PullSession<TailedMessage>, never, Scope.Scope> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     let name = ""
     let epoch = 0
     let consumerSequence = 0
@@ -50,29 +50,32 @@ export const openEphemeral = (
       if (old !== "") void connection.requestNow((manager) => manager.consumers.delete(stream, old)).catch(() => false)
     }
     const session = yield* Effect.acquireRelease(
-      Effect.sync(() =>
-        new PullSession<TailedMessage>(connection, now, {
-          stream,
-          bufferMin,
-          bufferMax,
-          sizeBytes: (item) => item.message.body.length,
-          open: async () => {
-            forget()
-            const config = await start()
-            const created = await connection.requestNow((manager) => manager.consumers.add(stream, ephemeralConfig(config)))
-            name = created.name
-            consumerSequence = 0
-            epoch++
-            return name
-          },
-          accept: (message, position) => {
-            // The one before was still sending.
-            if (message.reply?.includes(`.${name}.`) !== true) return undefined
-            if (position.consumerSequence !== ++consumerSequence) return "gap"
-            seen(position.sequence)
-            return { message: new Delivered(stream, message, position), pending: position.pending, epoch }
-          }
-        })
+      Effect.sync(
+        () =>
+          new PullSession<TailedMessage>(connection, now, {
+            stream,
+            bufferMin,
+            bufferMax,
+            sizeBytes: (item) => item.message.body.length,
+            open: async () => {
+              forget()
+              const config = await start()
+              const created = await connection.requestNow((manager) =>
+                manager.consumers.add(stream, ephemeralConfig(config))
+              )
+              name = created.name
+              consumerSequence = 0
+              epoch++
+              return name
+            },
+            accept: (message, position) => {
+              // The one before was still sending.
+              if (message.reply?.includes(`.${name}.`) !== true) return undefined
+              if (position.consumerSequence !== ++consumerSequence) return "gap"
+              seen(position.sequence)
+              return { message: new Delivered(stream, message, position), pending: position.pending, epoch }
+            }
+          })
       ),
       (opened) =>
         Effect.sync(() => {
@@ -85,24 +88,34 @@ export const openEphemeral = (
   })
 
 /** @see Nats.tail */
-export const tail = (connection: Connection, now: () => number, options: TailOptions): Stream.Stream<StoredMessage, NatsError> =>
+export const tail = (
+  connection: Connection,
+  now: () => number,
+  options: TailOptions
+): Stream.Stream<StoredMessage, NatsError> =>
   Stream.unwrap(
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       let next = Math.max(1, options.from)
-      const session = yield* openEphemeral(connection, now, options.stream, async () => {
-        if (options.strict === true) {
-          const { state } = await connection.requestNow((manager) => manager.streams.info(options.stream))
-          if (state.first_seq > next) {
-            throw refused("tail", 410, `${options.stream} begins at ${state.first_seq}, beyond ${next}`)
+      const session = yield* openEphemeral(
+        connection,
+        now,
+        options.stream,
+        async () => {
+          if (options.strict === true) {
+            const { state } = await connection.requestNow((manager) => manager.streams.info(options.stream))
+            if (state.first_seq > next) {
+              throw refused("tail", 410, `${options.stream} begins at ${state.first_seq}, beyond ${next}`)
+            }
           }
-        }
-        return {
-          deliver_policy: DeliverPolicy.StartSequence,
-          opt_start_seq: next,
-          ...(options.headersOnly === true ? { headers_only: true } : {}),
-          ...(options.subjects === undefined ? {} : { filter_subjects: [...options.subjects] })
-        }
-      }, (sequence) => void (next = sequence + 1))
+          return {
+            deliver_policy: DeliverPolicy.StartSequence,
+            opt_start_seq: next,
+            ...(options.headersOnly === true ? { headers_only: true } : {}),
+            ...(options.subjects === undefined ? {} : { filter_subjects: [...options.subjects] })
+          }
+        },
+        (sequence) => void (next = sequence + 1)
+      )
       return Stream.fromEffectRepeat(session.take(bufferMin, 0)).pipe(
         Stream.flattenIterable,
         Stream.map((item) => item.message)

@@ -42,16 +42,18 @@ export const lastToRemoveForAge = (
   floor: number,
   nowMillis: number
 ): Effect.Effect<number, NatsError> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const oldest = nowMillis - keptMillis
-    if (seen.messages === 0 || DateTime.makeUnsafe(seen.firstTime).epochMilliseconds > oldest) return seen.firstSequence - 1
+    if (seen.messages === 0 || DateTime.makeUnsafe(seen.firstTime).epochMilliseconds > oldest)
+      return seen.firstSequence - 1
     let low = seen.firstSequence
     let high = floor
     // Halving: `low` is old, everything above `high` is not, or must stay.
     while (low < high) {
       const middle = low + Math.ceil((high - low) / 2)
       const found = yield* connection.request("direct.get", stream, (manager) =>
-        manager.direct.getMessage(stream, { seq: middle, next_by_subj: ">" }))
+        manager.direct.getMessage(stream, { seq: middle, next_by_subj: ">" })
+      )
       if (found !== null && found.time.getTime() <= oldest) low = Math.min(high, Math.max(middle, found.seq))
       else high = middle - 1
     }
@@ -60,6 +62,6 @@ export const lastToRemoveForAge = (
 
 /** Removes everything up to and with `last`. @returns how many messages went */
 export const purgeUpTo = (connection: Connection, stream: string, last: number): Effect.Effect<number, NatsError> =>
-  connection.request("streams.purge", stream, (manager) => manager.streams.purge(stream, { seq: last + 1 })).pipe(
-    Effect.map((answer) => answer.purged)
-  )
+  connection
+    .request("streams.purge", stream, (manager) => manager.streams.purge(stream, { seq: last + 1 }))
+    .pipe(Effect.map((answer) => answer.purged))

@@ -3,6 +3,8 @@
  *
  * 200 says that every record is durable. What cannot be taken now is answered at once with 429 or 503 and Retry-After,
  * so that the API server keeps it; what can never be read is set aside with its cause, and the rest goes on.
+ *
+ * @decision 0009-webhook-answers
  */
 import { Effect, Result, Schema } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"

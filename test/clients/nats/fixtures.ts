@@ -32,7 +32,8 @@ export const messagesOf = (
   })
 
 /** The id that {@link messagesOf} wrote into the body. */
-export const idIn = (message: { readonly body: Uint8Array }): string => Buffer.from(message.body).toString("utf8").trim()
+export const idIn = (message: { readonly body: Uint8Array }): string =>
+  Buffer.from(message.body).toString("utf8").trim()
 
 /** Runs with a connection of its own. */
 export const connected = <A, E>(
@@ -40,10 +41,7 @@ export const connected = <A, E>(
   work: (nats: Nats["Service"]) => Effect.Effect<A, E, Scope.Scope>,
   options: Partial<NatsOptions> = {}
 ): Effect.Effect<A, E> =>
-  Nats.use(work).pipe(
-    Effect.scoped,
-    Effect.provide(natsLayer({ servers: [server.url], name: "test", ...options }))
-  )
+  Nats.use(work).pipe(Effect.scoped, Effect.provide(natsLayer({ servers: [server.url], name: "test", ...options })))
 
 /** Polls until the answer is true; a minute at most. */
 export const until = <E, R>(label: string, look: Effect.Effect<boolean, E, R>): Effect.Effect<void, E, R> =>
