@@ -11,8 +11,9 @@ export const clickHouseFrom = (url: string) =>
     Layer.catch((error) => Layer.effectContext(new StartRefused({ sentence: sentence(error.message) })))
   )
 
-export const natsFrom = (url: string, program: string) =>
-  natsLayer({ servers: url.split(",").map((server) => server.trim()), name: `activity-${program}` })
+/** @param alone no other process consumes there */
+export const natsFrom = (url: string, program: string, alone = false) =>
+  natsLayer({ servers: url.split(",").map((server) => server.trim()), name: `activity-${program}`, alone })
 
 /** Health and metrics of one process. */
 export const observed = Layer.mergeAll(Health.layer, Metrics.layer)

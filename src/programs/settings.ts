@@ -4,6 +4,7 @@ import * as Flag from "effect/cli/Flag"
 import {
   clusterName,
   durationMillis,
+  factor,
   listenAddress,
   type Reader,
   setting,
@@ -86,6 +87,14 @@ export const activityRetention = setting({
   description: "how long activities and Events are kept",
   default: "60d",
   read: durationMillis
+})
+
+/** Programs that make the same streams must be given the same, or each would set its own. */
+export const streamScale = setting({
+  name: "stream-scale",
+  description: "what the streams' budgets (AUDIT_EVENTS 1 GiB, the others less) are multiplied by; the same for all programs",
+  default: "1",
+  read: factor
 })
 
 /** The path of a file; "" where it is not given. */

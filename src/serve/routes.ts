@@ -1,12 +1,13 @@
 /**
  * From a request to its answer: who calls, whether it may, then what it asks for.
  */
-import { Cause, Effect } from "effect"
+import { Cause, Effect, Metric } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { Health } from "../runtime/Health.ts"
+import { counterFamily } from "../runtime/Metrics.ts"
 import type { ActivityQueries } from "../store/ActivityQueries.ts"
 import type { PolicyStore } from "../store/PolicyStore.ts"
-import { type ApiFailure, badRequest, failure, methodNotAllowed, pathUnknown, statusObject } from "./ApiFailure.ts"
+import { type ApiFailure, badRequest, failure, methodNotAllowed, pathUnknown, reasonCodes, statusObject } from "./ApiFailure.ts"
 import { activityPoliciesResource, groupName, type Resource, resources, versions } from "../contracts/resources.ts"
 import type { ActivityFeed } from "./activities/ActivityFeed.ts"
 import { getActivity, listActivities, type ActivityListOptions } from "./activities/listActivities.ts"
@@ -23,6 +24,15 @@ import { requestInfo, type ResourceRequest } from "./http/RequestInfo.ts"
 import { writeAnswer } from "./http/writeAnswer.ts"
 import { openApi, versionAnswer } from "./openApi.ts"
 import { policyRequest } from "./policies/policyRequest.ts"
+
+const requestsByStatus: Readonly<Record<string, Metric.Counter<number>>> = counterFamily(
+  "activity_apiserver_requests_total",
+  "Requests answered",
+  "status",
+  [...new Set(["200", "201", "301", "304", ...Object.values(reasonCodes).map(String)])]
+)
+
+const openWatches = Metric.gauge("activity_apiserver_watches", { description: "Watches that are open" })
 
 export interface RouteOptions extends ScopeOptions, ActivityListOptions {}
 
@@ -68,7 +78,13 @@ export const handle = (
           )
       )
     )
-    yield* writeAnswer(context, answer)
+    const status = answer._tag === "Chunks" ? 200 : answer.status
+    const counter = requestsByStatus[String(status)]
+    if (counter !== undefined) yield* Metric.update(counter, 1)
+    if (answer._tag === "Chunks" && answer.live) yield* Metric.modify(openWatches, 1)
+    yield* writeAnswer(context, answer).pipe(
+      Effect.ensuring(answer._tag === "Chunks" && answer.live ? Metric.modify(openWatches, -1) : Effect.void)
+    )
   })
 
 /** An answer in Status: JSON whatever form was asked for. */

@@ -3,8 +3,8 @@
  *
  * Reads and watches are answered from a follower of the bucket while NATS is away; writes then fail.
  */
-import { Context, Deferred, Effect, Layer, Option, Schedule, Schema, Stream } from "effect"
-import { type Bucket, type BucketEntry, Nats, NatsError } from "../clients/nats/Nats.ts"
+import { Cause, Context, Deferred, Effect, Layer, Option, Schedule, Schema, Stream } from "effect"
+import { type Bucket, type BucketEntry, Nats, type NatsError } from "../clients/nats/Nats.ts"
 import type { ActivityPolicy } from "../domain/ActivityPolicy.ts"
 
 /** There is a policy of that name. */
@@ -179,7 +179,11 @@ const makePolicyStore = Effect.gen(function*() {
       // What lies behind us was removed: only a list tells what is there.
       if (error.reason._tag === "NatsRefused") forgotten = undefined
     })),
-    Effect.catch((error: NatsError) => Effect.logDebug("policies are followed again", { problem: error.message })),
+    // A follower that died would leave an API that looks alive and hears nothing.
+    Effect.catchCauseIf(
+      (cause) => !Cause.hasInterrupts(cause),
+      (cause) => Effect.logDebug("policies are followed again", cause)
+    ),
     Effect.repeat(Schedule.spaced("1 second"))
   )
   yield* Effect.forkScoped(follow)

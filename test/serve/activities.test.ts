@@ -179,6 +179,8 @@ describe("activities", () => {
     const path = `${group}/namespaces/many/activities`
     const answer = await api.request("admin", `${path}?resourceVersion=${Math.max(...sequences)}`)
     expect(new Set(idsOf(answer.json())).size).toBe(2_500)
+    const zipped = await api.request("admin", path, { headers: { "accept-encoding": "gzip" } })
+    expect(zipped.headers["content-encoding"]).toBe("gzip")
     const page = await api.request("admin", `${path}?limit=1000`, { headers: { "accept-encoding": "gzip" } })
     expect(page.headers["content-encoding"]).toBe("gzip")
   })

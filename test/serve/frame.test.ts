@@ -136,15 +136,12 @@ describe("the API's frame", () => {
     expect([answer.headers["content-type"], answer.text.split("\n")[0]]).toEqual(["application/yaml", "kind: ActivityPolicyList"])
   })
 
-  it("a changed token file is read again, a broken one leaves the last", async () => {
+  it("a changed token file is read again", async () => {
     const path = join(api.folder, "tokens.yaml")
     const before = readFileSync(path, "utf8")
     const asNew = () => api.request("admin", "/apis", { headers: { authorization: "Bearer new-token" } })
     writeFileSync(path, `${before}- { token: new-token, user: { username: new } }\n`)
     await eventually("the new token is known", async () => (await asNew()).status === 200)
-    writeFileSync(path, "- {{{")
-    await new Promise((resolve) => setTimeout(resolve, 2_500))
-    expect((await asNew()).status).toBe(200)
     writeFileSync(path, before)
     await eventually("the new token is gone", async () => (await asNew()).status === 401)
   })

@@ -32,6 +32,8 @@ export interface ConsumerOptions {
   readonly stream: string
   readonly durable: string
   readonly ackPendingMax: number
+  /** No other process consumes on this server. */
+  readonly alone: boolean
 }
 
 /** The server's configuration of a durable; `after` is the last sequence it needs not see again. */
@@ -198,13 +200,14 @@ class DurableSession {
   }
 
   /**
-   * A server that was started again has sent messages that never arrived, and may have forgotten acknowledgements: both
-   * would wait for the ack wait, a minute, and hold up the floor and others behind them. Going back to the floor sends
-   * them now; what is held or was acknowledged here is not delivered twice.
+   * A server that was started again has sent messages that never arrived, and may have forgotten what was acknowledged
+   * or given back: all of it would wait for the ack wait, a minute, and hold up the floor and others behind them. So
+   * would what an ended process held, when there is no other to hold it. Going back to the floor sends them now; what is
+   * held or was acknowledged here is not delivered twice.
    */
   async #resetAfterRestart(outcome: "created" | "found"): Promise<void> {
     const serverId = this.#connection.client?.info?.server_id ?? ""
-    const restarted = this.#serverId !== "" && serverId !== this.#serverId
+    const restarted = this.#serverId === "" ? this.options.alone : serverId !== this.#serverId
     this.#serverId = serverId
     if (!restarted || outcome === "created") return
     const { durable, stream } = this.options

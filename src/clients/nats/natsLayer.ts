@@ -19,7 +19,13 @@ import { apiCodes, refusalCode, refused } from "./sortFailure.ts"
 import { tail } from "./tail.ts"
 import { lastToRemoveForAge, lastToRemoveForSize, lowestFloor, purgeUpTo } from "./trim.ts"
 
-export interface NatsOptions extends ConnectionOptions {}
+export interface NatsOptions extends ConnectionOptions {
+  /**
+   * No other process consumes on this server. What an ended process held then comes at once, where it would otherwise
+   * have to wait for the ack wait, as it may still be held.
+   */
+  readonly alone?: boolean
+}
 
 /** How long the layer waits for the first connect before it goes on without. */
 const firstConnectWait = "10 seconds"
@@ -171,7 +177,7 @@ const makeNats = Effect.fnUntraced(function* (options: NatsOptions) {
         const { durable, stream } = consumerOptions
         const sampled = consumed.get(stream) ?? new Set()
         consumed.set(stream, sampled.add(durable))
-        return yield* openConsumer(connection, now, consumerOptions, () =>
+        return yield* openConsumer(connection, now, { ...consumerOptions, alone: options.alone === true }, () =>
           Effect.runPromiseWith(context)(floors.known(stream, durable))
         )
       }),

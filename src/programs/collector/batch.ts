@@ -26,6 +26,8 @@ export interface Batch {
   readonly filtered: number
   /** Records that lost their bodies because they were larger than a message may be. */
   readonly truncated: number
+  /** Records whose audit ID, which a client may choose, was longer than is kept. */
+  readonly auditIDsCut: number
   readonly unreadable: ReadonlyArray<{ readonly index: number; readonly reason: string }>
 }
 
@@ -41,6 +43,7 @@ export const batchFrom = (items: ReadonlyArray<string>, options: BatchOptions): 
   const sizeBytesMax = options.messageSizeBytesMax - overheadBytes
   let filtered = 0
   let truncated = 0
+  let auditIDsCut = 0
   items.forEach((item, index) => {
     const read = auditRecordFrom(item, { cluster: options.cluster, defaultTenant: options.defaultTenant })
     if (Result.isFailure(read)) {
@@ -54,6 +57,7 @@ export const batchFrom = (items: ReadonlyArray<string>, options: BatchOptions): 
       filtered++
       return
     }
+    if (record.auditID !== record.body["auditID"]) auditIDsCut++
     let body = Buffer.from(record.json)
     if (body.length > sizeBytesMax) {
       truncated++
@@ -61,7 +65,7 @@ export const batchFrom = (items: ReadonlyArray<string>, options: BatchOptions): 
     }
     messages.push({ subject, id: record.key, body, headers })
   })
-  return { messages, deadLetters, filtered, truncated, unreadable }
+  return { messages, deadLetters, filtered, truncated, auditIDsCut, unreadable }
 }
 
 /** Leaves the bodies out and says so, as kube-apiserver's own truncation does. */

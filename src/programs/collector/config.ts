@@ -8,6 +8,7 @@ export const collectorSettings = {
   defaultTenant: shared.defaultTenant,
   auditListen: shared.auditListen,
   opsListen: shared.opsListen,
+  streamScale: shared.streamScale,
   tlsCertificate: shared.tlsCertificate,
   tlsKey: shared.tlsKey,
   tokenFile: shared.file("audit-tokens", "YAML file: a list of {token, cluster}; required off loopback"),

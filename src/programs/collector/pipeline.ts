@@ -21,6 +21,10 @@ const truncated = Metric.counter("activity_collector_truncated_total", {
   description: "Records that lost their bodies because they were larger than a message may be",
   incremental: true
 })
+const auditIDsCut = Metric.counter("activity_collector_audit_ids_cut_total", {
+  description: "Records whose audit ID was longer than is kept",
+  incremental: true
+})
 const acceptSeconds = Metric.histogram("activity_collector_accept_seconds", {
   description: "Time until a batch was durable",
   boundaries: secondsBoundaries
@@ -52,6 +56,7 @@ export const acceptBatch = (options: Omit<BatchOptions, "cluster" | "messageSize
       yield* Metric.update(records.filtered, batch.filtered)
       yield* Metric.update(records.unreadable, batch.unreadable.length)
       yield* Metric.update(truncated, batch.truncated)
+      yield* Metric.update(auditIDsCut, batch.auditIDsCut)
       yield* Metric.update(acceptSeconds, Duration.toSeconds(took))
       return {
         accepted: batch.messages.length,

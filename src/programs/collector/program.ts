@@ -63,5 +63,5 @@ const running = (settings: CollectorSettings, tls: ServerTls, tokens: AuditToken
       })
     })
     yield* Effect.logInfo("collector started", { audit: `${listener.url}/audit` })
-    return yield* Effect.all([prepareStreams(streams), replaySpool], { concurrency: "unbounded", discard: true })
+    return yield* Effect.all([prepareStreams(streams, { sizeScale: settings.streamScale }), replaySpool], { concurrency: "unbounded", discard: true })
   }).pipe(Effect.scoped)

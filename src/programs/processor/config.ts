@@ -5,7 +5,8 @@ export const processorSettings = {
   config: shared.configFile,
   natsUrl: shared.natsUrl,
   defaultTenant: shared.defaultTenant,
-  opsListen: shared.opsListen
+  opsListen: shared.opsListen,
+  streamScale: shared.streamScale
 }
 
 export type ProcessorSettings = Settings<typeof processorSettings>

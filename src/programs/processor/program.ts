@@ -27,7 +27,7 @@ export const processor = (settings: ProcessorSettings) => {
     yield* health.register({ name: "policies", role: "ready", problem: cache.problem })
     yield* serveOperations(settings.opsListen)
     yield* observeNats("ready", streams)
-    yield* prepareStreams(streams)
+    yield* prepareStreams(streams, { sizeScale: settings.streamScale })
     yield* cache.listed
     yield* Effect.logInfo("processor started")
     const options = { defaultTenant: settings.defaultTenant }

@@ -1,4 +1,5 @@
-import { setting, type Settings, text, toggle, url } from "../../runtime/settings.ts"
+import { Result } from "effect"
+import { factor, setting, type Settings, text, toggle, url } from "../../runtime/settings.ts"
 import * as shared from "../settings.ts"
 
 export const upSettings = {
@@ -28,6 +29,12 @@ export const upSettings = {
     read: url(["http://", "https://", "embedded:"], { optional: true })
   }),
   demo: toggle({ name: "demo", description: "play a recorded stretch of a real cluster at the first start", default: true }),
+  streamScale: setting({
+    name: "stream-scale",
+    description: "what the streams' budgets (AUDIT_EVENTS 1 GiB, the others less) are multiplied by; empty fits them to the disk",
+    default: "",
+    read: (value) => value === "" ? Result.succeed(undefined) : factor(value)
+  }),
   cluster: shared.cluster,
   defaultTenant: shared.defaultTenant,
   auditRetention: shared.auditRetention,

@@ -58,7 +58,7 @@ export const up = (settings: UpSettings) =>
     const natsUrl = settings.natsUrl !== "" ? settings.natsUrl : yield* ownNatsServer(folder)
     const clickHouseUrl = settings.clickHouseUrl !== "" ? settings.clickHouseUrl : `embedded:${folder.at("clickhouse")}`
     return yield* running({ settings, folder, policies, credentials, certificate, natsUrl }).pipe(
-      Effect.provide(services({ folder, spoolSizeBytesMax: settings.spoolSizeBytesMax, natsUrl, clickHouseUrl }))
+      Effect.provide(services({ folder, spoolSizeBytesMax: settings.spoolSizeBytesMax, natsUrl, ownServer: settings.natsUrl === "", clickHouseUrl }))
     )
   }).pipe(Effect.scoped)
 
@@ -71,8 +71,14 @@ interface Prepared {
   readonly natsUrl: string
 }
 
-const services = (options: { folder: DataFolder; spoolSizeBytesMax: number; natsUrl: string; clickHouseUrl: string }) => {
-  const clients = Layer.mergeAll(natsFrom(options.natsUrl, "up"), clickHouseFrom(options.clickHouseUrl), observed)
+const services = (options: {
+  folder: DataFolder
+  spoolSizeBytesMax: number
+  natsUrl: string
+  ownServer: boolean
+  clickHouseUrl: string
+}) => {
+  const clients = Layer.mergeAll(natsFrom(options.natsUrl, "up", options.ownServer), clickHouseFrom(options.clickHouseUrl), observed)
   const stores = Layer.mergeAll(
     PolicyStore.layer,
     ActivityQueries.layer,
@@ -99,8 +105,9 @@ const running = (prepared: Prepared) =>
       Effect.catchTag("MigrateError", (error) => Effect.fail(new StartRefused({ sentence: error.message })))
     )
     const budget = allStreams.reduce((sum, stream) => sum + stream.sizeBytesMax, 0)
-    const sizeScale = settings.natsUrl === "" ? streamScale(folder.path, budget) : 1
-    if (sizeScale < 1) {
+    const fitting = settings.natsUrl === "" ? streamScale(folder.path, budget) : 1
+    const sizeScale = settings.streamScale ?? fitting
+    if (settings.streamScale === undefined && sizeScale < 1) {
       yield* Console.log(`The disk has little room: streams hold ${Math.round(sizeScale * 100)} % of their defaults.`)
     }
     yield* prepareStreams(allStreams, { firstSequenceMin: (yield* highestSequence) + 1, sizeScale })

@@ -6,7 +6,8 @@ export const writerSettings = {
   natsUrl: shared.natsUrl,
   clickHouseUrl: shared.clickHouseUrl,
   defaultTenant: shared.defaultTenant,
-  opsListen: shared.opsListen
+  opsListen: shared.opsListen,
+  streamScale: shared.streamScale
 }
 
 export type WriterSettings = Settings<typeof writerSettings>

@@ -4,7 +4,7 @@
  * It holds the recent messages; a watch that starts earlier catches up from the stream by itself. Messages that are
  * older at their source than what was seen of the same activity before are marked stale, and watches leave them out.
  */
-import { Clock, Context, Deferred, Effect, Layer, Schedule, Stream } from "effect"
+import { Cause, Clock, Context, Deferred, Effect, Layer, Schedule, Stream } from "effect"
 import { Nats, type NatsError, type StoredMessage } from "../../clients/nats/Nats.ts"
 import { activities } from "../../domain/streams.ts"
 import { type ApiFailure, expired, unavailable } from "../ApiFailure.ts"
@@ -134,7 +134,11 @@ const makeFeed = Effect.gen(function*() {
   )
 
   yield* run.pipe(
-    Effect.catch((error: NatsError) => Effect.logDebug("the tail of activities stopped", { problem: error.message })),
+    // A tail that died would leave watches that look alive and hear nothing.
+    Effect.catchCauseIf(
+      (cause) => !Cause.hasInterrupts(cause),
+      (cause) => Effect.logDebug("the tail of activities starts again", cause)
+    ),
     Effect.repeat(Schedule.spaced("1 second")),
     Effect.forkScoped
   )
@@ -177,10 +181,10 @@ const makeFeed = Effect.gen(function*() {
     })
 
   /** From the stream itself, until what follows is held here. */
-  const earlier = (from: number): Stream.Stream<FeedBatch, ApiFailure> => {
-    const own = new SourceOrders(orders)
-    const isHeld = (sequence: number) => forgotten !== undefined && sequence >= forgotten
+  const isHeld = (sequence: number): boolean => forgotten !== undefined && sequence >= forgotten
+  const earlier = (from: number): Stream.Stream<FeedBatch, ApiFailure> => Stream.suspend(() => {
     if (isHeld(from)) return Stream.empty
+    const own = new SourceOrders(orders)
     return nats.tail({ stream: activities.name, from: from + 1, strict: true }).pipe(
       Stream.mapError((error) => failureFrom(error, from)),
       Stream.mapArray((messages) => [{
@@ -189,7 +193,7 @@ const makeFeed = Effect.gen(function*() {
       }]),
       Stream.takeUntil((batch) => isHeld(batch.position))
     )
-  }
+  })
 
   const open = (asked: number): Effect.Effect<FeedReader, ApiFailure> =>
     Effect.gen(function*() {

@@ -6,7 +6,7 @@
 import { Effect, Layer, Schema } from "effect"
 import { createHash } from "node:crypto"
 import type { IncomingMessage } from "node:http"
-import { StartRefused } from "../../runtime/StartRefused.ts"
+import type { StartRefused } from "../../runtime/StartRefused.ts"
 import { failure } from "../ApiFailure.ts"
 import { authenticated, Authenticator, type User } from "./Authenticator.ts"
 import { watchedFile } from "./watchedFile.ts"

@@ -1,8 +1,9 @@
 /** Writes an answer as the client takes it. */
 import { Effect, Stream } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
+import type { Writable } from "node:stream"
 import { promisify } from "node:util"
-import { gzip } from "node:zlib"
+import { createGzip, gzip } from "node:zlib"
 import { stringify } from "yaml"
 import type { Answer } from "./Call.ts"
 
@@ -59,7 +60,7 @@ const writeText = (
     const { request, response } = context
     if (response.headersSent || response.destroyed) return
     const plain = Buffer.from(text)
-    const zipped = plain.length > gzipSizeBytesMin && /\bgzip\b/.test(String(request.headers["accept-encoding"] ?? ""))
+    const zipped = plain.length > gzipSizeBytesMin && takesGzip(request)
     const body = zipped ? yield* Effect.promise(() => gzipped(plain, { level: 1 })) : plain
     // A body that was not read to its end would be taken for the next request of this connection.
     const close = !request.readableEnded && hasBody(request) || context.closing()
@@ -79,22 +80,30 @@ const writeText = (
 const hasBody = (request: IncomingMessage): boolean =>
   request.headers["content-length"] !== undefined || request.headers["transfer-encoding"] !== undefined
 
+const takesGzip = (request: IncomingMessage): boolean => /\bgzip\b/.test(String(request.headers["accept-encoding"] ?? ""))
+
 const writeChunks = (context: AnswerContext, answer: Extract<Answer, { _tag: "Chunks" }>): Effect.Effect<void> => {
   const { request, response } = context
   return Effect.suspend(() => {
+    // A watch is not compressed: each of its frames must leave at once.
+    const zipped = !answer.live && takesGzip(request)
+    const sink = zipped ? createGzip({ level: 1 }) : response
+    if (sink !== response) sink.pipe(response)
     response.writeHead(200, {
       ...commonHeaders(request),
       "content-type": answer.contentType,
+      ...(zipped ? { "content-encoding": "gzip" } : {}),
+      ...(answer.live ? {} : { vary: "Accept-Encoding" }),
       ...(context.closing() ? { connection: "close" } : {})
     })
     if (answer.live) response.flushHeaders()
     const written = answer.chunks.pipe(
       // What is ready together is written together.
-      Stream.runForEachArray((chunks) => writeWhole(response, chunks.join(""))),
+      Stream.runForEachArray((chunks) => writeWhole(response, sink, chunks.join(""))),
       Effect.andThen(Effect.sync(() => {
         // A watch that ended because the server stops must not keep its connection open.
         if (context.closing()) response.once("finish", () => request.socket.end())
-        response.end()
+        sink.end()
       })),
       Effect.catch((error) =>
         Effect.logInfo("connection cut", { path: request.url, problem: error.text }).pipe(
@@ -107,13 +116,13 @@ const writeChunks = (context: AnswerContext, answer: Extract<Answer, { _tag: "Ch
 }
 
 /** Waits until the client has taken enough; cuts it off when it takes nothing. */
-const writeWhole = (response: ServerResponse, text: string): Effect.Effect<void> =>
+const writeWhole = (response: ServerResponse, sink: Writable, text: string): Effect.Effect<void> =>
   Effect.suspend(() => {
-    if (response.destroyed || response.write(text)) return Effect.void
+    if (response.destroyed || sink.write(text)) return Effect.void
     const drained = Effect.callback<void>((resume) => {
       const done = () => resume(Effect.void)
-      response.once("drain", done)
-      return Effect.sync(() => void response.off("drain", done))
+      sink.once("drain", done)
+      return Effect.sync(() => void sink.off("drain", done))
     })
     return drained.pipe(Effect.timeoutOrElse({
       duration: stalledWriteWait,

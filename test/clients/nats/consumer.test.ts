@@ -164,6 +164,10 @@ describe("consumer", () => {
             yield* nats.publish(messagesOf(stream, "a", 1_000, { first: round * 2_000 }))
             yield* administered((manager) => manager.consumers.delete("DELETED", "reader"))
             yield* nats.publish(messagesOf(stream, "a", 1_000, { first: round * 2_000 + 1_000 }))
+            yield* until(
+              "the one made again has delivered",
+              Effect.sync(() => seen.size === (round + 1) * 2_000)
+            )
           }
           yield* Fiber.join(reading)
           assert.strictEqual(seen.size, 6_000)

@@ -94,6 +94,12 @@ describe("batchFrom", () => {
     assert.strictEqual(({} as Record<string, unknown>)["verb"], undefined)
   })
 
+  it("an audit ID of more than 1 KiB is cut and counted; what differs in its first KiB is another fact", () => {
+    const read = batch(record({ auditID: `a${"x".repeat(5_000)}` }), record({ auditID: `b${"x".repeat(5_000)}` }), record())
+    assert.strictEqual(read.auditIDsCut, 2)
+    assert.strictEqual(new Set(idsOf(read)).size, 3)
+  })
+
   it("a record larger than a message loses its bodies and says so", () => {
     const large = record({ requestObject: { data: "x".repeat(600_000) }, responseObject: { data: "y".repeat(600_000) } })
     const read = batch(large)
