@@ -118,14 +118,22 @@ const makeIntake = (nats: Nats["Service"], spool: Spool | undefined): Intake["Se
     )
   }
 
+  /** The last try left messages over. */
+  let refusing = false
+  /**
+   * A bus that is known to be away or full is not waited for when there is somewhere else to go: the sender hears at once
+   * what became of its batch. While the spool holds something its replay tries the bus for all.
+   */
+  const goesToSpool = (): boolean =>
+    spool !== undefined && (!nats.connected() || (refusing && spool.state().messages > 0))
+
   return Intake.of({
     publish: Effect.fnUntraced(function* (messages) {
       counts.received += messages.length
-      // A bus that is known to be away is not waited for when there is somewhere else to go.
-      const result =
-        spool !== undefined && !nats.connected()
-          ? { published: 0, duplicates: 0, refused: 0, left: messages, cause: undefined }
-          : yield* tryBus(nats, messages)
+      const result = goesToSpool()
+        ? { published: 0, duplicates: 0, refused: 0, left: messages, cause: undefined }
+        : yield* tryBus(nats, messages)
+      refusing = result.left.length > 0
       counts.published += result.published
       counts.duplicates += result.duplicates
       counts.refused += result.refused
@@ -141,6 +149,7 @@ const makeIntake = (nats: Nats["Service"], spool: Spool | undefined): Intake["Se
               let left = messages
               while (left.length > 0) {
                 const result = yield* tryBus(nats, left)
+                refusing = result.left.length > 0
                 counts.replayed += left.length - result.left.length
                 left = result.left
                 if (left.length > 0) yield* Effect.sleep(replayPause)

@@ -3,31 +3,44 @@ import { type JsonSchema, list, listByKey, object, text, texts, time, whole } fr
 
 const prefix = "io.k8s.apimachinery.pkg.apis.meta.v1."
 
-export const metaReference = (name: "ObjectMeta" | "ListMeta" | "Status" | "DeleteOptions" | "WatchEvent"): JsonSchema => ({
+export const metaReference = (
+  name: "ObjectMeta" | "ListMeta" | "Status" | "DeleteOptions" | "WatchEvent"
+): JsonSchema => ({
   $ref: `#/components/schemas/${prefix}${name}`
 })
 
-const ownerReference = object("OwnerReference names an object that this one depends on.", {
-  apiVersion: text("API version of the referent."),
-  kind: text("Kind of the referent."),
-  name: text("Name of the referent."),
-  uid: text("UID of the referent."),
-  controller: { type: "boolean", description: "If true, this reference points to the managing controller." },
-  blockOwnerDeletion: {
-    type: "boolean",
-    description: "If true, the owner cannot be deleted from the key-value store until this reference is removed."
-  }
-}, ["apiVersion", "kind", "name", "uid"])
+const ownerReference = object(
+  "OwnerReference names an object that this one depends on.",
+  {
+    apiVersion: text("API version of the referent."),
+    kind: text("Kind of the referent."),
+    name: text("Name of the referent."),
+    uid: text("UID of the referent."),
+    controller: { type: "boolean", description: "If true, this reference points to the managing controller." },
+    blockOwnerDeletion: {
+      type: "boolean",
+      description: "If true, the owner cannot be deleted from the key-value store until this reference is removed."
+    }
+  },
+  ["apiVersion", "kind", "name", "uid"]
+)
 
-const managedFieldsEntry = object("ManagedFieldsEntry is a workflow-id, a FieldSet and the group version that it applies to.", {
-  apiVersion: text("Version of this resource that this field set applies to."),
-  fieldsType: text("Discriminator for the different fields format and version."),
-  fieldsV1: { type: "object", description: "The first JSON version format.", "x-kubernetes-preserve-unknown-fields": true },
-  manager: text("Identifier of the workflow managing these fields."),
-  operation: text("Type of operation which led to this entry being created."),
-  subresource: text("Name of the subresource used to update that object."),
-  time: time("Timestamp of when the entry was added.")
-})
+const managedFieldsEntry = object(
+  "ManagedFieldsEntry is a workflow-id, a FieldSet and the group version that it applies to.",
+  {
+    apiVersion: text("Version of this resource that this field set applies to."),
+    fieldsType: text("Discriminator for the different fields format and version."),
+    fieldsV1: {
+      type: "object",
+      description: "The first JSON version format.",
+      "x-kubernetes-preserve-unknown-fields": true
+    },
+    manager: text("Identifier of the workflow managing these fields."),
+    operation: text("Type of operation which led to this entry being created."),
+    subresource: text("Name of the subresource used to update that object."),
+    time: time("Timestamp of when the entry was added.")
+  }
+)
 
 export const objectMeta = object("ObjectMeta is metadata that all persisted resources must have.", {
   annotations: texts("Unstructured key value map that may be set by external tools."),
@@ -66,7 +79,11 @@ const status = object("Status is a return value for calls that don't return othe
   status: text("Success or Failure."),
   message: text("A human-readable description of the status of this operation."),
   reason: text("A machine-readable description of why this operation is in Failure."),
-  details: { type: "object", description: "Extended data associated with the reason.", "x-kubernetes-preserve-unknown-fields": true },
+  details: {
+    type: "object",
+    description: "Extended data associated with the reason.",
+    "x-kubernetes-preserve-unknown-fields": true
+  },
   code: whole("Suggested HTTP return code for this status.", "int32")
 })
 
@@ -83,10 +100,14 @@ const deleteOptions = object("DeleteOptions may be provided when deleting an API
   propagationPolicy: text("Whether and how garbage collection will be performed.")
 })
 
-const watchEvent = object("Event represents a single event to a watched resource.", {
-  type: text("ADDED, MODIFIED, DELETED, BOOKMARK or ERROR."),
-  object: { type: "object", "x-kubernetes-preserve-unknown-fields": true }
-}, ["type", "object"])
+const watchEvent = object(
+  "Event represents a single event to a watched resource.",
+  {
+    type: text("ADDED, MODIFIED, DELETED, BOOKMARK or ERROR."),
+    object: { type: "object", "x-kubernetes-preserve-unknown-fields": true }
+  },
+  ["type", "object"]
+)
 
 /** Named as `components/schemas` wants them. */
 export const metaSchemas: Readonly<Record<string, JsonSchema>> = {

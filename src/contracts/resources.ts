@@ -7,7 +7,7 @@ export const groupName = "activity.miloapis.com"
 
 /** Preferred first. Both serve the same objects. */
 export const versions = ["v1alpha1", "v1"] as const
-export type Version = typeof versions[number]
+export type Version = (typeof versions)[number]
 
 export interface Resource {
   readonly plural: string
@@ -34,7 +34,8 @@ export const activitiesResource: Resource = {
   namespaced: true,
   verbs: ["get", "list", "watch"],
   subresources: {},
-  description: "Activity is one sentence about something that happened: who did what to which resource, when, and how it ended.",
+  description:
+    "Activity is one sentence about something that happened: who did what to which resource, when, and how it ended.",
   properties: { spec: activitySpecSchema }
 }
 

@@ -93,7 +93,7 @@ export const wholeNumber = (minimum: number, maximum: number): Reader<number> =>
 /** `0.5`, `1`, `50`: more than 0, at most 10,000. */
 export const factor: Reader<number> = (value) => {
   const number = Number(value)
-  return /^\d{1,5}(\.\d{1,6})?$/.test(value) && number > 0 && number <= 10_000
+  return /^\d{1,5}(\.\d{1,12})?$/.test(value) && number > 0 && number <= 10_000
     ? Result.succeed(number)
     : Result.fail("a number above 0 and at most 10000, such as 0.5 or 50")
 }

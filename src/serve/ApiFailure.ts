@@ -98,13 +98,17 @@ export const conflict = (of: Kind, name: string, why: string): ApiFailure =>
 
 export const expired = (text: string): ApiFailure => failure("Expired", text)
 
-export const unavailable = (text: string): ApiFailure =>
-  failure("ServiceUnavailable", text, { retryAfterSeconds: 1 })
+export const unavailable = (text: string): ApiFailure => failure("ServiceUnavailable", text, { retryAfterSeconds: 1 })
 
 /** One fault of a field, as Kubernetes words it. */
 export interface FieldFault {
   readonly field: string
-  readonly reason: "FieldValueInvalid" | "FieldValueRequired" | "FieldValueDuplicate" | "FieldValueNotSupported" | "FieldValueForbidden"
+  readonly reason:
+    | "FieldValueInvalid"
+    | "FieldValueRequired"
+    | "FieldValueDuplicate"
+    | "FieldValueNotSupported"
+    | "FieldValueForbidden"
   readonly message: string
 }
 

@@ -79,10 +79,12 @@ export const printerFor = <A extends ObjectLike>(
         bookmark: (resourceVersion, annotations) =>
           table(
             { resourceVersion },
-            [{
-              cells: columns.map((column) => (column.type === "integer" ? 0 : "")),
-              object: { ...partial, metadata: bookmarkMetadata(resourceVersion, annotations) }
-            }],
+            [
+              {
+                cells: columns.map((column) => (column.type === "integer" ? 0 : "")),
+                object: { ...partial, metadata: bookmarkMetadata(resourceVersion, annotations) }
+              }
+            ],
             frames++ === 0
           )
       }
@@ -99,13 +101,21 @@ export const printerFor = <A extends ObjectLike>(
         }),
         item: metadataOf,
         frame: metadataOf,
-        bookmark: (resourceVersion, annotations) => ({ ...partial, metadata: bookmarkMetadata(resourceVersion, annotations) })
+        bookmark: (resourceVersion, annotations) => ({
+          ...partial,
+          metadata: bookmarkMetadata(resourceVersion, annotations)
+        })
       }
     default:
       return {
         contentType: "application/json",
         one: (object) => object,
-        list: (objects, metadata) => ({ kind: `${kind.kind}List`, apiVersion: kind.apiVersion, metadata, items: objects }),
+        list: (objects, metadata) => ({
+          kind: `${kind.kind}List`,
+          apiVersion: kind.apiVersion,
+          metadata,
+          items: objects
+        }),
         item: (object) => object,
         frame: (object) => object,
         bookmark: (resourceVersion, annotations) => ({

@@ -62,13 +62,15 @@ const aggregatedResource = (resource: Resource, version: string) => ({
   verbs: resource.verbs,
   shortNames: resource.shortNames,
   categories: resource.categories,
-  ...(Object.keys(resource.subresources).length === 0 ? {} : {
-    subresources: Object.entries(resource.subresources).map(([name, verbs]) => ({
-      subresource: name,
-      responseKind: { group: groupName, version, kind: resource.kind },
-      verbs
-    }))
-  })
+  ...(Object.keys(resource.subresources).length === 0
+    ? {}
+    : {
+        subresources: Object.entries(resource.subresources).map(([name, verbs]) => ({
+          subresource: name,
+          responseKind: { group: groupName, version, kind: resource.kind },
+          verbs
+        }))
+      })
 })
 
 const aggregatedGroup = {

@@ -1,6 +1,6 @@
 /** Parameters that lists and watches of every resource have. */
 import { Result } from "effect"
-import { type ApiFailure, badRequest, failure, invalid } from "./ApiFailure.ts"
+import { type ApiFailure, badRequest, expired, failure, invalid } from "./ApiFailure.ts"
 import { isTrue } from "./http/RequestInfo.ts"
 
 /** As kube-apiserver names the parameters' kind in its refusals. */
@@ -11,13 +11,32 @@ export const resourceVersionFrom = (query: URLSearchParams): Result.Result<numbe
   const text = query.get("resourceVersion") ?? ""
   if (text === "" || text === "0") return Result.succeed(undefined)
   const version = Number(text)
-  return /^[1-9]\d*$/.test(text) && Number.isSafeInteger(version) ? Result.succeed(version) : Result.fail(
-    invalid(listOptions, "", [{
-      field: "resourceVersion",
-      reason: "FieldValueInvalid",
-      message: `Invalid value: ${JSON.stringify(text)}: must be a decimal number that a list, a watch or an object gave`
-    }])
-  )
+  return /^[1-9]\d*$/.test(text) && Number.isSafeInteger(version)
+    ? Result.succeed(version)
+    : Result.fail(
+        invalid(listOptions, "", [
+          {
+            field: "resourceVersion",
+            reason: "FieldValueInvalid",
+            message: `Invalid value: ${JSON.stringify(text)}: must be a decimal number that a list, a watch or an object gave`
+          }
+        ])
+      )
+}
+
+/** Older states than the present one are not kept: an exact one cannot be had. */
+export const versionMatchFault = (query: URLSearchParams): ApiFailure | undefined => {
+  const match = query.get("resourceVersionMatch") ?? ""
+  if (match === "") return undefined
+  const refused = (message: string) =>
+    invalid(listOptions, "", [{ field: "resourceVersionMatch", reason: "FieldValueForbidden", message }])
+  if (match !== "Exact" && match !== "NotOlderThan") {
+    return refused(`Unsupported value: ${JSON.stringify(match)}: supported values: "Exact", "NotOlderThan", ""`)
+  }
+  if ((query.get("resourceVersion") ?? "") === "") {
+    return refused("Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided")
+  }
+  return match === "Exact" ? expired("The resourceVersion for the provided list is too old.") : undefined
 }
 
 /** Milliseconds; undefined when the client leaves it to us. */
@@ -45,11 +64,13 @@ export const wantsBookmarks = (query: URLSearchParams): boolean => isTrue(query.
  * they then list and watch.
  */
 export const initialEventsForbidden = (): ApiFailure =>
-  invalid(listOptions, "", [{
-    field: "sendInitialEvents",
-    reason: "FieldValueForbidden",
-    message: "Forbidden: sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"
-  }])
+  invalid(listOptions, "", [
+    {
+      field: "sendInitialEvents",
+      reason: "FieldValueForbidden",
+      message: "Forbidden: sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"
+    }
+  ])
 
 /** In kube-apiserver's words; client-go waits, and asks again. */
 export const resourceVersionTooLarge = (asked: number, current: number): ApiFailure =>

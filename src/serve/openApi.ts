@@ -63,19 +63,22 @@ const documentOf = (call: Call, version: Version): Answer => {
 const document = (version: Version) => ({
   openapi: "3.0.0",
   info: { title: "Activity", version },
-  paths: Object.assign({}, ...resources.map((resource) => pathsOf(resource, version))) as object,
+  paths: Object.fromEntries(resources.flatMap((resource) => Object.entries(pathsOf(resource, version)))),
   components: {
-    schemas: {
-      ...Object.assign({}, ...resources.map((resource) => schemasOf(resource, version))) as object,
-      ...metaSchemas
-    }
+    schemas: Object.fromEntries([
+      ...resources.flatMap((resource) => Object.entries(schemasOf(resource, version))),
+      ...Object.entries(metaSchemas)
+    ])
   }
 })
 
 const schemaName = (version: Version, kind: string): string => `com.miloapis.activity.${version}.${kind}`
 
 const typeTexts: Readonly<Record<string, JsonSchema>> = {
-  apiVersion: { type: "string", description: "APIVersion defines the versioned schema of this representation of an object." },
+  apiVersion: {
+    type: "string",
+    description: "APIVersion defines the versioned schema of this representation of an object."
+  },
   kind: { type: "string", description: "Kind is the REST resource that this object represents." }
 }
 
@@ -83,7 +86,11 @@ const schemasOf = (resource: Resource, version: Version): Readonly<Record<string
   [schemaName(version, resource.kind)]: {
     type: "object",
     description: resource.description,
-    properties: { ...typeTexts, metadata: { allOf: [metaReference("ObjectMeta")], description: "Standard object's metadata." }, ...resource.properties },
+    properties: {
+      ...typeTexts,
+      metadata: { allOf: [metaReference("ObjectMeta")], description: "Standard object's metadata." },
+      ...resource.properties
+    },
     "x-kubernetes-group-version-kind": [{ group: groupName, version, kind: resource.kind }]
   },
   [schemaName(version, `${resource.kind}List`)]: {
@@ -164,17 +171,25 @@ const pathsOf = (resource: Resource, version: Version): Readonly<Record<string, 
   const inNamespace = `${base}/namespaces/{namespace}/${resource.plural}`
   const namespaced = [pathText("namespace", "Namespace of the object.")]
   const prefixes: ReadonlyArray<readonly [string, ReadonlyArray<Parameter>]> = resource.namespaced
-    ? [[`${base}/${resource.plural}`, []], [inNamespace, namespaced]]
+    ? [
+        [`${base}/${resource.plural}`, []],
+        [inNamespace, namespaced]
+      ]
     : [[`${base}/${resource.plural}`, []]]
   const named = [pathText("name", `Name of the ${resource.kind}.`)]
-  return Object.fromEntries(prefixes.flatMap(([path, parameters]) => [
-    [path, pathItem(resource, version, ["list", "create", "deletecollection"], resource.verbs, parameters)],
-    [`${path}/{name}`, pathItem(resource, version, ["get", "update", "patch", "delete"], resource.verbs, [...parameters, ...named])],
-    ...Object.entries(resource.subresources).map(([name, verbs]) => [
-      `${path}/{name}/${name}`,
-      pathItem(resource, version, ["get", "update", "patch"], verbs, [...parameters, ...named])
+  return Object.fromEntries(
+    prefixes.flatMap(([path, parameters]) => [
+      [path, pathItem(resource, version, ["list", "create", "deletecollection"], resource.verbs, parameters)],
+      [
+        `${path}/{name}`,
+        pathItem(resource, version, ["get", "update", "patch", "delete"], resource.verbs, [...parameters, ...named])
+      ],
+      ...Object.entries(resource.subresources).map(([name, verbs]) => [
+        `${path}/{name}/${name}`,
+        pathItem(resource, version, ["get", "update", "patch"], verbs, [...parameters, ...named])
+      ])
     ])
-  ]))
+  )
 }
 
 const pathItem = (
@@ -186,10 +201,12 @@ const pathItem = (
 ) => ({
   parameters,
   ...Object.fromEntries(
-    candidates.filter((verb) => verbs.includes(verb)).flatMap((verb) => {
-      const found = actions[verb]
-      return found === undefined ? [] : [[found[0], operation(resource, version, verb, found[1])]]
-    })
+    candidates
+      .filter((verb) => verbs.includes(verb))
+      .flatMap((verb) => {
+        const found = actions[verb]
+        return found === undefined ? [] : [[found[0], operation(resource, version, verb, found[1])]]
+      })
   )
 })
 
@@ -199,14 +216,23 @@ const operation = (resource: Resource, version: Version, verb: string, action: s
   const parameters = isList
     ? [...listParameters, ...(resource.plural === "activities" ? activityParameters : [])]
     : verb === "get"
-    ? []
-    : verb === "patch"
-    ? [...writeParameters, { ...queryText("force", "For server-side apply only, which this server does not have."), schema: { type: "boolean" } }]
-    : verb === "delete"
-    ? [queryText("dryRun", "`All` processes everything and persists nothing.")]
-    : writeParameters
+      ? []
+      : verb === "patch"
+        ? [
+            ...writeParameters,
+            {
+              ...queryText("force", "For server-side apply only, which this server does not have."),
+              schema: { type: "boolean" }
+            }
+          ]
+        : verb === "delete"
+          ? [queryText("dryRun", "`All` processes everything and persists nothing.")]
+          : writeParameters
   const schema = verb === "delete" || verb === "deletecollection" ? metaReference("Status") : reference(version, kind)
-  const bodyTypes = verb === "patch" ? ["application/json-patch+json", "application/merge-patch+json"] : ["application/json", "application/yaml"]
+  const bodyTypes =
+    verb === "patch"
+      ? ["application/json-patch+json", "application/merge-patch+json"]
+      : ["application/json", "application/yaml"]
   const bodySchema: JsonSchema = verb === "patch" ? { type: "object" } : reference(version, resource.kind)
   return {
     tags: [`activityMiloapisCom_${version}`],
@@ -214,7 +240,12 @@ const operation = (resource: Resource, version: Version, verb: string, action: s
     operationId: `${verb}ActivityMiloapisCom${version}${resource.kind}`,
     parameters,
     ...(["create", "update", "patch"].includes(verb)
-      ? { requestBody: { required: true, content: Object.fromEntries(bodyTypes.map((type) => [type, { schema: bodySchema }])) } }
+      ? {
+          requestBody: {
+            required: true,
+            content: Object.fromEntries(bodyTypes.map((type) => [type, { schema: bodySchema }]))
+          }
+        }
       : {}),
     responses: {
       "200": { description: "OK", content: { "application/json": { schema }, "application/yaml": { schema } } },

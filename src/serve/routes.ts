@@ -7,7 +7,15 @@ import { Health } from "../runtime/Health.ts"
 import { counterFamily } from "../runtime/Metrics.ts"
 import type { ActivityQueries } from "../store/ActivityQueries.ts"
 import type { PolicyStore } from "../store/PolicyStore.ts"
-import { type ApiFailure, badRequest, failure, methodNotAllowed, pathUnknown, reasonCodes, statusObject } from "./ApiFailure.ts"
+import {
+  type ApiFailure,
+  badRequest,
+  failure,
+  methodNotAllowed,
+  pathUnknown,
+  reasonCodes,
+  statusObject
+} from "./ApiFailure.ts"
 import { activityPoliciesResource, groupName, type Resource, resources, versions } from "../contracts/resources.ts"
 import type { ActivityFeed } from "./activities/ActivityFeed.ts"
 import { getActivity, listActivities, type ActivityListOptions } from "./activities/listActivities.ts"
@@ -43,18 +51,21 @@ export const handle = (
   request: IncomingMessage,
   response: ServerResponse
 ): Effect.Effect<void, never, RouteServices> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const drain = yield* Drain
     const url = targetOf(request)
     const accepted = acceptedForm(request.headers.accept ?? "")
     const context = { request, response, encoding: accepted?.encoding ?? "json", closing: drain.begun } as const
-    const answered = Effect.gen(function*() {
+    const answered = Effect.gen(function* () {
       if (url === undefined) return yield* badRequest("the request's target is no path")
       const user = yield* authenticate(request)
       const info = requestInfo(request.method ?? "GET", url.pathname, url.searchParams)
       yield* authorize(user, info)
       if (accepted === undefined) {
-        return yield* failure("NotAcceptable", "only the following media types are accepted: application/json, application/yaml")
+        return yield* failure(
+          "NotAcceptable",
+          "only the following media types are accepted: application/json, application/yaml"
+        )
       }
       return yield* route(options, {
         method: request.method ?? "GET",
@@ -104,7 +115,7 @@ const targetOf = (request: IncomingMessage): URL | undefined =>
 
 /** @fails ApiFailure Unauthorized; BadRequest for impersonation, which must not be ignored in silence */
 const authenticate = (request: IncomingMessage): Effect.Effect<User, ApiFailure, Authenticator> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const authenticator = yield* Authenticator
     const user = yield* authenticator.authenticate(request)
     const impersonated = Object.keys(request.headers).find((name) => name.startsWith("impersonate-"))
@@ -126,16 +137,19 @@ const route = (options: RouteOptions, call: Call): Handler => {
 }
 
 const probe = (call: Call): Handler =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const health = yield* Health
     const { checks, ready } = health.report()
     const text = (ok: boolean): Answer => ({
       _tag: "Text",
       status: ok ? 200 : 503,
       contentType: "text/plain; charset=utf-8",
-      text: ok && !call.query.has("verbose") ? "ok" : checks.map(({ name, problem }) =>
-        problem === undefined ? `[+]${name} ok\n` : `[-]${name} ${problem}\n`
-      ).join("")
+      text:
+        ok && !call.query.has("verbose")
+          ? "ok"
+          : checks
+              .map(({ name, problem }) => (problem === undefined ? `[+]${name} ok\n` : `[-]${name} ${problem}\n`))
+              .join("")
     })
     if (call.path === "/livez" || call.path === "/ping") return text(true)
     if (call.path === "/readyz") return text(ready)
@@ -146,15 +160,17 @@ const probe = (call: Call): Handler =>
 const routeResource = (options: RouteOptions, call: Call, request: ResourceRequest): Handler => {
   const resource = servedResource(request)
   if (resource === undefined) return Effect.fail(pathUnknown())
-  const allowed: ReadonlyArray<string> = request.subresource === ""
-    ? resource.verbs
-    : resource.subresources[request.subresource] ?? []
-  if (!allowed.includes(request.verb)) return Effect.fail(methodNotAllowed())
+  const allowed: ReadonlyArray<string> =
+    request.subresource === "" ? resource.verbs : (resource.subresources[request.subresource] ?? [])
+  // A collection is created into, its objects are changed: a selector that names one does not make it the other.
+  const misplaced =
+    request.verb === "create" ? request.named : ["update", "patch"].includes(request.verb) && !request.named
+  if (misplaced || !allowed.includes(request.verb)) return Effect.fail(methodNotAllowed())
   return resource === activityPoliciesResource ? policyRequest(call, request) : activityVerb(options, call, request)
 }
 
 const activityVerb = (options: RouteOptions, call: Call, request: ResourceRequest): Handler =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const scope = yield* callerScope(call.user, request, options)
     switch (request.verb) {
       case "get":

@@ -44,7 +44,7 @@ const drainMillis = 3_000
 export const serveApi = (
   options: ApiOptions
 ): Effect.Effect<Listener, StartRefused, ActivityQueries | Health | Nats | PolicyStore | Scope.Scope> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const context = yield* Layer.build(
       Layer.mergeAll(tokenFileLayer(options.tokensFile), rolesFileLayer(options.rolesFile), ActivityFeed.layer)
     )
@@ -59,12 +59,12 @@ export const listenForApi = (
   StartRefused,
   ActivityFeed | ActivityQueries | Authenticator | Authorizer | Health | PolicyStore | Scope.Scope
 > =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const context = yield* Layer.build(Drain.layer)
     return yield* listening(options).pipe(Effect.provide(context))
   })
 
-const listening = Effect.fnUntraced(function*(options: ApiListenerOptions) {
+const listening = Effect.fnUntraced(function* (options: ApiListenerOptions) {
   const drain = yield* Drain
   const health = yield* Health
   const feed = yield* ActivityFeed

@@ -37,7 +37,7 @@ export const liveFrames = (
   query: URLSearchParams,
   options: LiveOptions
 ): Effect.Effect<Stream.Stream<string, ApiFailure>, ApiFailure, Drain> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const drain = yield* Drain
     const timeout = yield* Effect.fromResult(timeoutMillisFrom(query))
     const began = yield* Clock.currentTimeMillis
@@ -50,22 +50,26 @@ export const liveFrames = (
       readonly ended: boolean
     }
     const step = (state: State): Effect.Effect<readonly [string, State] | undefined, ApiFailure> =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         if (state.ended) return undefined
         const now = yield* Clock.currentTimeMillis
         if (now >= deadline || drain.begun()) {
-          return bookmarks ? [options.bookmark(state.position), { ...state, ended: true }] as const : undefined
+          return bookmarks ? ([options.bookmark(state.position), { ...state, ended: true }] as const) : undefined
         }
         if (now >= state.bookmarkAt) {
           const text = bookmarks ? options.bookmark(state.position) : ""
           return [text, { ...state, bookmarkAt: now + bookmarkEveryMillis }] as const
         }
-        const next = yield* options.next(state.position).pipe(
-          Effect.raceFirst(Effect.as(drain.awaited, { text: "", position: state.position })),
-          Effect.timeoutOption(Math.min(deadline, state.bookmarkAt) - now)
-        )
+        const next = yield* options
+          .next(state.position)
+          .pipe(
+            Effect.raceFirst(Effect.as(drain.awaited, { text: "", position: state.position })),
+            Effect.timeoutOption(Math.min(deadline, state.bookmarkAt) - now)
+          )
         if (Option.isNone(next)) return ["", state] as const
-        return next.value === undefined ? undefined : [next.value.text, { ...state, position: next.value.position }] as const
+        return next.value === undefined
+          ? undefined
+          : ([next.value.text, { ...state, position: next.value.position }] as const)
       })
     return Stream.suspend(() =>
       Stream.unfold({ position: options.position(), bookmarkAt: began + bookmarkEveryMillis, ended: false }, step)

@@ -70,25 +70,31 @@ export type PolicyUpdate =
   | { readonly _tag: "Listed"; readonly policies: ReadonlyArray<ActivityPolicy> }
   | { readonly _tag: "Changed"; readonly name: string; readonly policy: ActivityPolicy | undefined }
 
-export class PolicyStore extends Context.Service<PolicyStore, {
-  /** @fails PolicyStoreError PolicyMissing */
-  readonly get: (name: string) => Effect.Effect<ActivityPolicy, PolicyStoreError>
-  /** All policies, not older than any write that was answered here. */
-  readonly list: Effect.Effect<PolicyList, PolicyStoreError>
-  /** The policy with its resourceVersion. The caller has filled in uid, generation and time. */
-  readonly create: (policy: ActivityPolicy) => Effect.Effect<ActivityPolicy, PolicyStoreError>
-  /** Only while the stored one has the resourceVersion of `policy`. */
-  readonly update: (policy: ActivityPolicy) => Effect.Effect<ActivityPolicy, PolicyStoreError>
-  /** Only while the stored one has that resourceVersion. Returns the deletion's own. */
-  readonly delete: (name: string, resourceVersion: string) => Effect.Effect<number, PolicyStoreError>
-  /** @fails PolicyStoreError PolicyVersionExpired when changes after it are not held any more */
-  readonly known: (resourceVersion: number) => Effect.Effect<void, PolicyStoreError>
-  /** Waits for changes after `position`. @fails PolicyStoreError PolicyVersionExpired */
-  readonly after: (position: number) => Effect.Effect<PolicyBatch, PolicyStoreError>
-  /** Never fails and never ends. */
-  readonly updates: Stream.Stream<PolicyUpdate>
-}>()("activity/store/PolicyStore") {
-  static readonly layer = Layer.effect(PolicyStore, Effect.suspend(() => makePolicyStore))
+export class PolicyStore extends Context.Service<
+  PolicyStore,
+  {
+    /** @fails PolicyStoreError PolicyMissing */
+    readonly get: (name: string) => Effect.Effect<ActivityPolicy, PolicyStoreError>
+    /** All policies, not older than any write that was answered here. */
+    readonly list: Effect.Effect<PolicyList, PolicyStoreError>
+    /** The policy with its resourceVersion. The caller has filled in uid, generation and time. */
+    readonly create: (policy: ActivityPolicy) => Effect.Effect<ActivityPolicy, PolicyStoreError>
+    /** Only while the stored one has the resourceVersion of `policy`. */
+    readonly update: (policy: ActivityPolicy) => Effect.Effect<ActivityPolicy, PolicyStoreError>
+    /** Only while the stored one has that resourceVersion. Returns the deletion's own. */
+    readonly delete: (name: string, resourceVersion: string) => Effect.Effect<number, PolicyStoreError>
+    /** @fails PolicyStoreError PolicyVersionExpired when changes after it are not held any more */
+    readonly known: (resourceVersion: number) => Effect.Effect<void, PolicyStoreError>
+    /** Waits for changes after `position`. @fails PolicyStoreError PolicyVersionExpired */
+    readonly after: (position: number) => Effect.Effect<PolicyBatch, PolicyStoreError>
+    /** Never fails and never ends. */
+    readonly updates: Stream.Stream<PolicyUpdate>
+  }
+>()("activity/store/PolicyStore") {
+  static readonly layer = Layer.effect(
+    PolicyStore,
+    Effect.suspend(() => makePolicyStore)
+  )
 }
 
 const bucketName = "activity_policies"
@@ -100,7 +106,7 @@ const heldEventsMax = 4_096
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
-const makePolicyStore = Effect.gen(function*() {
+const makePolicyStore = Effect.gen(function* () {
   const nats = yield* Nats
   let opened: Bucket | undefined
   let known = new Map<string, ActivityPolicy>()
@@ -125,9 +131,11 @@ const makePolicyStore = Effect.gen(function*() {
         : Effect.succeed(opened)
     ).pipe(
       Effect.flatMap(use),
-      Effect.tapError((error) => Effect.sync(() => {
-        if (error.reason._tag !== "RevisionMismatch") opened = undefined
-      }))
+      Effect.tapError((error) =>
+        Effect.sync(() => {
+          if (error.reason._tag !== "RevisionMismatch") opened = undefined
+        })
+      )
     )
 
   const take = (entry: BucketEntry): void => {
@@ -145,7 +153,12 @@ const makePolicyStore = Effect.gen(function*() {
       })
     } else if (before !== undefined) {
       known.delete(entry.key)
-      events.push({ type: "DELETED", policy: withVersion(before, entry.revision), previous: before, resourceVersion: entry.revision })
+      events.push({
+        type: "DELETED",
+        policy: withVersion(before, entry.revision),
+        previous: before,
+        resourceVersion: entry.revision
+      })
     }
     if (events.length > heldEventsMax) {
       const gone = events.splice(0, heldEventsMax / 4)
@@ -156,10 +169,12 @@ const makePolicyStore = Effect.gen(function*() {
 
   /** Everything at once: readers that are behind it list again. */
   const replace = (list: { readonly entries: ReadonlyArray<BucketEntry>; readonly revision: number }): void => {
-    known = new Map(list.entries.flatMap((entry) => {
-      const policy = policyFrom(entry)
-      return policy === undefined ? [] : [[entry.key, policy] as const]
-    }))
+    known = new Map(
+      list.entries.flatMap((entry) => {
+        const policy = policyFrom(entry)
+        return policy === undefined ? [] : [[entry.key, policy] as const]
+      })
+    )
     events = []
     position = list.revision
     forgotten = list.revision
@@ -167,18 +182,14 @@ const makePolicyStore = Effect.gen(function*() {
     notify()
   }
 
-  const follow = Effect.gen(function*() {
+  const follow = Effect.gen(function* () {
     const bucket = yield* withBucket(Effect.succeed)
     const first = yield* bucket.firstRevision
-    // After a lost connection the tail goes on where it was, unless the bucket was made anew.
+    // After a lost connection it goes on where it was, unless what follows was removed, or the bucket made anew.
     if (forgotten === undefined || first > position + 1) replace(yield* bucket.list)
     yield* bucket.watch(position).pipe(Stream.runForEach((entry) => Effect.sync(() => take(entry))))
   }).pipe(
-    Effect.tapError((error) => Effect.sync(() => {
-      opened = undefined
-      // What lies behind us was removed: only a list tells what is there.
-      if (error.reason._tag === "NatsRefused") forgotten = undefined
-    })),
+    Effect.tapError(() => Effect.sync(() => void (opened = undefined))),
     // A follower that died would leave an API that looks alive and hears nothing.
     Effect.catchCauseIf(
       (cause) => !Cause.hasInterrupts(cause),
@@ -212,22 +223,27 @@ const makePolicyStore = Effect.gen(function*() {
   )
 
   const list = Effect.suspend(() =>
-    nats.connected() ? withBucket((bucket) => bucket.list).pipe(
-      Effect.timeout("5 seconds"),
-      Effect.map(({ entries, revision }) => ({
-        policies: sorted(entries.flatMap((entry) => policyFrom(entry) ?? [])),
-        resourceVersion: revision
-      })),
-      Effect.catch(() => fromFollower)
-    ) : fromFollower
+    nats.connected()
+      ? withBucket((bucket) => bucket.list).pipe(
+          Effect.timeout("5 seconds"),
+          Effect.map(({ entries, revision }) => ({
+            policies: sorted(entries.flatMap((entry) => policyFrom(entry) ?? [])),
+            resourceVersion: revision
+          })),
+          Effect.catch(() => fromFollower)
+        )
+      : fromFollower
   )
 
   const get = (name: string): Effect.Effect<ActivityPolicy, PolicyStoreError> =>
-    (nats.connected() ? withBucket((bucket) => bucket.get(name)).pipe(
-      Effect.timeout("5 seconds"),
-      Effect.map((entry) => Option.isNone(entry) ? undefined : policyFrom(entry.value)),
-      Effect.catch(() => Effect.map(fromFollower, () => known.get(name)))
-    ) : Effect.map(fromFollower, () => known.get(name))).pipe(
+    (nats.connected()
+      ? withBucket((bucket) => bucket.get(name)).pipe(
+          Effect.timeout("5 seconds"),
+          Effect.map((entry) => (Option.isNone(entry) ? undefined : policyFrom(entry.value))),
+          Effect.catch(() => Effect.map(fromFollower, () => known.get(name)))
+        )
+      : Effect.map(fromFollower, () => known.get(name))
+    ).pipe(
       Effect.flatMap((policy) =>
         policy === undefined
           ? Effect.fail(new PolicyStoreError({ reason: new PolicyMissing({ name }) }))
@@ -238,38 +254,41 @@ const makePolicyStore = Effect.gen(function*() {
   const isKnown = (from: number): Effect.Effect<void, PolicyStoreError> =>
     Effect.suspend(() =>
       forgotten !== undefined && from < forgotten
-        ? Effect.fail(new PolicyStoreError({ reason: new PolicyVersionExpired({ resourceVersion: from, oldest: forgotten }) }))
+        ? Effect.fail(
+            new PolicyStoreError({ reason: new PolicyVersionExpired({ resourceVersion: from, oldest: forgotten }) })
+          )
         : Effect.void
     )
 
   const after = (from: number): Effect.Effect<PolicyBatch, PolicyStoreError> =>
-    Effect.andThen(isKnown(from), Effect.suspend(() =>
-      forgotten !== undefined && from < position
-        ? Effect.succeed({ events: events.filter((event) => event.resourceVersion > from), position })
-        : Deferred.await(changed).pipe(Effect.andThen(after(from)))
-    ))
+    Effect.andThen(
+      isKnown(from),
+      Effect.suspend(() =>
+        forgotten !== undefined && from < position
+          ? Effect.succeed({ events: events.filter((event) => event.resourceVersion > from), position })
+          : Deferred.await(changed).pipe(Effect.andThen(after(from)))
+      )
+    )
 
-  const updates: Stream.Stream<PolicyUpdate> = Stream.unfold(
-    { epoch: -1, position: 0 },
-    (seen) =>
-      Effect.gen(function*() {
-        yield* listed
-        const relisted = (): readonly [ReadonlyArray<PolicyUpdate>, typeof seen] => [
-          [{ _tag: "Listed", policies: sorted([...known.values()]) }],
-          { epoch, position }
-        ]
-        if (seen.epoch !== epoch) return relisted()
-        const batch = yield* after(seen.position).pipe(Effect.option)
-        if (Option.isNone(batch) || seen.epoch !== epoch) return relisted()
-        return [
-          batch.value.events.map((event): PolicyUpdate => ({
-            _tag: "Changed",
-            name: event.policy.metadata.name,
-            policy: event.type === "DELETED" ? undefined : event.policy
-          })),
-          { epoch, position: batch.value.position }
-        ] as const
-      })
+  const updates: Stream.Stream<PolicyUpdate> = Stream.unfold({ epoch: -1, position: 0 }, (seen) =>
+    Effect.gen(function* () {
+      yield* listed
+      const relisted = (): readonly [ReadonlyArray<PolicyUpdate>, typeof seen] => [
+        [{ _tag: "Listed", policies: sorted([...known.values()]) }],
+        { epoch, position }
+      ]
+      if (seen.epoch !== epoch) return relisted()
+      const batch = yield* after(seen.position).pipe(Effect.option)
+      if (Option.isNone(batch) || seen.epoch !== epoch) return relisted()
+      return [
+        batch.value.events.map((event): PolicyUpdate => ({
+          _tag: "Changed",
+          name: event.policy.metadata.name,
+          policy: event.type === "DELETED" ? undefined : event.policy
+        })),
+        { epoch, position: batch.value.position }
+      ] as const
+    })
   ).pipe(Stream.flattenIterable)
 
   return PolicyStore.of({
@@ -317,7 +336,8 @@ const bytesOf = ({ metadata: { resourceVersion: _, ...metadata }, ...policy }: A
 const policyFrom = (entry: BucketEntry): ActivityPolicy | undefined => {
   try {
     const parsed: unknown = JSON.parse(decoder.decode(entry.value))
-    if (typeof parsed !== "object" || parsed === null || !("metadata" in parsed) || !("spec" in parsed)) return undefined
+    if (typeof parsed !== "object" || parsed === null || !("metadata" in parsed) || !("spec" in parsed))
+      return undefined
     // Only this module writes here, and it writes policies.
     return withVersion(parsed as ActivityPolicy, entry.revision)
   } catch {

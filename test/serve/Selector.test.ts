@@ -35,8 +35,18 @@ describe("selectors", () => {
 
 describe("ages", () => {
   // As k8s.io/apimachinery's duration.HumanDuration prints them.
-  it.each([[0, "0s"], [119, "119s"], [120, "2m"], [150, "2m30s"], [600, "10m"], [10_800, "3h"], [11_100, "3h5m"], [28_800, "8h"], [172_800, "2d"], [180_000, "2d2h"], [691_200, "8d"], [63_072_000, "2y"]])(
-    "%i seconds are %s",
-    (seconds, text) => expect(ageText(seconds * 1000)).toBe(text)
-  )
+  it.each([
+    [0, "0s"],
+    [119, "119s"],
+    [120, "2m"],
+    [150, "2m30s"],
+    [600, "10m"],
+    [10_800, "3h"],
+    [11_100, "3h5m"],
+    [28_800, "8h"],
+    [172_800, "2d"],
+    [180_000, "2d2h"],
+    [691_200, "8d"],
+    [63_072_000, "2y"]
+  ])("%i seconds are %s", (seconds, text) => expect(ageText(seconds * 1000)).toBe(text))
 })

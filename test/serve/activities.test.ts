@@ -2,22 +2,43 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { eventually } from "../support/eventually.ts"
 import { type Api, group, nameOf, startApi } from "./apiFixture.ts"
 
-const tableAccept = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json"
+const tableAccept =
+  "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json"
 
 describe("activities", () => {
   let api: Api
   let sequences: ReadonlyArray<number> = []
   const all = `${group}/activities`
-  const list = async (parameters: Readonly<Record<string, string>> = {}, user: "admin" | "viewer" = "admin", path = all) =>
-    (await api.request(user, `${path}?${new URLSearchParams(parameters)}`)).json()
-  const idsOf = (answer: { items: Array<{ spec: { origin: { id: string } } }> }) => answer.items.map((one) => one.spec.origin.id)
+  const list = async (
+    parameters: Readonly<Record<string, string>> = {},
+    user: "admin" | "viewer" = "admin",
+    path = all
+  ) => (await api.request(user, `${path}?${new URLSearchParams(parameters)}`)).json()
+  const idsOf = (answer: { items: Array<{ spec: { origin: { id: string } } }> }) =>
+    answer.items.map((one) => one.spec.origin.id)
 
   beforeAll(async () => {
     api = await startApi()
     sequences = await api.publish([
       { id: "web", name: "web", summary: "alice created Deployment web", ageSeconds: 10 },
-      { id: "db", name: "db", kind: "StatefulSet", namespace: "team-2", summary: "bob deleted StatefulSet db", actor: { name: "bob", uid: "uid-1" }, ageSeconds: 20 },
-      { id: "node", name: "node-1", kind: "Node", namespace: "", summary: "System cordoned Node node-1", changeSource: "system", ageSeconds: 30 },
+      {
+        id: "db",
+        name: "db",
+        kind: "StatefulSet",
+        namespace: "team-2",
+        summary: "bob deleted StatefulSet db",
+        actor: { name: "bob", uid: "uid-1" },
+        ageSeconds: 20
+      },
+      {
+        id: "node",
+        name: "node-1",
+        kind: "Node",
+        namespace: "",
+        summary: "System cordoned Node node-1",
+        changeSource: "system",
+        ageSeconds: 30
+      },
       { id: "old", name: "old", summary: "alice created Deployment old", ageSeconds: 7_200 },
       { id: "ahead", name: "ahead", summary: "carol's clock is ahead", ageSeconds: -20 }
     ])
@@ -44,7 +65,13 @@ describe("activities", () => {
   })
 
   it("times that are none, or in the future, are 400 with a sentence", async () => {
-    for (const parameters of [{ start: "yesterday" }, { start: "now-1.5h" }, { end: "2999-01-01T00:00:00Z" }, { start: "now", end: "now-1h" }, { start: "now-7xd" }]) {
+    for (const parameters of [
+      { start: "yesterday" },
+      { start: "now-1.5h" },
+      { end: "2999-01-01T00:00:00Z" },
+      { start: "now", end: "now-1h" },
+      { start: "now-7xd" }
+    ]) {
       const answer = await api.request("admin", `${all}?${new URLSearchParams(parameters as Record<string, string>)}`)
       expect([answer.status, answer.json().reason]).toEqual([400, "BadRequest"])
     }
@@ -56,8 +83,12 @@ describe("activities", () => {
   })
 
   it("a filter is CEL over the fields", async () => {
-    expect(idsOf(await list({ filter: "spec.resource.kind in ['Node', 'StatefulSet'] && !(spec.actor.name == 'bob')" }))).toEqual(["node"])
-    expect(idsOf(await list({ filter: "spec.summary.startsWith('bob') || spec.resource.name.contains('ode')" }))).toEqual(["db", "node"])
+    expect(
+      idsOf(await list({ filter: "spec.resource.kind in ['Node', 'StatefulSet'] && !(spec.actor.name == 'bob')" }))
+    ).toEqual(["node"])
+    expect(
+      idsOf(await list({ filter: "spec.summary.startsWith('bob') || spec.resource.name.contains('ode')" }))
+    ).toEqual(["db", "node"])
   })
 
   it("a filter that cannot be read is 422 with its place", async () => {
@@ -67,7 +98,13 @@ describe("activities", () => {
   })
 
   it("field selectors select, with =, == and !=", async () => {
-    expect(idsOf(await list({ fieldSelector: "spec.resource.kind=Deployment,spec.actor.name==alice,metadata.name!=" + nameOf("ahead") }))).toEqual(["web"])
+    expect(
+      idsOf(
+        await list({
+          fieldSelector: "spec.resource.kind=Deployment,spec.actor.name==alice,metadata.name!=" + nameOf("ahead")
+        })
+      )
+    ).toEqual(["web"])
     expect(idsOf(await list({ fieldSelector: "spec.changeSource!=human" }))).toEqual(["node"])
     expect(idsOf(await list({ fieldSelector: "metadata.namespace=team-2" }))).toEqual(["db"])
     expect(idsOf(await list({ fieldSelector: `metadata.name=${nameOf("db")}` }))).toEqual(["db"])
@@ -76,13 +113,23 @@ describe("activities", () => {
   it("label selectors select", async () => {
     const kind = "activity.miloapis.com/resource-kind"
     expect(idsOf(await list({ labelSelector: `${kind} in (Node, StatefulSet)` }))).toEqual(["db", "node"])
-    expect(idsOf(await list({ labelSelector: `${kind} notin (Deployment),activity.miloapis.com/change-source=human` }))).toEqual(["db"])
+    expect(
+      idsOf(await list({ labelSelector: `${kind} notin (Deployment),activity.miloapis.com/change-source=human` }))
+    ).toEqual(["db"])
     expect(idsOf(await list({ labelSelector: "activity.miloapis.com/event-reason" }))).toEqual([])
-    expect(idsOf(await list({ labelSelector: "!activity.miloapis.com/event-reason,activity.miloapis.com/origin-type" })).length).toBe(4)
+    expect(
+      idsOf(await list({ labelSelector: "!activity.miloapis.com/event-reason,activity.miloapis.com/origin-type" }))
+        .length
+    ).toBe(4)
   })
 
   it("selectors on anything else are 400, never ignored", async () => {
-    for (const parameters of [{ fieldSelector: "spec.verb=create" }, { labelSelector: "app=web" }, { labelSelector: "a b" }, { fieldSelector: "x" }]) {
+    for (const parameters of [
+      { fieldSelector: "spec.verb=create" },
+      { labelSelector: "app=web" },
+      { labelSelector: "a b" },
+      { fieldSelector: "x" }
+    ]) {
       const answer = await api.request("admin", `${all}?${new URLSearchParams(parameters as Record<string, string>)}`)
       expect(answer.status).toBe(400)
     }
@@ -94,7 +141,10 @@ describe("activities", () => {
     const node = await api.request("admin", `${all}/${nameOf("node")}`)
     expect([node.status, node.json().spec.resource.name]).toEqual([200, "node-1"])
     const elsewhere = await api.request("admin", `${group}/namespaces/team-1/activities/${nameOf("db")}`)
-    expect([elsewhere.status, elsewhere.json().message]).toEqual([404, `activities.activity.miloapis.com "${nameOf("db")}" not found`])
+    expect([elsewhere.status, elsewhere.json().message]).toEqual([
+      404,
+      `activities.activity.miloapis.com "${nameOf("db")}" not found`
+    ])
   })
 
   it("both versions serve the same objects", async () => {
@@ -133,20 +183,36 @@ describe("activities", () => {
   })
 
   it("a table has the columns, and objects as asked", async () => {
-    const table = (await api.request("admin", `${all}?limit=500&fieldSelector=spec.resource.kind%3DStatefulSet`, { headers: { accept: tableAccept } })).json()
+    const table = (
+      await api.request("admin", `${all}?limit=500&fieldSelector=spec.resource.kind%3DStatefulSet`, {
+        headers: { accept: tableAccept }
+      })
+    ).json()
     expect(table).toMatchObject({ kind: "Table", apiVersion: "meta.k8s.io/v1" })
-    expect(table.columnDefinitions.filter((one: { priority: number }) => one.priority === 0).map((one: { name: string }) => one.name))
-      .toEqual(["Name", "Summary", "Actor", "Resource", "Source", "Age"])
-    expect(table.rows[0].cells.slice(0, 5)).toEqual([nameOf("db"), "bob deleted StatefulSet db", "bob", "StatefulSet/db", "human"])
+    expect(
+      table.columnDefinitions
+        .filter((one: { priority: number }) => one.priority === 0)
+        .map((one: { name: string }) => one.name)
+    ).toEqual(["Name", "Summary", "Actor", "Resource", "Source", "Age"])
+    expect(table.rows[0].cells.slice(0, 5)).toEqual([
+      nameOf("db"),
+      "bob deleted StatefulSet db",
+      "bob",
+      "StatefulSet/db",
+      "human"
+    ])
     expect(table.rows[0].object.kind).toBe("PartialObjectMetadata")
-    const single = (await api.request("admin", `${all}/${nameOf("db")}?includeObject=Object`, { headers: { accept: tableAccept } })).json()
+    const single = (
+      await api.request("admin", `${all}/${nameOf("db")}?includeObject=Object`, { headers: { accept: tableAccept } })
+    ).json()
     expect(single.rows[0].object.spec.summary).toBe("bob deleted StatefulSet db")
     const empty = (await api.request("admin", `${all}?search=nothinghere`, { headers: { accept: tableAccept } })).json()
     expect(empty.rows).toEqual([])
   })
 
   it("metadata clients get metadata, though they would rather have protobuf", async () => {
-    const accept = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+    const accept =
+      "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
     const answer = (await api.request("admin", `${all}?limit=1`, { headers: { accept } })).json()
     expect(answer.kind).toBe("PartialObjectMetadataList")
     expect(Object.keys(answer.items[0]).sort()).toEqual(["apiVersion", "kind", "metadata"])
@@ -162,9 +228,15 @@ describe("activities", () => {
     const { metadata } = await list()
     const beyond = String(Number(metadata.resourceVersion) + 1_000_000)
     const answer = await api.request("admin", `${all}?resourceVersion=${beyond}`)
-    expect([answer.status, answer.json().reason, answer.json().details.causes[0].reason, answer.json().details.retryAfterSeconds])
-      .toEqual([504, "Timeout", "ResourceVersionTooLarge", 1])
+    expect([
+      answer.status,
+      answer.json().reason,
+      answer.json().details.causes[0].reason,
+      answer.json().details.retryAfterSeconds
+    ]).toEqual([504, "Timeout", "ResourceVersionTooLarge", 1])
     expect((await api.request("admin", `${all}?resourceVersion=abc`)).status).toBe(422)
+    expect((await api.request("admin", `${all}?resourceVersionMatch=NotOlderThan`)).status).toBe(422)
+    expect((await api.request("admin", `${all}?resourceVersionMatch=Exact&resourceVersion=5`)).status).toBe(410)
   })
 
   it("a list sees what was published before, when it asks for its resourceVersion", async () => {
@@ -174,7 +246,11 @@ describe("activities", () => {
   })
 
   it("a list without a limit is whole, whatever its size, and compressed where pages are large", async () => {
-    const many = Array.from({ length: 2_500 }, (_, index) => ({ id: `many-${index}`, namespace: "many", ageSeconds: 1 + index / 1000 }))
+    const many = Array.from({ length: 2_500 }, (_, index) => ({
+      id: `many-${index}`,
+      namespace: "many",
+      ageSeconds: 1 + index / 1000
+    }))
     const sequences = await api.publish(many)
     const path = `${group}/namespaces/many/activities`
     const answer = await api.request("admin", `${path}?resourceVersion=${Math.max(...sequences)}`)

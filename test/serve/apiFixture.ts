@@ -6,6 +6,7 @@ import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Clock, Effect, Exit, Layer, Scope } from "effect"
 import { stringify } from "yaml"
+import type { ClickHouse } from "../../src/clients/clickhouse/ClickHouse.ts"
 import { layerFromUrl } from "../../src/clients/clickhouse/layerFromUrl.ts"
 import { Nats } from "../../src/clients/nats/Nats.ts"
 import { natsLayer } from "../../src/clients/nats/natsLayer.ts"
@@ -58,7 +59,7 @@ const users = [
   }
 ]
 
-export type UserName = typeof users[number]["username"]
+export type UserName = (typeof users)[number]["username"]
 
 const binding = (name: string, group: string, role = name) => ({
   apiVersion: "rbac.authorization.k8s.io/v1",
@@ -75,16 +76,28 @@ const role = (name: string, ...rules: ReadonlyArray<object>) => ({
   rules
 })
 
-const activityRule = { apiGroups: ["activity.miloapis.com"], resources: ["activities"], verbs: ["get", "list", "watch"] }
+const activityRule = {
+  apiGroups: ["activity.miloapis.com"],
+  resources: ["activities"],
+  verbs: ["get", "list", "watch"]
+}
 
 const roles = [
   role("admins", { apiGroups: ["activity.miloapis.com"], resources: ["*"], verbs: ["*"] }),
   role("viewers", activityRule),
-  role("discovery", { nonResourceURLs: ["/api", "/api/*", "/apis", "/apis/*", "/openapi/*", "/version"], verbs: ["get"] }),
+  role("discovery", {
+    nonResourceURLs: ["/api", "/api/*", "/apis", "/apis/*", "/openapi/*", "/version"],
+    verbs: ["get"]
+  }),
   binding("admins", "admins"),
   binding("viewers", "viewers"),
   binding("discovery", "system:authenticated"),
-  { apiVersion: "rbac.authorization.k8s.io/v1", kind: "Role", metadata: { name: "viewer", namespace: "team-1" }, rules: [activityRule] },
+  {
+    apiVersion: "rbac.authorization.k8s.io/v1",
+    kind: "Role",
+    metadata: { name: "viewer", namespace: "team-1" },
+    rules: [activityRule]
+  },
   {
     apiVersion: "rbac.authorization.k8s.io/v1",
     kind: "RoleBinding",
@@ -134,7 +147,13 @@ export const activityFrom = (test: TestActivity, nowMillis: number): Activity =>
       timestamp,
       cluster,
       actor: { type: "user", ...(test.actor ?? { name: "alice" }) },
-      resource: { apiGroup: "apps", apiVersion: "v1", kind, name: test.name ?? test.id, ...(namespace === "" ? {} : { namespace }) },
+      resource: {
+        apiGroup: "apps",
+        apiVersion: "v1",
+        kind,
+        name: test.name ?? test.id,
+        ...(namespace === "" ? {} : { namespace })
+      },
       tenant,
       outcome: "Success",
       origin: { type: originType, id: test.id },
@@ -157,7 +176,7 @@ export interface Api extends AsyncDisposable {
   readonly stopServer: () => Promise<void>
   /** Starts one again, on the same port. */
   readonly startServer: () => Promise<void>
-  readonly run: <A, E>(effect: Effect.Effect<A, E, Nats | PolicyStore | ActivityQueries>) => Promise<A>
+  readonly run: <A, E>(effect: Effect.Effect<A, E, ClickHouse | Nats | PolicyStore | ActivityQueries>) => Promise<A>
 }
 
 export interface Frame {
@@ -173,7 +192,9 @@ export interface Watch {
   readonly stop: () => void
 }
 
-export const startApi = async (options: { readonly tenancyRequired?: boolean; readonly writer?: boolean } = {}): Promise<Api> => {
+export const startApi = async (
+  options: { readonly tenancyRequired?: boolean; readonly writer?: boolean } = {}
+): Promise<Api> => {
   const folder = await temporaryFolder("api")
   const nats = await startNatsServer()
   const tls = await Effect.runPromise(serverCertificate(join(folder.path, "tls"), []))
@@ -189,17 +210,28 @@ export const startApi = async (options: { readonly tenancyRequired?: boolean; re
   )
   const context = await Effect.runPromise(
     Layer.mergeAll(PolicyStore.layer, ActivityQueries.layer).pipe(
-      Layer.provideMerge(Layer.effectDiscard(Effect.gen(function*() {
-        yield* migrate()
-        yield* Nats.use((service) => service.ensureStreams(allStreams, { sizeScale: 0.1 }))
-      }))),
+      Layer.provideMerge(
+        Layer.effectDiscard(
+          Effect.gen(function* () {
+            yield* migrate()
+            yield* Nats.use((service) => service.ensureStreams(allStreams, { sizeScale: 0.1 }))
+          })
+        )
+      ),
       Layer.provideMerge(clients),
       Layer.buildWithScope(scope)
     )
   )
   if (options.writer !== false) {
-    await Effect.runPromise(// It is another program: its progress does not decide whether the API is ready.
-      write({ defaultTenant }).pipe(Effect.scoped, Effect.provide(Layer.fresh(Health.layer)), Effect.provide(context), Effect.forkIn(scope)))
+    await Effect.runPromise(
+      // It is another program: its progress does not decide whether the API is ready.
+      write({ defaultTenant }).pipe(
+        Effect.scoped,
+        Effect.provide(Layer.fresh(Health.layer)),
+        Effect.provide(context),
+        Effect.forkIn(scope)
+      )
+    )
   }
   let port = 0
   let url = ""
@@ -257,7 +289,7 @@ export const startApi = async (options: { readonly tenancyRequired?: boolean; re
     },
     publish: (activities) =>
       Effect.runPromise(
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const service = yield* Nats
           const now = yield* Clock.currentTimeMillis
           const acks = yield* service.publish(activities.map((test) => messageFrom(test, now)))
@@ -281,14 +313,17 @@ const messageFrom = (test: TestActivity, now: number) => {
   const { mark = "added", order = 0 } = test
   const json = JSON.stringify(activity)
   return {
-    subject: activitySubject({
-      tenantType: activity.spec.tenant.type,
-      tenantName: activity.spec.tenant.name,
-      apiGroup: "apps",
-      kind: activity.spec.resource.kind,
-      namespace: activity.metadata.namespace ?? "",
-      name: activity.spec.resource.name
-    }, test.order === undefined ? "audit" : "event"),
+    subject: activitySubject(
+      {
+        tenantType: activity.spec.tenant.type,
+        tenantName: activity.spec.tenant.name,
+        apiGroup: "apps",
+        kind: activity.spec.resource.kind,
+        namespace: activity.metadata.namespace ?? "",
+        name: activity.spec.resource.name
+      },
+      test.order === undefined ? "audit" : "event"
+    ),
     id: activityVersion(activity.metadata.uid, mark === "deleted" ? "deleted" : "live", `${order}`, "", json),
     body: Buffer.from(json),
     headers: {

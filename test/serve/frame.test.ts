@@ -14,7 +14,11 @@ describe("the API's frame", () => {
 
   it("an unknown token is answered 401", async () => {
     const answer = await api.request("admin", "/apis", { headers: { authorization: "Bearer wrong" } })
-    expect([answer.status, answer.json().reason, answer.headers["www-authenticate"]]).toEqual([401, "Unauthorized", "Bearer"])
+    expect([answer.status, answer.json().reason, answer.headers["www-authenticate"]]).toEqual([
+      401,
+      "Unauthorized",
+      "Bearer"
+    ])
   })
 
   it("no token is answered 401, also for probes", async () => {
@@ -31,19 +35,23 @@ describe("the API's frame", () => {
   })
 
   it("authorization comes before 404 and 405", async () => {
-    const statuses = await Promise.all([
-      api.request("nobody", "/nothing"),
-      api.request("nobody", `${group}/nothing`),
-      api.request("viewer", `${group}/namespaces/a/activities`, { method: "POST", body: "{}" }),
-      api.request("admin", `${group}/nothing`),
-      api.request("admin", `${group}/namespaces/a/activities`, { method: "POST", body: "{}" }),
-      api.request("admin", `${group}/activities`, { method: "DELETE" }),
-      api.request("admin", `${group}/namespaces/a/activitypolicies`),
-      api.request("admin", `${group}/activitypolicies/a/scale`),
-      api.request("admin", "/apis/activity.miloapis.com/v2/activities"),
-      api.request("master", "/nothing")
-    ].map((sent) => sent.then(({ status }) => status)))
-    expect(statuses).toEqual([403, 403, 403, 404, 405, 405, 404, 404, 404, 404])
+    const statuses = await Promise.all(
+      [
+        api.request("nobody", "/nothing"),
+        api.request("nobody", `${group}/nothing`),
+        api.request("viewer", `${group}/namespaces/a/activities`, { method: "POST", body: "{}" }),
+        api.request("admin", `${group}/nothing`),
+        api.request("admin", `${group}/namespaces/a/activities`, { method: "POST", body: "{}" }),
+        api.request("admin", `${group}/activities`, { method: "DELETE" }),
+        api.request("admin", `${group}/namespaces/a/activitypolicies`),
+        api.request("admin", `${group}/activitypolicies/a/scale`),
+        api.request("admin", "/apis/activity.miloapis.com/v2/activities"),
+        api.request("master", "/nothing"),
+        api.request("admin", `${group}/activitypolicies/a`, { method: "POST", body: "{}" }),
+        api.request("admin", `${group}/activitypolicies?fieldSelector=metadata.name%3Da`, { method: "PUT", body: "{}" })
+      ].map((sent) => sent.then(({ status }) => status))
+    )
+    expect(statuses).toEqual([403, 403, 403, 404, 405, 405, 404, 404, 404, 404, 405, 405])
   })
 
   it("impersonation is refused, not ignored", async () => {
@@ -68,7 +76,9 @@ describe("the API's frame", () => {
   })
 
   it("probes are answered to everyone who is known", async () => {
-    const statuses = await Promise.all(["/livez", "/readyz", "/healthz"].map(async (path) => (await api.request("nobody", path)).status))
+    const statuses = await Promise.all(
+      ["/livez", "/readyz", "/healthz"].map(async (path) => (await api.request("nobody", path)).status)
+    )
     expect(statuses).toEqual([200, 200, 200])
   })
 
@@ -78,18 +88,24 @@ describe("the API's frame", () => {
     expect(groups.groups[0].versions.map((one: { version: string }) => one.version)).toEqual(["v1alpha1", "v1"])
     for (const version of ["v1alpha1", "v1"]) {
       const list = (await api.request("nobody", `/apis/activity.miloapis.com/${version}`)).json()
-      expect(list.resources.map((one: { name: string; verbs: Array<string> }) => [one.name, one.verbs.join()])).toEqual([
-        ["activities", "get,list,watch"],
-        ["activitypolicies", "create,delete,deletecollection,get,list,patch,update,watch"],
-        ["activitypolicies/status", "get,patch,update"]
-      ])
+      expect(list.resources.map((one: { name: string; verbs: Array<string> }) => [one.name, one.verbs.join()])).toEqual(
+        [
+          ["activities", "get,list,watch"],
+          ["activitypolicies", "create,delete,deletecollection,get,list,patch,update,watch"],
+          ["activitypolicies/status", "get,patch,update"]
+        ]
+      )
     }
     expect((await api.request("nobody", "/api")).json().versions).toEqual([])
   })
 
   it("no category is a name of a resource", async () => {
     const { resources } = (await api.request("nobody", group)).json()
-    const names = resources.flatMap((one: { name: string; singularName: string; shortNames?: Array<string> }) => [one.name, one.singularName, ...one.shortNames ?? []])
+    const names = resources.flatMap((one: { name: string; singularName: string; shortNames?: Array<string> }) => [
+      one.name,
+      one.singularName,
+      ...(one.shortNames ?? [])
+    ])
     const categories = resources.flatMap((one: { categories?: Array<string> }) => one.categories ?? [])
     expect(categories.filter((category: string) => names.includes(category))).toEqual([])
   })
@@ -107,7 +123,9 @@ describe("the API's frame", () => {
       scope: "Namespaced",
       singularResource: "activity"
     })
-    const again = await api.request("nobody", "/apis", { headers: { accept, "if-none-match": String(answer.headers["etag"]) } })
+    const again = await api.request("nobody", "/apis", {
+      headers: { accept, "if-none-match": String(answer.headers["etag"]) }
+    })
     expect([again.status, again.text]).toEqual([304, ""])
   })
 
@@ -121,19 +139,29 @@ describe("the API's frame", () => {
     expect([moved.status, moved.headers["location"]]).toEqual([301, url])
     const document = answer.json()
     const patch = document.paths[`${group}/activitypolicies/{name}`].patch
-    expect(patch.parameters.map((one: { name: string }) => one.name)).toEqual(["dryRun", "fieldManager", "fieldValidation", "force"])
+    expect(patch.parameters.map((one: { name: string }) => one.name)).toEqual([
+      "dryRun",
+      "fieldManager",
+      "fieldValidation",
+      "force"
+    ])
     const references = [...answer.text.matchAll(/"\$ref":"#\/components\/schemas\/([^"]+)"/g)].map((match) => match[1]!)
     expect(references.filter((name) => !(name in document.components.schemas))).toEqual([])
   })
 
   it("what nobody can give is answered 406", async () => {
-    const answer = await api.request("admin", `${group}/activitypolicies`, { headers: { accept: "application/vnd.kubernetes.protobuf" } })
+    const answer = await api.request("admin", `${group}/activitypolicies`, {
+      headers: { accept: "application/vnd.kubernetes.protobuf" }
+    })
     expect(answer.status).toBe(406)
   })
 
   it("YAML is given where it is preferred", async () => {
     const answer = await api.request("admin", `${group}/activitypolicies`, { headers: { accept: "application/yaml" } })
-    expect([answer.headers["content-type"], answer.text.split("\n")[0]]).toEqual(["application/yaml", "kind: ActivityPolicyList"])
+    expect([answer.headers["content-type"], answer.text.split("\n")[0]]).toEqual([
+      "application/yaml",
+      "kind: ActivityPolicyList"
+    ])
   })
 
   it("a changed token file is read again", async () => {

@@ -54,10 +54,12 @@ describe("informers", () => {
     }
     const names = Array.from({ length: total }, (_, index) => nameOf(`i-${index}`))
     for (const [index, informer] of informers.entries()) {
-      await eventually(`informer ${index} has all`, () => names.every((name) => informer.added.has(name)), { deadlineMillis: 60_000 })
+      await eventually(`informer ${index} has all`, () => names.every((name) => informer.added.has(name)), {
+        deadlineMillis: 60_000
+      })
     }
     for (const informer of informers) {
-      informer.stop()
+      void informer.stop()
       expect([...informer.added].filter(([, times]) => times !== 1)).toEqual([])
       expect(informer.added.size).toBe(total)
     }

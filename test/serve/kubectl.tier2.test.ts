@@ -31,32 +31,64 @@ describe("kubectl", () => {
 
   const run = (parameters: ReadonlyArray<string>, user = "admin"): Promise<Run> =>
     new Promise((resolve) => {
-      execFile(kubectl, ["--kubeconfig", file(`${user}.kubeconfig`), "--cache-dir", file("cache"), ...parameters], { timeout: 60_000 }, (error, out, err) =>
-        resolve({ code: typeof error?.code === "number" ? error.code : error === null ? 0 : 1, out, err }))
+      execFile(
+        kubectl,
+        ["--kubeconfig", file(`${user}.kubeconfig`), "--cache-dir", file("cache"), ...parameters],
+        { timeout: 60_000 },
+        (error, out, err) =>
+          resolve({ code: typeof error?.code === "number" ? error.code : error === null ? 0 : 1, out, err })
+      )
     })
 
   beforeAll(async () => {
     api = await startApi()
     kubectl = await findKubectl()
     for (const user of ["admin", "viewer"]) {
-      writeFileSync(file(`${user}.kubeconfig`), stringify({
-        apiVersion: "v1",
-        kind: "Config",
-        clusters: [{ name: "api", cluster: { server: api.url, "certificate-authority-data": Buffer.from(api.authority).toString("base64") } }],
-        users: [{ name: user, user: { token: `token-${user}` } }],
-        contexts: [{ name: "api", context: { cluster: "api", user } }],
-        "current-context": "api"
-      }))
+      writeFileSync(
+        file(`${user}.kubeconfig`),
+        stringify({
+          apiVersion: "v1",
+          kind: "Config",
+          clusters: [
+            {
+              name: "api",
+              cluster: { server: api.url, "certificate-authority-data": Buffer.from(api.authority).toString("base64") }
+            }
+          ],
+          users: [{ name: user, user: { token: `token-${user}` } }],
+          contexts: [{ name: "api", context: { cluster: "api", user } }],
+          "current-context": "api"
+        })
+      )
     }
-    await api.publish(Array.from({ length: 25 }, (_, index) => ({ id: `a-${index}`, ageSeconds: 10 + index, summary: `alice created thing ${index}` })))
-    await eventually("all are stored", async () => (await run(["get", "activities", "-A", "-o", "name"])).out.split("\n").length === 26)
+    await api.publish(
+      Array.from({ length: 25 }, (_, index) => ({
+        id: `a-${index}`,
+        ageSeconds: 10 + index,
+        summary: `alice created thing ${index}`
+      }))
+    )
+    await eventually(
+      "all are stored",
+      async () => (await run(["get", "activities", "-A", "-o", "name"])).out.split("\n").length === 26
+    )
   }, 240_000)
   afterAll(() => api[Symbol.asyncDispose]())
 
   it("get prints a table with the namespace in front, wide prints more", async () => {
     const { out } = await run(["get", "activities", "-A"])
-    expect(out.split("\n")[0]?.trim().split(/\s+/)).toEqual(["NAMESPACE", "NAME", "SUMMARY", "ACTOR", "RESOURCE", "SOURCE", "AGE"])
-    expect(out.split("\n")[1]).toMatch(new RegExp(`^team-1 +${nameOf("a-0")} +alice created thing 0 +alice +Deployment/a-0 +human +\\d+s$`))
+    expect(out.split("\n")[0]?.trim().split(/\s+/)).toEqual([
+      "NAMESPACE",
+      "NAME",
+      "SUMMARY",
+      "ACTOR",
+      "RESOURCE",
+      "SOURCE",
+      "AGE"
+    ])
+    expect(out.split("\n")[1]).toMatch(
+      new RegExp(`^team-1 +${nameOf("a-0")} +alice created thing 0 +alice +Deployment/a-0 +human +\\d+s$`)
+    )
     const wide = (await run(["get", "act", "-n", "team-1", "-o", "wide"])).out
     expect(wide.split("\n")[0]).toMatch(/OUTCOME.*TENANT.*POLICY.*ORIGIN/)
   })
@@ -64,19 +96,45 @@ describe("kubectl", () => {
   it("get by name, as YAML, by selectors, in pages", async () => {
     const one = await run(["get", "activity", nameOf("a-3"), "-n", "team-1", "-o", "yaml"])
     expect(one.out).toContain("summary: alice created thing 3")
-    const selected = await run(["get", "activities", "-n", "team-1", "--field-selector", "spec.resource.name=a-4", "-l", "activity.miloapis.com/origin-type=audit", "-o", "name"])
+    const selected = await run([
+      "get",
+      "activities",
+      "-n",
+      "team-1",
+      "--field-selector",
+      "spec.resource.name=a-4",
+      "-l",
+      "activity.miloapis.com/origin-type=audit",
+      "-o",
+      "name"
+    ])
     expect(selected.out).toBe(`activity.activity.miloapis.com/${nameOf("a-4")}\n`)
     const paged = await run(["get", "activities", "-A", "--chunk-size=10", "-o", "name"])
     expect(new Set(paged.out.trim().split("\n")).size).toBe(25)
   })
 
   it("get --raw takes filter and search", async () => {
-    const { out } = await run(["get", "--raw", `/apis/activity.miloapis.com/v1/activities?${new URLSearchParams({ filter: "spec.resource.name == 'a-7'", search: "THING" })}`])
-    expect(JSON.parse(out).items.map((item: { metadata: { name: string } }) => item.metadata.name)).toEqual([nameOf("a-7")])
+    const { out } = await run([
+      "get",
+      "--raw",
+      `/apis/activity.miloapis.com/v1/activities?${new URLSearchParams({ filter: "spec.resource.name == 'a-7'", search: "THING" })}`
+    ])
+    expect(JSON.parse(out).items.map((item: { metadata: { name: string } }) => item.metadata.name)).toEqual([
+      nameOf("a-7")
+    ])
   })
 
   it("get -w prints what happens, and ends with 0 when the server stops", async () => {
-    const child = spawn(kubectl, ["--kubeconfig", file("admin.kubeconfig"), "--cache-dir", file("cache"), "get", "activities", "-A", "-w"])
+    const child = spawn(kubectl, [
+      "--kubeconfig",
+      file("admin.kubeconfig"),
+      "--cache-dir",
+      file("cache"),
+      "get",
+      "activities",
+      "-A",
+      "-w"
+    ])
     let out = ""
     child.stdout.on("data", (data) => (out += String(data)))
     const exited = new Promise((resolve) => child.once("exit", resolve))
@@ -93,13 +151,17 @@ describe("kubectl", () => {
   it("explain knows fields of both kinds", async () => {
     expect((await run(["explain", "activity.spec"])).out).toMatch(/summary\t<string> -required-/)
     expect((await run(["explain", "activitypolicy.spec.auditRules"])).out).toContain("match\t<string> -required-")
-    expect((await run(["explain", "activity.spec", "--api-version=activity.miloapis.com/v1"])).out).toContain("VERSION:    v1\n")
+    expect((await run(["explain", "activity.spec", "--api-version=activity.miloapis.com/v1"])).out).toContain(
+      "VERSION:    v1\n"
+    )
   })
 
   it("apply creates, changes and leaves alone; diff and dry run tell before", async () => {
     writeFileSync(file("policy.yaml"), fine)
     expect((await run(["diff", "-f", file("policy.yaml")])).code).toBe(1)
-    expect((await run(["apply", "-f", file("policy.yaml"), "--dry-run=server"])).out).toContain("created (server dry run)")
+    expect((await run(["apply", "-f", file("policy.yaml"), "--dry-run=server"])).out).toContain(
+      "created (server dry run)"
+    )
     expect((await run(["apply", "-f", file("policy.yaml")])).out).toContain("created")
     expect((await run(["apply", "-f", file("policy.yaml")])).out).toContain("unchanged")
     expect((await run(["diff", "-f", file("policy.yaml")])).code).toBe(0)
@@ -112,26 +174,32 @@ describe("kubectl", () => {
     writeFileSync(file("broken.yaml"), policy([{ name: "bad", match: "audit.verb ==\n ((", summary: "x" }]))
     const { code, err } = await run(["apply", "-f", file("broken.yaml")])
     expect(code).toBe(1)
-    expect(err).toMatch(/The ActivityPolicy "deployments" is invalid: .*spec\.auditRules\[0\]\.match: Invalid value: .*rule "bad", line 2, column \d+/s)
+    expect(err).toMatch(
+      /The ActivityPolicy "deployments" is invalid: .*spec\.auditRules\[0\]\.match: Invalid value: .*rule "bad", line 2, column \d+/s
+    )
   })
 
   it("apply of an unknown field is refused, server-side apply says what to do", async () => {
     writeFileSync(file("unknown.yaml"), fine.replace("spec:", "spec:\n  bogus: 1"))
-    expect((await run(["apply", "-f", file("unknown.yaml")])).err).toContain("unknown field \"spec.bogus\"")
+    expect((await run(["apply", "-f", file("unknown.yaml")])).err).toContain('unknown field "spec.bogus"')
     expect((await run(["apply", "--server-side", "-f", file("policy.yaml")])).err).toContain("client-side apply")
   })
 
   it("patch, label and delete work", async () => {
-    expect((await run(["patch", "ap", "deployments", "--type=merge", "-p", "{\"spec\":{\"kindLabel\":\"Thing\"}}"])).code).toBe(0)
+    expect(
+      (await run(["patch", "ap", "deployments", "--type=merge", "-p", '{"spec":{"kindLabel":"Thing"}}'])).code
+    ).toBe(0)
     expect((await run(["label", "ap", "deployments", "a=b"])).code).toBe(0)
     expect((await run(["get", "ap", "-l", "a=b", "-o", "name"])).out).toContain("deployments")
     expect((await run(["delete", "ap", "deployments"])).out).toContain("deleted")
-    expect((await run(["get", "ap", "deployments"])).err).toBe("Error from server (NotFound): activitypolicies.activity.miloapis.com \"deployments\" not found\n")
+    expect((await run(["get", "ap", "deployments"])).err).toBe(
+      'Error from server (NotFound): activitypolicies.activity.miloapis.com "deployments" not found\n'
+    )
   })
 
   it("a viewer without tenant reads one namespace, not all", async () => {
     expect((await run(["get", "activities", "-n", "team-1"], "viewer")).code).toBe(0)
     expect((await run(["get", "activities", "-A"], "viewer")).err).toContain("Error from server (Forbidden)")
-    expect((await run(["get", "ap"], "viewer")).err).toContain("User \"viewer\" cannot list resource \"activitypolicies\"")
+    expect((await run(["get", "ap"], "viewer")).err).toContain('User "viewer" cannot list resource "activitypolicies"')
   })
 })

@@ -10,7 +10,9 @@ const policy = (name: string, more: Readonly<Record<string, unknown>> = {}) => (
   metadata: { name },
   spec: {
     resource: { apiGroup: "apps", kind: "Deployment" },
-    auditRules: [{ name: "create", match: "audit.verb == 'create'", summary: "{{ actor }} created {{ audit.objectRef.name }}" }],
+    auditRules: [
+      { name: "create", match: "audit.verb == 'create'", summary: "{{ actor }} created {{ audit.objectRef.name }}" }
+    ],
     ...more
   }
 })
@@ -50,23 +52,31 @@ describe("activitypolicies", () => {
       expect([answer.status, answer.json().reason, answer.json().message]).toEqual([
         409,
         "AlreadyExists",
-        "activitypolicies.activity.miloapis.com \"twice\" already exists"
+        'activitypolicies.activity.miloapis.com "twice" already exists'
       ])
     }
   })
 
   it("a rule that does not compile is 422, with rule, line and column at its field", async () => {
-    const answer = await send("POST", path, policy("broken", {
-      auditRules: [
-        { name: "fine", match: "true", summary: "x" },
-        { name: "bad", match: "audit.verb ==\n  ((", summary: "{{ nothing }}" }
-      ],
-      eventRules: [{ match: "'text'", summary: "x" }]
-    }))
+    const answer = await send(
+      "POST",
+      path,
+      policy("broken", {
+        auditRules: [
+          { name: "fine", match: "true", summary: "x" },
+          { name: "bad", match: "audit.verb ==\n  ((", summary: "{{ nothing }}" }
+        ],
+        eventRules: [{ match: "'text'", summary: "x" }]
+      })
+    )
     expect([answer.status, answer.json().reason]).toEqual([422, "Invalid"])
     const { causes, kind, name } = answer.json().details
     expect([kind, name]).toEqual(["ActivityPolicy", "broken"])
-    expect(causes.map((cause: { field: string }) => cause.field)).toEqual(["spec.auditRules[1].match", "spec.auditRules[1].summary", "spec.eventRules[0].match"])
+    expect(causes.map((cause: { field: string }) => cause.field)).toEqual([
+      "spec.auditRules[1].match",
+      "spec.auditRules[1].summary",
+      "spec.eventRules[0].match"
+    ])
     expect(causes[0].message).toMatch(/rule "bad", line 2, column \d+: /)
     expect((await api.request("admin", `${path}/broken`)).status).toBe(404)
   })
@@ -75,7 +85,9 @@ describe("activitypolicies", () => {
     const fieldOf = async (body: unknown) => (await send("POST", path, body)).json().details?.causes?.[0]?.field
     expect(await fieldOf(policy("Not_A_Name"))).toBe("metadata.name")
     expect(await fieldOf({ ...policy("a"), metadata: {} })).toBe("metadata.name")
-    expect(await fieldOf({ ...policy("a"), metadata: { name: "a", labels: { a: "not a value" } } })).toBe("metadata.labels")
+    expect(await fieldOf({ ...policy("a"), metadata: { name: "a", labels: { a: "not a value" } } })).toBe(
+      "metadata.labels"
+    )
     expect(await fieldOf(policy("a", { resource: { apiGroup: "apps" } }))).toBe("spec.resource.kind")
   })
 
@@ -92,29 +104,50 @@ describe("activitypolicies", () => {
       `ActivityPolicy in version "v1alpha1" cannot be handled as a ActivityPolicy: strict decoding error: unknown field "metadata.nope", unknown field "spec.auditRuels"`
     ])
     const warned = await send("POST", `${path}?fieldValidation=Warn&dryRun=All`, body)
-    expect([warned.status, warned.headers["warning"]]).toEqual([201, `299 - "unknown field \\"metadata.nope\\"", 299 - "unknown field \\"spec.auditRuels\\""`])
+    expect([warned.status, warned.headers["warning"]]).toEqual([
+      201,
+      `299 - "unknown field \\"metadata.nope\\"", 299 - "unknown field \\"spec.auditRuels\\""`
+    ])
     const ignored = await send("POST", `${path}?fieldValidation=Ignore&dryRun=All`, body)
-    expect([ignored.status, ignored.headers["warning"], ignored.json().spec.auditRuels]).toEqual([201, undefined, undefined])
+    expect([ignored.status, ignored.headers["warning"], ignored.json().spec.auditRuels]).toEqual([
+      201,
+      undefined,
+      undefined
+    ])
     expect((await api.request("admin", `${path}/fields`)).status).toBe(404)
   })
 
   it("fields of a wrong type are 400", async () => {
     const answer = await send("POST", path, policy("types", { auditRules: {} }))
-    expect([answer.status, answer.json().message]).toEqual([400, expect.stringContaining("spec.auditRules must be a list, not an object")])
+    expect([answer.status, answer.json().message]).toEqual([
+      400,
+      expect.stringContaining("spec.auditRules must be a list, not an object")
+    ])
   })
 
   it("bodies that are no policy are refused precisely, and the server lives", async () => {
-    const statuses = await Promise.all([
-      send("POST", path, "not json: ["),
-      send("POST", path, "[]"),
-      send("POST", path, ""),
-      send("POST", path, { ...policy("a"), kind: "Pod" }),
-      send("POST", path, { ...policy("a"), apiVersion: "activity.miloapis.com/v9" }),
-      send("POST", path, Buffer.from([0x6b, 0x38, 0x73, 0x00]).toString("latin1"), "application/vnd.kubernetes.protobuf"),
-      send("POST", path, `{"__proto__":{"polluted":true},${JSON.stringify(policy("proto")).slice(1)}`),
-      send("POST", path, `${"[".repeat(100_000)}`),
-      send("POST", path, "a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c,*c,*c,*c]")
-    ].map(async (sent) => (await sent).status))
+    const statuses = await Promise.all(
+      [
+        send("POST", path, "not json: ["),
+        send("POST", path, "[]"),
+        send("POST", path, ""),
+        send("POST", path, { ...policy("a"), kind: "Pod" }),
+        send("POST", path, { ...policy("a"), apiVersion: "activity.miloapis.com/v9" }),
+        send(
+          "POST",
+          path,
+          Buffer.from([0x6b, 0x38, 0x73, 0x00]).toString("latin1"),
+          "application/vnd.kubernetes.protobuf"
+        ),
+        send("POST", path, `{"__proto__":{"polluted":true},${JSON.stringify(policy("proto")).slice(1)}`),
+        send("POST", path, `${"[".repeat(100_000)}`),
+        send(
+          "POST",
+          path,
+          "a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c,*c,*c,*c]"
+        )
+      ].map(async (sent) => (await sent).status)
+    )
     expect(statuses).toEqual([400, 400, 400, 400, 400, 415, 201, 400, 400])
     expect(({} as Record<string, unknown>)["polluted"]).toBeUndefined()
   })
@@ -135,11 +168,23 @@ describe("activitypolicies", () => {
     const created = await create("updated")
     const same = (await send("PUT", `${path}/updated`, created)).json()
     expect(same.metadata.resourceVersion).toBe(created.metadata.resourceVersion)
-    const labelled = (await send("PUT", `${path}/updated`, { ...created, metadata: { ...created.metadata, labels: { a: "b" } } })).json()
-    expect([labelled.metadata.generation, labelled.metadata.labels, labelled.status]).toEqual([1, { a: "b" }, created.status])
+    const labelled = (
+      await send("PUT", `${path}/updated`, { ...created, metadata: { ...created.metadata, labels: { a: "b" } } })
+    ).json()
+    expect([labelled.metadata.generation, labelled.metadata.labels, labelled.status]).toEqual([
+      1,
+      { a: "b" },
+      created.status
+    ])
     expect(Number(labelled.metadata.resourceVersion)).toBeGreaterThan(Number(created.metadata.resourceVersion))
-    const changed = (await send("PUT", `${path}/updated`, { ...labelled, spec: { ...labelled.spec, kindLabel: "Thing" } })).json()
-    expect([changed.metadata.generation, changed.status.observedGeneration, changed.metadata.uid]).toEqual([2, 2, created.metadata.uid])
+    const changed = (
+      await send("PUT", `${path}/updated`, { ...labelled, spec: { ...labelled.spec, kindLabel: "Thing" } })
+    ).json()
+    expect([changed.metadata.generation, changed.status.observedGeneration, changed.metadata.uid]).toEqual([
+      2,
+      2,
+      created.metadata.uid
+    ])
   })
 
   it("an old resourceVersion is 409, none is an update of what there is", async () => {
@@ -149,40 +194,74 @@ describe("activitypolicies", () => {
     expect([stale.status, stale.json().reason, stale.json().message]).toEqual([
       409,
       "Conflict",
-      "Operation cannot be fulfilled on activitypolicies.activity.miloapis.com \"conflict\": the object has been modified; please apply your changes to the latest version and try again"
+      'Operation cannot be fulfilled on activitypolicies.activity.miloapis.com "conflict": the object has been modified; please apply your changes to the latest version and try again'
     ])
     const { resourceVersion: _, ...metadata } = created.metadata
-    expect((await send("PUT", `${path}/conflict`, { ...created, metadata, spec: { ...created.spec, kindLabel: "Two" } })).status).toBe(200)
+    expect(
+      (await send("PUT", `${path}/conflict`, { ...created, metadata, spec: { ...created.spec, kindLabel: "Two" } }))
+        .status
+    ).toBe(200)
     expect((await send("PUT", `${path}/missing`, policy("missing"))).status).toBe(404)
   })
 
   it("of writes at once, each without a resourceVersion, none is lost", async () => {
     await create("crowd")
     const patches = Array.from({ length: 4 }, (_, index) =>
-      send("PATCH", `${path}/crowd`, { metadata: { labels: { [`l${index}`]: "x" } } }, "application/merge-patch+json"))
+      send("PATCH", `${path}/crowd`, { metadata: { labels: { [`l${index}`]: "x" } } }, "application/merge-patch+json")
+    )
     expect((await Promise.all(patches)).map(({ status }) => status)).toEqual([200, 200, 200, 200])
-    expect((await api.request("admin", `${path}/crowd`)).json().metadata.labels).toEqual({ l0: "x", l1: "x", l2: "x", l3: "x" })
+    expect((await api.request("admin", `${path}/crowd`)).json().metadata.labels).toEqual({
+      l0: "x",
+      l1: "x",
+      l2: "x",
+      l3: "x"
+    })
   })
 
   it("apiGroup and kind cannot be changed", async () => {
     const created = await create("immutable")
-    const answer = await send("PUT", `${path}/immutable`, { ...created, spec: { ...created.spec, resource: { apiGroup: "", kind: "Pod" } } })
-    expect(answer.json().details.causes.map((cause: { field: string; message: string }) => [cause.field, cause.message])).toEqual([
-      ["spec.resource.apiGroup", "Invalid value: \"\": field is immutable"],
-      ["spec.resource.kind", "Invalid value: \"Pod\": field is immutable"]
+    const answer = await send("PUT", `${path}/immutable`, {
+      ...created,
+      spec: { ...created.spec, resource: { apiGroup: "", kind: "Pod" } }
+    })
+    expect(
+      answer.json().details.causes.map((cause: { field: string; message: string }) => [cause.field, cause.message])
+    ).toEqual([
+      ["spec.resource.apiGroup", 'Invalid value: "": field is immutable'],
+      ["spec.resource.kind", 'Invalid value: "Pod": field is immutable']
     ])
   })
 
   it("patches: JSON and merge are applied and admitted, others are 415 with a way out", async () => {
     await create("patched")
     const to = `${path}/patched`
-    const merged = (await send("PATCH", to, { spec: { kindLabel: "Thing", auditRules: null } }, "application/merge-patch+json")).json()
+    const merged = (
+      await send("PATCH", to, { spec: { kindLabel: "Thing", auditRules: null } }, "application/merge-patch+json")
+    ).json()
     expect([merged.spec.kindLabel, merged.spec.auditRules]).toEqual(["Thing", undefined])
-    const json = await send("PATCH", to, [{ op: "test", path: "/spec/kindLabel", value: "Thing" }, { op: "remove", path: "/spec/kindLabel" }], "application/json-patch+json")
+    const json = await send(
+      "PATCH",
+      to,
+      [
+        { op: "test", path: "/spec/kindLabel", value: "Thing" },
+        { op: "remove", path: "/spec/kindLabel" }
+      ],
+      "application/json-patch+json"
+    )
     expect([json.status, json.json().spec.kindLabel]).toEqual([200, undefined])
-    expect((await send("PATCH", to, [{ op: "test", path: "/spec/kindLabel", value: "x" }], "application/json-patch+json")).status).toBe(422)
-    expect((await send("PATCH", to, [{ op: "add", path: "/__proto__/x", value: 1 }], "application/json-patch+json")).status).toBe(422)
-    expect((await send("PATCH", to, { spec: { auditRules: [{ match: "(", summary: "" }] } }, "application/merge-patch+json")).status).toBe(422)
+    expect(
+      (await send("PATCH", to, [{ op: "test", path: "/spec/kindLabel", value: "x" }], "application/json-patch+json"))
+        .status
+    ).toBe(422)
+    expect(
+      (await send("PATCH", to, [{ op: "add", path: "/__proto__/x", value: 1 }], "application/json-patch+json")).status
+    ).toBe(422)
+    expect(
+      (await send("PATCH", to, { spec: { auditRules: [{ match: "(", summary: "" }] } }, "application/merge-patch+json"))
+        .status
+    ).toBe(422)
+    const deep = `{"spec":${'{"a":'.repeat(200_000)}1${"}".repeat(200_000)}}`
+    expect((await send("PATCH", to, deep, "application/merge-patch+json")).status).toBe(400)
     const strategic = await send("PATCH", to, {}, "application/strategic-merge-patch+json")
     const apply = await send("PATCH", `${to}?fieldManager=x`, policy("patched"), "application/apply-patch+yaml")
     expect([strategic.status, apply.status]).toEqual([415, 415])
@@ -191,10 +270,23 @@ describe("activitypolicies", () => {
 
   it("status and spec do not touch each other", async () => {
     const created = await create("status")
-    const status = { conditions: [{ type: "Ready", status: "False", reason: "Broken", message: "x", lastTransitionTime: "2026-01-01T00:00:00Z" }] }
-    const after = (await send("PUT", `${path}/status/status`, { ...created, spec: { resource: { kind: "Other" } }, status })).json()
+    const status = {
+      conditions: [
+        { type: "Ready", status: "False", reason: "Broken", message: "x", lastTransitionTime: "2026-01-01T00:00:00Z" }
+      ]
+    }
+    const after = (
+      await send("PUT", `${path}/status/status`, { ...created, spec: { resource: { kind: "Other" } }, status })
+    ).json()
     expect([after.spec, after.metadata.generation, after.status]).toEqual([created.spec, 1, status])
-    const kept = (await send("PATCH", `${path}/status`, { metadata: { labels: { a: "b" } }, status: {} }, "application/merge-patch+json")).json()
+    const kept = (
+      await send(
+        "PATCH",
+        `${path}/status`,
+        { metadata: { labels: { a: "b" } }, status: {} },
+        "application/merge-patch+json"
+      )
+    ).json()
     expect(kept.status).toEqual(status)
     expect((await send("PUT", `${path}/status/status`, { ...created, status })).status).toBe(409)
   })
@@ -221,19 +313,31 @@ describe("activitypolicies", () => {
   })
 
   it("a collection is deleted by its labels", async () => {
-    for (const name of ["batch-1", "batch-2"]) await send("POST", path, { ...policy(name), metadata: { name, labels: { batch: "yes" } } })
+    for (const name of ["batch-1", "batch-2"])
+      await send("POST", path, { ...policy(name), metadata: { name, labels: { batch: "yes" } } })
     const answer = await send("DELETE", `${path}?labelSelector=batch%3Dyes`, "")
-    expect(answer.json().items.map((one: { metadata: { name: string } }) => one.metadata.name)).toEqual(["batch-1", "batch-2"])
+    expect(answer.json().items.map((one: { metadata: { name: string } }) => one.metadata.name)).toEqual([
+      "batch-1",
+      "batch-2"
+    ])
     expect((await api.request("admin", `${path}?labelSelector=batch`)).json().items).toEqual([])
   })
 
   it("a watch from a list has every change, and what leaves its selector as DELETED", async () => {
     const { metadata } = (await api.request("admin", path)).json()
-    const watch = api.watch("admin", `${path}?watch=true&labelSelector=watched&resourceVersion=${metadata.resourceVersion}`)
+    const watch = api.watch(
+      "admin",
+      `${path}?watch=true&labelSelector=watched&resourceVersion=${metadata.resourceVersion}`
+    )
     await send("POST", path, { ...policy("watched"), metadata: { name: "watched", labels: { watched: "yes" } } })
     await send("PATCH", `${path}/watched`, { spec: { kindLabel: "Thing" } }, "application/merge-patch+json")
     await send("PATCH", `${path}/watched`, { metadata: { labels: { watched: null } } }, "application/merge-patch+json")
-    await send("PATCH", `${path}/watched`, { metadata: { labels: { watched: "again" } } }, "application/merge-patch+json")
+    await send(
+      "PATCH",
+      `${path}/watched`,
+      { metadata: { labels: { watched: "again" } } },
+      "application/merge-patch+json"
+    )
     await send("DELETE", `${path}/watched`, "")
     await eventually("five", () => watch.frames.length === 5)
     watch.stop()
@@ -244,13 +348,21 @@ describe("activitypolicies", () => {
 
   it("a watch that wants the initial state gets it, and the bookmark that ends it", async () => {
     await create("initial")
-    const watch = api.watch("admin", `${path}?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true`)
+    const watch = api.watch(
+      "admin",
+      `${path}?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true`
+    )
     await eventually("the bookmark", () => watch.frames.at(-1)?.type === "BOOKMARK")
     watch.stop()
-    const listed = (await api.request("admin", path)).json().items.map((one: { metadata: { name: string } }) => one.metadata.name)
+    const listed = (await api.request("admin", path))
+      .json()
+      .items.map((one: { metadata: { name: string } }) => one.metadata.name)
     expect(watch.frames.slice(0, -1).map((frame) => frame.object.metadata.name)).toEqual(listed)
     expect(watch.frames.at(-1)?.object.metadata.annotations).toEqual({ "k8s.io/initial-events-end": "true" })
-    const without = await api.request("admin", `${path}?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan`)
+    const without = await api.request(
+      "admin",
+      `${path}?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan`
+    )
     expect(without.status).toBe(422)
   })
 
@@ -262,8 +374,20 @@ describe("activitypolicies", () => {
   })
 
   it("a table has the columns that the seed names", async () => {
-    const table = (await api.request("admin", `${path}/from-yaml`, { headers: { accept: "application/json;as=Table;v=v1;g=meta.k8s.io" } })).json()
-    expect(table.columnDefinitions.map((one: { name: string }) => one.name)).toEqual(["Name", "API Group", "Kind", "Audit Rules", "Event Rules", "Ready", "Age"])
+    const table = (
+      await api.request("admin", `${path}/from-yaml`, {
+        headers: { accept: "application/json;as=Table;v=v1;g=meta.k8s.io" }
+      })
+    ).json()
+    expect(table.columnDefinitions.map((one: { name: string }) => one.name)).toEqual([
+      "Name",
+      "API Group",
+      "Kind",
+      "Audit Rules",
+      "Event Rules",
+      "Ready",
+      "Age"
+    ])
     expect(table.rows[0].cells.slice(0, 6)).toEqual(["from-yaml", "(core)", "Pod", 0, 0, "True"])
   })
 

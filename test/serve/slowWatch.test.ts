@@ -1,3 +1,4 @@
+import type { IncomingMessage } from "node:http"
 import { request } from "node:https"
 import { describe, expect, it } from "vitest"
 import { eventually } from "../support/eventually.ts"
@@ -13,11 +14,18 @@ describe("a slow watch", () => {
     const frames: Array<Frame> = []
     let rest = ""
     let ended = false
-    const response = await new Promise<import("node:http").IncomingMessage>((resolve, reject) =>
-      request(`${api.url}${group}/activities?watch=true&resourceVersion=${metadata.resourceVersion}`, {
-        ca: api.authority,
-        headers: { authorization: "Bearer token-admin" }
-      }, resolve).on("error", reject).end())
+    const response = await new Promise<IncomingMessage>((resolve, reject) =>
+      request(
+        `${api.url}${group}/activities?watch=true&resourceVersion=${metadata.resourceVersion}`,
+        {
+          ca: api.authority,
+          headers: { authorization: "Bearer token-admin" }
+        },
+        resolve
+      )
+        .on("error", reject)
+        .end()
+    )
     response.setEncoding("utf8")
     const end = () => (ended = true)
     response.once("end", end).once("error", end).once("close", end)
@@ -28,7 +36,9 @@ describe("a slow watch", () => {
     })
     response.pause()
     for (let sent = 0; sent < count; sent += perBatch) {
-      await api.publish(Array.from({ length: perBatch }, (_, index) => ({ id: `s-${sent + index}`, summary: "x".repeat(1_000) })))
+      await api.publish(
+        Array.from({ length: perBatch }, (_, index) => ({ id: `s-${sent + index}`, summary: "x".repeat(1_000) }))
+      )
     }
     response.resume()
     await eventually("it is ended", () => ended, { deadlineMillis: 60_000 })
@@ -37,9 +47,14 @@ describe("a slow watch", () => {
     expect(first.length).toBeLessThan(count)
     // In order from the beginning: what was left out is at the end, not in between.
     expect(first).toEqual(first.map((_, index) => `s-${index}`))
-    const again = api.watch("admin", `${group}/activities?watch=true&resourceVersion=${frames.at(-1)?.object.metadata.resourceVersion}`)
+    const again = api.watch(
+      "admin",
+      `${group}/activities?watch=true&resourceVersion=${frames.at(-1)?.object.metadata.resourceVersion}`
+    )
     await eventually("the rest", () => again.frames.length === count - first.length, { deadlineMillis: 60_000 })
     again.stop()
-    expect(idsOf(again.frames)).toEqual(Array.from({ length: count - first.length }, (_, index) => `s-${first.length + index}`))
+    expect(idsOf(again.frames)).toEqual(
+      Array.from({ length: count - first.length }, (_, index) => `s-${first.length + index}`)
+    )
   }, 180_000)
 })

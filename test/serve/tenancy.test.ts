@@ -8,14 +8,25 @@ const tenantNames = ["a.b", "a_b", "A", "%61", "a"] as const
 describe("tenancy", () => {
   let api: Api
   const all = `${group}/activities`
-  const spec = (answer: { items: Array<{ spec: { tenant: { name: string } } }> }) => answer.items.map((one) => one.spec.tenant.name)
+  const spec = (answer: { items: Array<{ spec: { tenant: { name: string } } }> }) =>
+    answer.items.map((one) => one.spec.tenant.name)
   const userOf = (name: string): UserName => `tenant-${name}`
 
   beforeAll(async () => {
     api = await startApi()
     await api.publish([
-      ...tenantNames.map((name) => ({ id: `of-${name}`, name: "web", tenant: { type: "Project", name }, summary: "alice changed web" })),
-      ...tenantNames.map((name) => ({ id: `org-${name}`, name: "web", tenant: { type: "Organization", name }, summary: "alice changed web" })),
+      ...tenantNames.map((name) => ({
+        id: `of-${name}`,
+        name: "web",
+        tenant: { type: "Project", name },
+        summary: "alice changed web"
+      })),
+      ...tenantNames.map((name) => ({
+        id: `org-${name}`,
+        name: "web",
+        tenant: { type: "Organization", name },
+        summary: "alice changed web"
+      })),
       { id: "platform", name: "web", namespace: "team-1" },
       { id: "platform-2", name: "web", namespace: "team-2" },
       { id: "other-cluster", name: "web", namespace: "team-1", cluster: "elsewhere" },
@@ -28,14 +39,17 @@ describe("tenancy", () => {
   it.each(tenantNames)("tenant %s lists, finds and searches its own only", async (name) => {
     for (const parameters of ["", "?search=web", "?fieldSelector=spec.resource.name%3Dweb", "?limit=500"]) {
       const answer = (await api.request(userOf(name), `${all}${parameters}`)).json()
-      expect(answer.items.map((one: { metadata: { name: string } }) => one.metadata.name)).toEqual([nameOf(`of-${name}`)])
+      expect(answer.items.map((one: { metadata: { name: string } }) => one.metadata.name)).toEqual([
+        nameOf(`of-${name}`)
+      ])
     }
   })
 
   it.each(tenantNames)("tenant %s gets nobody else's by name", async (name) => {
     const statuses = await Promise.all(
-      [...tenantNames.map((other) => `of-${other}`), "platform"].map(async (id) =>
-        [id, (await api.request(userOf(name), `${all}/${nameOf(id)}`)).status] as const)
+      [...tenantNames.map((other) => `of-${other}`), "platform"].map(
+        async (id) => [id, (await api.request(userOf(name), `${all}/${nameOf(id)}`)).status] as const
+      )
     )
     expect(statuses.filter(([, status]) => status === 200).map(([id]) => id)).toEqual([`of-${name}`])
   })
@@ -44,8 +58,12 @@ describe("tenancy", () => {
     const watch = api.watch(userOf(name), `${all}?watch=true&resourceVersion=0`)
     const ids = () => watch.frames.map((frame) => frame.object.spec.origin.id)
     await eventually("the initial state", () => ids().includes(`of-${name}`))
-    await api.publish(tenantNames.map((other) => ({ id: `live-${name}-${other}`, tenant: { type: "Project", name: other } })))
-    await api.publish(tenantNames.map((other) => ({ id: `last-${name}-${other}`, tenant: { type: "Project", name: other } })))
+    await api.publish(
+      tenantNames.map((other) => ({ id: `live-${name}-${other}`, tenant: { type: "Project", name: other } }))
+    )
+    await api.publish(
+      tenantNames.map((other) => ({ id: `last-${name}-${other}`, tenant: { type: "Project", name: other } }))
+    )
     await eventually("its own", () => ids().includes(`last-${name}-${name}`))
     watch.stop()
     expect(ids()).toContain(`live-${name}-${name}`)
@@ -56,8 +74,9 @@ describe("tenancy", () => {
     "%s: an incomplete tenant is refused everywhere",
     async (user) => {
       const statuses = await Promise.all(
-        [all, `${all}?watch=true`, `${all}/${nameOf("platform")}`, `${group}/namespaces/team-1/activities`].map(async (path) =>
-          (await api.request(user, path)).status)
+        [all, `${all}?watch=true`, `${all}/${nameOf("platform")}`, `${group}/namespaces/team-1/activities`].map(
+          async (path) => (await api.request(user, path)).status
+        )
       )
       expect(statuses).toEqual([403, 403, 403, 403])
     }
@@ -82,8 +101,11 @@ describe("tenancy", () => {
   })
 
   it("a role in one namespace opens no other", async () => {
-    const statuses = await Promise.all(["team-1", "team-2"].map(async (namespace) =>
-      (await api.request("team-1-viewer", `${group}/namespaces/${namespace}/activities`)).status))
+    const statuses = await Promise.all(
+      ["team-1", "team-2"].map(
+        async (namespace) => (await api.request("team-1-viewer", `${group}/namespaces/${namespace}/activities`)).status
+      )
+    )
     expect(statuses).toEqual([200, 403])
   })
 })
@@ -91,11 +113,13 @@ describe("tenancy", () => {
 describe("tenancy required", () => {
   it("a namespace is closed to callers without tenant", async () => {
     await using api = await startApi({ tenancyRequired: true, writer: false })
-    const statuses = await Promise.all([
-      api.request("viewer", `${group}/namespaces/team-1/activities`),
-      api.request("tenant-a", `${group}/namespaces/team-1/activities`),
-      api.request("admin", `${group}/activities`)
-    ].map(async (sent) => (await sent).status))
+    const statuses = await Promise.all(
+      [
+        api.request("viewer", `${group}/namespaces/team-1/activities`),
+        api.request("tenant-a", `${group}/namespaces/team-1/activities`),
+        api.request("admin", `${group}/activities`)
+      ].map(async (sent) => (await sent).status)
+    )
     expect(statuses).toEqual([403, 200, 200])
   }, 120_000)
 })

@@ -1,16 +1,20 @@
 import { Effect, Schedule } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { ClickHouse } from "../../src/clients/clickhouse/ClickHouse.ts"
 import { Nats } from "../../src/clients/nats/Nats.ts"
 import { eventually } from "../support/eventually.ts"
 import { type Api, type Frame, group, nameOf, startApi } from "./apiFixture.ts"
 
 const all = `${group}/activities`
-const ids = (frames: ReadonlyArray<Frame>) => frames.filter((frame) => frame.type !== "BOOKMARK").map((frame) => frame.object.spec.origin.id)
-const named = (prefix: string, count: number) => Array.from({ length: count }, (_, index) => ({ id: `${prefix}-${index}`, namespace: prefix }))
+const ids = (frames: ReadonlyArray<Frame>) =>
+  frames.filter((frame) => frame.type !== "BOOKMARK").map((frame) => frame.object.spec.origin.id)
+const named = (prefix: string, count: number) =>
+  Array.from({ length: count }, (_, index) => ({ id: `${prefix}-${index}`, namespace: prefix }))
 
 describe("watching activities", () => {
   let api: Api
-  const listVersion = async (path = all): Promise<string> => (await api.request("admin", path)).json().metadata.resourceVersion
+  const listVersion = async (path = all): Promise<string> =>
+    (await api.request("admin", path)).json().metadata.resourceVersion
 
   beforeAll(async () => {
     api = await startApi()
@@ -19,13 +23,25 @@ describe("watching activities", () => {
 
   it("a watch from a list's resourceVersion has everything that follows, once, in order", async () => {
     await api.publish(named("follow", 10))
-    await eventually("the first are stored", async () => (await api.request("admin", `${all}?fieldSelector=metadata.namespace%3Dfollow`)).json().items.length === 10)
+    await eventually(
+      "the first are stored",
+      async () =>
+        (await api.request("admin", `${all}?fieldSelector=metadata.namespace%3Dfollow`)).json().items.length === 10
+    )
     const listed = (await api.request("admin", `${all}?fieldSelector=metadata.namespace%3Dfollow`)).json()
-    const watch = api.watch("admin", `${all}?watch=true&fieldSelector=metadata.namespace%3Dfollow&resourceVersion=${listed.metadata.resourceVersion}`)
+    const watch = api.watch(
+      "admin",
+      `${all}?watch=true&fieldSelector=metadata.namespace%3Dfollow&resourceVersion=${listed.metadata.resourceVersion}`
+    )
     await api.publish(Array.from({ length: 500 }, (_, index) => ({ id: `later-${index}`, namespace: "follow" })))
-    await eventually("all have come", () => ids(watch.frames).filter((id: string) => id.startsWith("later")).length === 500)
+    await eventually(
+      "all have come",
+      () => ids(watch.frames).filter((id: string) => id.startsWith("later")).length === 500
+    )
     watch.stop()
-    expect(ids(watch.frames).filter((id: string) => id.startsWith("later"))).toEqual(Array.from({ length: 500 }, (_, index) => `later-${index}`))
+    expect(ids(watch.frames).filter((id: string) => id.startsWith("later"))).toEqual(
+      Array.from({ length: 500 }, (_, index) => `later-${index}`)
+    )
     const versions = watch.frames.map((frame) => Number(frame.object.metadata.resourceVersion))
     expect(versions).toEqual(versions.toSorted((one, other) => one - other))
   })
@@ -48,7 +64,11 @@ describe("watching activities", () => {
 
   it("a modified activity that no longer matches is sent as DELETED, one that never concerned the watch is not", async () => {
     const version = await listVersion()
-    const query = new URLSearchParams({ watch: "true", resourceVersion: version, filter: "spec.changeSource == 'human' && spec.resource.kind == 'Pod'" })
+    const query = new URLSearchParams({
+      watch: "true",
+      resourceVersion: version,
+      filter: "spec.changeSource == 'human' && spec.resource.kind == 'Pod'"
+    })
     const watch = api.watch("admin", `${all}?${query}`)
     await api.publish([
       { id: "pod", kind: "Pod", order: 1 },
@@ -61,7 +81,12 @@ describe("watching activities", () => {
     ])
     await eventually("the end", () => ids(watch.frames).includes("end"))
     watch.stop()
-    expect(watch.frames.map((frame) => `${frame.type} ${frame.object.spec.origin.id}`)).toEqual(["ADDED pod", "MODIFIED pod", "DELETED pod", "ADDED end"])
+    expect(watch.frames.map((frame) => `${frame.type} ${frame.object.spec.origin.id}`)).toEqual([
+      "ADDED pod",
+      "MODIFIED pod",
+      "DELETED pod",
+      "ADDED end"
+    ])
   })
 
   it("a sight older than one before it in the stream is left out", async () => {
@@ -75,12 +100,17 @@ describe("watching activities", () => {
     const watch = api.watch("admin", `${all}?watch=true&resourceVersion=${version}`)
     await eventually("the end", () => ids(watch.frames).includes("series-end"))
     watch.stop()
-    expect(watch.frames.filter((frame) => frame.object.spec.origin.id === "series").map((frame) => frame.object.spec.summary)).toEqual(["seven", "nine"])
+    expect(
+      watch.frames.filter((frame) => frame.object.spec.origin.id === "series").map((frame) => frame.object.spec.summary)
+    ).toEqual(["seven", "nine"])
   })
 
   it("search and scope decide on payloads", async () => {
     const version = await listVersion()
-    const watch = api.watch("viewer", `${group}/namespaces/search/activities?watch=true&resourceVersion=${version}&search=RED+fox`)
+    const watch = api.watch(
+      "viewer",
+      `${group}/namespaces/search/activities?watch=true&resourceVersion=${version}&search=RED+fox`
+    )
     await api.publish([
       { id: "red", namespace: "search", summary: "a red fox" },
       { id: "redder", namespace: "search", summary: "a redder fox" },
@@ -95,7 +125,10 @@ describe("watching activities", () => {
   it("timeoutSeconds ends the body cleanly, with a bookmark for who wants them", async () => {
     const version = await listVersion()
     const plain = api.watch("admin", `${all}?watch=true&resourceVersion=${version}&timeoutSeconds=1`)
-    const marked = api.watch("admin", `${all}?watch=true&resourceVersion=${version}&timeoutSeconds=1&allowWatchBookmarks=true`)
+    const marked = api.watch(
+      "admin",
+      `${all}?watch=true&resourceVersion=${version}&timeoutSeconds=1&allowWatchBookmarks=true`
+    )
     expect([(await plain.ended).status, (await marked.ended).status]).toEqual([200, 200])
     expect(plain.frames).toEqual([])
     const bookmark = marked.frames.at(-1)
@@ -105,9 +138,14 @@ describe("watching activities", () => {
   })
 
   it("sendInitialEvents is refused so that clients list and watch", async () => {
-    const answer = await api.request("admin", `${all}?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true`)
+    const answer = await api.request(
+      "admin",
+      `${all}?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true`
+    )
     expect([answer.status, answer.json().reason]).toEqual([422, "Invalid"])
-    expect(answer.json().message).toContain("sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled")
+    expect(answer.json().message).toContain(
+      "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"
+    )
   })
 
   it("start and end are refused on a watch", async () => {
@@ -130,7 +168,13 @@ describe("watching activities", () => {
     await api.publish([{ id: "row-1" }, { id: "row-2" }])
     await eventually("two rows", () => watch.frames.length === 2)
     watch.stop()
-    expect(watch.frames.map((frame) => [frame.object.kind, frame.object.columnDefinitions === null, frame.object.rows.length])).toEqual([
+    expect(
+      watch.frames.map((frame) => [
+        frame.object.kind,
+        frame.object.columnDefinitions === null,
+        frame.object.rows.length
+      ])
+    ).toEqual([
       ["Table", false, 1],
       ["Table", true, 1]
     ])
@@ -141,7 +185,10 @@ describe("watching activities", () => {
     await api.stopServer()
     await api.publish(named("missed", 50))
     await api.startServer()
-    const watch = api.watch("admin", `${all}?watch=true&resourceVersion=${version}&fieldSelector=metadata.namespace%3Dmissed`)
+    const watch = api.watch(
+      "admin",
+      `${all}?watch=true&resourceVersion=${version}&fieldSelector=metadata.namespace%3Dmissed`
+    )
     await api.publish([{ id: "missed-last", namespace: "missed" }])
     await eventually("the last", () => ids(watch.frames).includes("missed-last"))
     watch.stop()
@@ -160,7 +207,10 @@ describe("watching activities", () => {
 
   it("a single object is watched by its name", async () => {
     await api.publish([{ id: "single" }])
-    const watch = api.watch("admin", `${all}?watch=true&resourceVersion=0&fieldSelector=metadata.name%3D${nameOf("single")}`)
+    const watch = api.watch(
+      "admin",
+      `${all}?watch=true&resourceVersion=0&fieldSelector=metadata.name%3D${nameOf("single")}`
+    )
     await eventually("it", () => watch.frames.length === 1)
     await api.publish([{ id: "another" }, { id: "single", order: 2, mark: "deleted" }])
     await eventually("its end", () => watch.frames.length === 2)
@@ -178,7 +228,10 @@ describe("watching activities", () => {
     await api.nats.start()
     await api.run(eventuallyStream)
     expect((await watch.ended).status).toBe(200)
-    await eventually("410", async () => (await api.request("admin", `${all}?watch=true&resourceVersion=${version}`)).status === 410)
+    await eventually(
+      "410",
+      async () => (await api.request("admin", `${all}?watch=true&resourceVersion=${version}`)).status === 410
+    )
     const again = api.watch("admin", `${all}?watch=true&fieldSelector=metadata.namespace%3Danew`)
     await api.publish([{ id: "anew", namespace: "anew" }])
     await eventually("the new one", () => ids(again.frames).includes("anew"))
@@ -197,7 +250,21 @@ describe("watching activities", () => {
 })
 
 /** The streams are made again by whoever publishes to them. */
-const eventuallyStream = Effect.gen(function*() {
+const eventuallyStream = Effect.gen(function* () {
   const nats = yield* Nats
   yield* nats.streamState("ACTIVITIES").pipe(Effect.retry({ times: 300, schedule: Schedule.spaced("100 millis") }))
+})
+
+describe("a store that fails", () => {
+  it("before the answer is a status, in the middle of a watch a frame that ends it", async () => {
+    await using api = await startApi({ writer: false })
+    await api.run(ClickHouse.use((clickhouse) => clickhouse.command("DROP TABLE activities")))
+    const list = await api.request("admin", all)
+    expect([list.status, list.json().kind]).toEqual([500, "Status"])
+    const watch = api.watch("admin", `${all}?watch=true`)
+    expect((await watch.ended).status).toBe(200)
+    expect(watch.frames.map((frame) => [frame.type, frame.object.kind, frame.object.code])).toEqual([
+      ["ERROR", "Status", 500]
+    ])
+  }, 120_000)
 })

@@ -24,15 +24,19 @@ describe("PolicyStore", () => {
 
   beforeAll(async () => {
     nats = await startNatsServer()
-    const context = await run(PolicyStore.layer.pipe(
-      Layer.provide(natsLayer({ servers: [nats.url], name: "test" })),
-      Layer.buildWithScope(scope)
-    ))
+    const context = await run(
+      PolicyStore.layer.pipe(
+        Layer.provide(natsLayer({ servers: [nats.url], name: "test" })),
+        Layer.buildWithScope(scope)
+      )
+    )
     store = Context.get(context, PolicyStore)
-    await run(store.updates.pipe(
-      Stream.runForEach((update) => Effect.sync(() => void updates.push(update))),
-      Effect.forkIn(scope)
-    ))
+    await run(
+      store.updates.pipe(
+        Stream.runForEach((update) => Effect.sync(() => void updates.push(update))),
+        Effect.forkIn(scope)
+      )
+    )
   }, 60_000)
   afterAll(async () => {
     await run(Scope.close(scope, Exit.void))
@@ -46,7 +50,9 @@ describe("PolicyStore", () => {
     const stored = await run(store.get("a"))
     await run(store.delete("a", stored.metadata.resourceVersion ?? ""))
     await eventually("three changes", () => updates.length === 4)
-    expect(updates.map((update) => update._tag === "Listed" ? update.policies.length : update.policy?.spec.kindLabel)).toEqual([0, "", "x", undefined])
+    expect(
+      updates.map((update) => (update._tag === "Listed" ? update.policies.length : update.policy?.spec.kindLabel))
+    ).toEqual([0, "", "x", undefined])
   })
 
   it("a write against an older resourceVersion is PolicyChanged", async () => {
@@ -88,14 +94,21 @@ describe("PolicyStore", () => {
     await nats.kill()
     await nats.removeData()
     await nats.start()
-    const created = await eventually("a write works", () => run(store.create(policy("after-loss"))).catch(() => undefined))
+    const created = await eventually("a write works", () =>
+      run(store.create(policy("after-loss"))).catch(() => undefined)
+    )
     expect(Number(created.metadata.resourceVersion)).toBeGreaterThan(before.resourceVersion)
     await eventually("the new list", () => {
       const last = updates.findLast((update) => update._tag === "Listed")
-      return last?._tag === "Listed" && last.policies.length <= 1 && updates.some((update) =>
-        update._tag === "Listed"
-          ? update.policies.some((one) => one.metadata.name === "after-loss")
-          : update.name === "after-loss")
+      return (
+        last?._tag === "Listed" &&
+        last.policies.length <= 1 &&
+        updates.some((update) =>
+          update._tag === "Listed"
+            ? update.policies.some((one) => one.metadata.name === "after-loss")
+            : update.name === "after-loss"
+        )
+      )
     })
     expect(await reasonOf(store.after(before.resourceVersion))).toBe("PolicyVersionExpired")
   })

@@ -2,6 +2,7 @@
  * Everything in one process: a folder, a nats-server, an embedded ClickHouse, and every program on them.
  */
 import { Console, Effect, Layer } from "effect"
+import { rmSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { watchClickHouse } from "../../clients/clickhouse/watchClickHouse.ts"
 import { Intake } from "../../bus/Intake.ts"
@@ -54,6 +55,8 @@ export const up = (settings: UpSettings) =>
     const certificate = yield* serverCertificate(folder.at("tls"), namesOf(settings)).pipe(
       Effect.mapError((error) => new StartRefused({ sentence: `${error.folder} cannot hold certificates: ${error.cause}` }))
     )
+    // Who waits for it must not take an earlier start's for this one's.
+    yield* Effect.sync(() => rmSync(folder.at("endpoints.json"), { force: true }))
     yield* Console.log(`Starting in ${pathFromHere(folder.path)} …`)
     const natsUrl = settings.natsUrl !== "" ? settings.natsUrl : yield* ownNatsServer(folder)
     const clickHouseUrl = settings.clickHouseUrl !== "" ? settings.clickHouseUrl : `embedded:${folder.at("clickhouse")}`

@@ -17,7 +17,7 @@ export const writer = (settings: WriterSettings) =>
     yield* watchClickHouse("ready")
     // Sequences never go back: what ClickHouse holds is older than whatever is published to a stream that is made anew.
     const firstSequenceMin = (yield* highestSequence.pipe(Effect.orElseSucceed(() => 0))) + 1
-    yield* prepareStreams(allStreams, { firstSequenceMin })
+    yield* prepareStreams(allStreams, { firstSequenceMin, sizeScale: settings.streamScale })
     yield* Effect.logInfo("writer started")
     return yield* write({ defaultTenant: settings.defaultTenant })
   }).pipe(

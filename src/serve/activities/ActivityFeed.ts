@@ -20,6 +20,9 @@ const batchMessagesMax = 512
 /** The writer's floor is asked at most five times a second, whatever the number of lists. */
 const floorAge = "200 millis"
 
+/** A list that cannot learn the floor goes on with the last one. */
+const floorWait = "1 second"
+
 /** How long a list waits for the writer. */
 const freshnessMillisMax = 2_000
 
@@ -32,28 +35,34 @@ export interface FeedBatch {
   readonly position: number
 }
 
-export class ActivityFeed extends Context.Service<ActivityFeed, {
-  /**
-   * The writer's ack floor: what a list may promise to hold. Never goes back; the last known while NATS is away, 0
-   * when none was ever known.
-   */
-  readonly floor: Effect.Effect<number>
-  /** Waits, for {@link freshnessMillisMax} at most, until the floor is there. False: it is not. */
-  readonly reached: (sequence: number) => Effect.Effect<boolean>
-  /** The highest sequence that any watch was sent. */
-  readonly highestSent: () => number
-  readonly sent: (sequence: number) => void
-  /**
-   * Messages after `position`, in order, as they come. Ends where the reader fell too far behind.
-   *
-   * @fails ApiFailure Expired when the stream no longer, or does not yet, hold what follows `position`
-   * @fails ApiFailure ServiceUnavailable when the stream cannot be asked
-   */
-  readonly open: (position: number) => Effect.Effect<FeedReader, ApiFailure>
-  /** A sentence while the tail is not running, for the probes. */
-  readonly problem: () => string | undefined
-}>()("activity/serve/activities/ActivityFeed") {
-  static readonly layer = Layer.effect(ActivityFeed, Effect.suspend(() => makeFeed))
+export class ActivityFeed extends Context.Service<
+  ActivityFeed,
+  {
+    /**
+     * The writer's ack floor: what a list may promise to hold. Never goes back; the last known while NATS is away, 0
+     * when none was ever known.
+     */
+    readonly floor: Effect.Effect<number>
+    /** Waits, for {@link freshnessMillisMax} at most, until the floor is there. False: it is not. */
+    readonly reached: (sequence: number) => Effect.Effect<boolean>
+    /** The highest sequence that any watch was sent. */
+    readonly highestSent: () => number
+    readonly sent: (sequence: number) => void
+    /**
+     * Messages after `position`, in order, as they come. Ends where the reader fell too far behind.
+     *
+     * @fails ApiFailure Expired when the stream no longer, or does not yet, hold what follows `position`
+     * @fails ApiFailure ServiceUnavailable when the stream cannot be asked
+     */
+    readonly open: (position: number) => Effect.Effect<FeedReader, ApiFailure>
+    /** A sentence while the tail is not running, for the probes. */
+    readonly problem: () => string | undefined
+  }
+>()("activity/serve/activities/ActivityFeed") {
+  static readonly layer = Layer.effect(
+    ActivityFeed,
+    Effect.suspend(() => makeFeed)
+  )
 }
 
 export interface FeedReader {
@@ -65,7 +74,7 @@ export interface FeedReader {
   readonly after: (position: number) => Effect.Effect<FeedBatch | undefined>
 }
 
-const makeFeed = Effect.gen(function*() {
+const makeFeed = Effect.gen(function* () {
   const nats = yield* Nats
   const clock = yield* Clock.Clock
   const orders = new SourceOrders()
@@ -119,19 +128,17 @@ const makeFeed = Effect.gen(function*() {
     notify()
   }
 
-  const run = Effect.gen(function*() {
+  const run = Effect.gen(function* () {
     const state = yield* nats.streamState(activities.name)
     if (state.messages > 0) yield* readOrders(nats, orders, state.firstSequence, state.lastSequence)
     if (forgotten === undefined || state.firstSequence > position + 1 || state.lastSequence < position) {
       startAfter(state.lastSequence)
     }
     running = true
-    yield* nats.tail({ stream: activities.name, from: position + 1, strict: true }).pipe(
-      Stream.runForEachArray((messages) => Effect.sync(() => append(messages)))
-    )
-  }).pipe(
-    Effect.ensuring(Effect.sync(() => void (running = false)))
-  )
+    yield* nats
+      .tail({ stream: activities.name, from: position + 1, strict: true })
+      .pipe(Stream.runForEachArray((messages) => Effect.sync(() => append(messages))))
+  }).pipe(Effect.ensuring(Effect.sync(() => void (running = false))))
 
   yield* run.pipe(
     // A tail that died would leave watches that look alive and hear nothing.
@@ -151,15 +158,15 @@ const makeFeed = Effect.gen(function*() {
   )
 
   const askFloor = nats.ackFloor(activities.name, "writer").pipe(
-    Effect.timeout(answerWait),
+    Effect.timeout(floorWait),
     Effect.map((floor) => (highestFloor = Math.max(highestFloor, floor))),
     Effect.catch(() => Effect.sync(() => highestFloor))
   )
   const askedFloor = yield* Effect.cachedWithTTL(askFloor, floorAge)
-  const floor = Effect.suspend(() => nats.connected() ? askedFloor : Effect.succeed(highestFloor))
+  const floor = Effect.suspend(() => (nats.connected() ? askedFloor : Effect.succeed(highestFloor)))
 
   const reached = (sequence: number): Effect.Effect<boolean> =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const deadline = clock.currentTimeMillisUnsafe() + freshnessMillisMax
       while ((yield* floor) < sequence) {
         if (clock.currentTimeMillisUnsafe() >= deadline || !nats.connected()) return false
@@ -182,21 +189,24 @@ const makeFeed = Effect.gen(function*() {
 
   /** From the stream itself, until what follows is held here. */
   const isHeld = (sequence: number): boolean => forgotten !== undefined && sequence >= forgotten
-  const earlier = (from: number): Stream.Stream<FeedBatch, ApiFailure> => Stream.suspend(() => {
-    if (isHeld(from)) return Stream.empty
-    const own = new SourceOrders(orders)
-    return nats.tail({ stream: activities.name, from: from + 1, strict: true }).pipe(
-      Stream.mapError((error) => failureFrom(error, from)),
-      Stream.mapArray((messages) => [{
-        messages: messages.flatMap((stored) => own.messageFrom(stored) ?? []),
-        position: messages.at(-1)?.sequence ?? from
-      }]),
-      Stream.takeUntil((batch) => isHeld(batch.position))
-    )
-  })
+  const earlier = (from: number): Stream.Stream<FeedBatch, ApiFailure> =>
+    Stream.suspend(() => {
+      if (isHeld(from)) return Stream.empty
+      const own = new SourceOrders(orders)
+      return nats.tail({ stream: activities.name, from: from + 1, strict: true }).pipe(
+        Stream.mapError((error) => failureFrom(error, from)),
+        Stream.mapArray((messages) => [
+          {
+            messages: messages.flatMap((stored) => own.messageFrom(stored) ?? []),
+            position: messages.at(-1)?.sequence ?? from
+          }
+        ]),
+        Stream.takeUntil((batch) => isHeld(batch.position))
+      )
+    })
 
   const open = (asked: number): Effect.Effect<FeedReader, ApiFailure> =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const state = yield* nats.streamState(activities.name).pipe(
         Effect.timeout(answerWait),
         Effect.mapError(() => unavailable("watching is not possible now: the bus does not answer"))
@@ -206,10 +216,12 @@ const makeFeed = Effect.gen(function*() {
       if (from > state.lastSequence) {
         return yield* expired(`resource version ${from} is beyond the current one (${state.lastSequence}): list again`)
       }
-      yield* started.pipe(Effect.timeoutOrElse({
-        duration: answerWait,
-        orElse: () => Effect.fail(unavailable("watching is not possible yet: the stream is still being read"))
-      }))
+      yield* started.pipe(
+        Effect.timeoutOrElse({
+          duration: answerWait,
+          orElse: () => Effect.fail(unavailable("watching is not possible yet: the stream is still being read"))
+        })
+      )
       return { position: from, earlier: earlier(from), after }
     })
 

@@ -72,7 +72,9 @@ const activityFrom = (body: Uint8Array): Activity | undefined => {
   try {
     const parsed: unknown = JSON.parse(decoder.decode(body))
     // Our own message: the processor wrote an Activity, or it is nothing that a watch could show.
-    return typeof parsed === "object" && parsed !== null && "spec" in parsed && "metadata" in parsed ? parsed as Activity : undefined
+    return typeof parsed === "object" && parsed !== null && "spec" in parsed && "metadata" in parsed
+      ? (parsed as Activity)
+      : undefined
   } catch {
     return undefined
   }

@@ -30,7 +30,12 @@ export const activityColumns = (nowMillis: () => number): ReadonlyArray<Column<S
     column("Tenant", "Whose it is.", (one) => `${one.spec.tenant.type}/${one.spec.tenant.name}`, wide),
     column("Cluster", "The cluster that it happened in.", (one) => one.spec.cluster, wide),
     column("Policy", "The rule that told it.", (one) => `${one.spec.policy.name}/${one.spec.policy.rule}`, wide),
-    column("Origin", "The record that it was made from.", (one) => `${one.spec.origin.type}/${one.spec.origin.id}`, wide)
+    column(
+      "Origin",
+      "The record that it was made from.",
+      (one) => `${one.spec.origin.type}/${one.spec.origin.id}`,
+      wide
+    )
   ]
 }
 

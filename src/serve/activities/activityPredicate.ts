@@ -17,8 +17,10 @@ export interface ActivityPredicate {
 const lastingFields = /^(metadata\.(name|namespace)|spec\.(cluster|resource\.|tenant\.|origin\.))/
 
 export const activityPredicate = (scope: Scope, request: ActivityRequest): ActivityPredicate => {
-  const expressions = [...request.selectors, ...(request.filter === undefined ? [] : [request.filter.expression])]
-    .flatMap(conjuncts)
+  const expressions = [
+    ...request.selectors,
+    ...(request.filter === undefined ? [] : [request.filter.expression])
+  ].flatMap(conjuncts)
   const lasting = allOf(expressions.filter(isLasting))
   const passing = allOf(expressions.filter((expression) => !isLasting(expression)))
   const found = searchPredicate(request.search)
@@ -40,8 +42,12 @@ export const inScope = (scope: Scope, { spec }: Activity): boolean => {
     case "User":
       return scope.uid !== "" && spec.actor.uid === scope.uid
     case "Namespace":
-      return spec.cluster === scope.cluster && spec.tenant.type === scope.tenant.type &&
-        spec.tenant.name === scope.tenant.name && spec.resource.namespace === scope.namespace
+      return (
+        spec.cluster === scope.cluster &&
+        spec.tenant.type === scope.tenant.type &&
+        spec.tenant.name === scope.tenant.name &&
+        spec.resource.namespace === scope.namespace
+      )
   }
 }
 
@@ -63,7 +69,7 @@ const isLasting = (expression: Expression): boolean => {
   }
 }
 
-const allOf = (expressions: ReadonlyArray<Expression>): (activity: Activity) => boolean => {
+const allOf = (expressions: ReadonlyArray<Expression>): ((activity: Activity) => boolean) => {
   const predicates = expressions.map((expression) => predicateFrom({ source: "", expression }))
   // An Activity is JSON whose fields are known; the predicate reads it as JSON whose fields are not.
   return (activity) => predicates.every((predicate) => predicate(activity as unknown as JsonObject))

@@ -26,14 +26,24 @@ export interface ActivityRequest {
   readonly text: string
 }
 
-const ownParameters = ["filter", "search", "start", "end", "fieldSelector", "labelSelector", "continue", "limit", "resourceVersion"]
+const ownParameters = [
+  "filter",
+  "search",
+  "start",
+  "end",
+  "fieldSelector",
+  "labelSelector",
+  "continue",
+  "limit",
+  "resourceVersion"
+]
 
 /**
  * @fails ApiFailure BadRequest for parameters and selectors that are not supported
  * @fails ApiFailure Invalid for a filter, with its place
  */
 export const activityRequest = (call: Call, request: ResourceRequest): Effect.Effect<ActivityRequest, ApiFailure> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { query } = call
     const repeated = repeatedParameter(query, ownParameters)
     if (repeated !== undefined) return yield* repeated
@@ -41,14 +51,20 @@ export const activityRequest = (call: Call, request: ResourceRequest): Effect.Ef
     const selectors = yield* Effect.fromResult(
       Result.mapError(selectorExpressions(parameter("fieldSelector"), parameter("labelSelector")), badRequest)
     )
-    const filter = parameter("filter") === "" ? undefined : yield* Effect.fromResult(
-      Result.mapError(parseFilter(parameter("filter"), activityFilterFields), ({ column, line, message }) =>
-        invalid(activityKind, "", [{
-          field: "filter",
-          reason: "FieldValueInvalid",
-          message: `Invalid value: ${JSON.stringify(parameter("filter").slice(0, 200))}: line ${line}, column ${column}: ${message}`
-        }]))
-    )
+    const filter =
+      parameter("filter") === ""
+        ? undefined
+        : yield* Effect.fromResult(
+            Result.mapError(parseFilter(parameter("filter"), activityFilterFields), ({ column, line, message }) =>
+              invalid(activityKind, "", [
+                {
+                  field: "filter",
+                  reason: "FieldValueInvalid",
+                  message: `Invalid value: ${JSON.stringify(parameter("filter").slice(0, 200))}: line ${line}, column ${column}: ${message}`
+                }
+              ])
+            )
+          )
     const namespace = request.namespace === "" ? undefined : request.namespace
     return {
       filter,
@@ -79,7 +95,9 @@ export const resolvedWindow = (request: ActivityRequest, now: bigint): Result.Re
     Result.mapError(timeValueFrom(text, now), (sentence) => badRequest(`${name}: ${sentence}`))
   return Result.flatMap(time("start", request.start || defaultStart), (start) =>
     Result.flatMap(request.end === "" ? Result.succeed(farEnd) : time("end", request.end), (end) =>
-      start > end ? Result.fail(badRequest("start is after end")) : Result.succeed({ start, end })))
+      start > end ? Result.fail(badRequest("start is after end")) : Result.succeed({ start, end })
+    )
+  )
 }
 
 /** One expression out of many; undefined when there is none. */

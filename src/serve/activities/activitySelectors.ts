@@ -36,7 +36,8 @@ export const selectorExpressions = (
   labelSelector: string
 ): Result.Result<ReadonlyArray<Expression>, string> =>
   Result.flatMap(fieldExpressions(fieldSelector), (fields) =>
-    Result.map(labelExpressions(labelSelector), (labels) => [...fields, ...labels]))
+    Result.map(labelExpressions(labelSelector), (labels) => [...fields, ...labels])
+  )
 
 const fieldExpressions = (text: string): Result.Result<ReadonlyArray<Expression>, string> =>
   Result.flatMap(fieldSelectorFrom(text), (requirements) => {

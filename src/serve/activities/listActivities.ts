@@ -3,13 +3,19 @@ import { Clock, Effect, Option, Result, Stream } from "effect"
 import type { ClickHouseError } from "../../clients/clickhouse/ClickHouse.ts"
 import { timestampText } from "../../domain/instant.ts"
 import type { Scope } from "../../domain/Scope.ts"
-import { ActivityQueries, type ActivityWindow, pageRowsMax, type Position, type StoredActivity } from "../../store/ActivityQueries.ts"
+import {
+  ActivityQueries,
+  type ActivityWindow,
+  pageRowsMax,
+  type Position,
+  type StoredActivity
+} from "../../store/ActivityQueries.ts"
 import { type Cursor, cursorFrom, cursorText } from "../../store/cursor.ts"
 import { type ApiFailure, badRequest, expired, failure, notFound, unavailable } from "../ApiFailure.ts"
 import type { Answer, Call } from "../http/Call.ts"
 import { value } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
-import { limitFrom, resourceVersionFrom, resourceVersionTooLarge } from "../listParameters.ts"
+import { limitFrom, resourceVersionFrom, resourceVersionTooLarge, versionMatchFault } from "../listParameters.ts"
 import { includeObjectFrom, type Printer, printerFor } from "../Table.ts"
 import { activityColumns, type ServedActivity } from "./activityColumns.ts"
 import { ActivityFeed } from "./ActivityFeed.ts"
@@ -21,13 +27,15 @@ export interface ActivityListOptions {
   readonly cursorKey: Uint8Array
 }
 
-export const listActivities = Effect.fn("serve.listActivities")(function*(
+export const listActivities = Effect.fn("serve.listActivities")(function* (
   call: Call,
   request: ResourceRequest,
   scope: Scope,
   options: ActivityListOptions
 ) {
   const asked = yield* activityRequest(call, request)
+  const mismatch = versionMatchFault(call.query)
+  if (mismatch !== undefined) return yield* mismatch
   const limit = yield* Effect.fromResult(limitFrom(call.query, pageRowsMax))
   const nowMillis = yield* Clock.currentTimeMillis
   const binding = { key: options.cursorKey, scope, query: asked.text }
@@ -49,19 +57,29 @@ export const listActivities = Effect.fn("serve.listActivities")(function*(
   )
   const served = (stored: StoredActivity) => servedActivity(activityOf(stored), stored.sequence, apiVersion)
   if (limit !== undefined || first.next === undefined) {
-    const next: Cursor | undefined = first.next === undefined
-      ? undefined
-      : { position: first.next, nowMillis: cursor?.nowMillis ?? nowMillis, start: window.start, end: window.end, resourceVersion }
-    return value(printer.list(first.activities.map(served), {
-      resourceVersion,
-      ...(next === undefined ? {} : { continue: cursorText(next, binding) })
-    }))
+    const next: Cursor | undefined =
+      first.next === undefined
+        ? undefined
+        : {
+            position: first.next,
+            nowMillis: cursor?.nowMillis ?? nowMillis,
+            start: window.start,
+            end: window.end,
+            resourceVersion
+          }
+    return value(
+      printer.list(first.activities.map(served), {
+        resourceVersion,
+        ...(next === undefined ? {} : { continue: cursorText(next, binding) })
+      })
+    )
   }
   const rest = Stream.paginate(first.next, (after: Position) =>
     Effect.map(page(pageRowsMax, after), (found) => [
       [found.activities],
       found.next === undefined ? Option.none<Position>() : Option.some(found.next)
-    ]))
+    ])
+  )
   const pages = Stream.concat(Stream.succeed(first.activities), rest).pipe(Stream.map((stored) => stored.map(served)))
   return yield* wholeList(call, printer, pages, resourceVersion)
 })
@@ -81,21 +99,26 @@ const wholeList = (
   const opening = frame.slice(0, -2)
   const chunks = pages.pipe(
     Stream.zipWithIndex,
-    Stream.map(([activities, index]) =>
-      (index === 0 ? opening : ",") + activities.map((activity) => JSON.stringify(printer.item(activity))).join(",")
+    Stream.map(
+      ([activities, index]) =>
+        (index === 0 ? opening : ",") + activities.map((activity) => JSON.stringify(printer.item(activity))).join(",")
     ),
     Stream.concat(Stream.succeed(`${frame.slice(-2)}\n`))
   )
   return Effect.succeed({ _tag: "Chunks", contentType: printer.contentType, chunks, live: false })
 }
 
-export const getActivity = Effect.fn("serve.getActivity")(function*(call: Call, request: ResourceRequest, scope: Scope) {
+export const getActivity = Effect.fn("serve.getActivity")(function* (
+  call: Call,
+  request: ResourceRequest,
+  scope: Scope
+) {
   yield* freshVersion(call)
   const clock = yield* Clock.Clock
   const queries = yield* ActivityQueries
-  const found = yield* queries.get(scope, request.name, request.namespace === "" ? undefined : request.namespace).pipe(
-    Effect.mapError(failureFrom)
-  )
+  const found = yield* queries
+    .get(scope, request.name, request.namespace === "" ? undefined : request.namespace)
+    .pipe(Effect.mapError(failureFrom))
   if (Option.isNone(found)) return yield* notFound(activityKind, request.name)
   const apiVersion = `${request.group}/${request.version}`
   const printer = printerFor<ServedActivity>(
@@ -137,15 +160,18 @@ const cursorOf = (
   binding: { readonly key: Uint8Array; readonly scope: Scope; readonly query: string },
   nowMillis: number
 ): Effect.Effect<Cursor, ApiFailure> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const version = yield* Effect.fromResult(resourceVersionFrom(call.query))
     if (version !== undefined) {
       return yield* badRequest("specifying resource version is not allowed when using continue")
     }
-    return yield* Effect.fromResult(Result.mapError(cursorFrom(token, binding, nowMillis), (refused) =>
-      refused._tag === "CursorExpired"
-        ? expired("The provided continue parameter is too old: start the list again without it")
-        : badRequest(`continue key is not valid: ${refused.problem}`)))
+    return yield* Effect.fromResult(
+      Result.mapError(cursorFrom(token, binding, nowMillis), (refused) =>
+        refused._tag === "CursorExpired"
+          ? expired("The provided continue parameter is too old: start the list again without it")
+          : badRequest(`continue key is not valid: ${refused.problem}`)
+      )
+    )
   })
 
 /**
@@ -154,7 +180,7 @@ const cursorOf = (
  * @fails ApiFailure Timeout when the client knows more than the store does, also after a wait
  */
 const freshVersion = (call: Call): Effect.Effect<number, ApiFailure, ActivityFeed> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const feed = yield* ActivityFeed
     const asked = yield* Effect.fromResult(resourceVersionFrom(call.query))
     yield* feed.reached(Math.max(asked ?? 0, feed.highestSent()))
@@ -168,7 +194,9 @@ export const failureFrom = (error: ClickHouseError): ApiFailure => {
     case "ClickHouseUnavailable":
       return unavailable("the store of activities does not answer: try again")
     case "QueryTooExpensive":
-      return failure("Timeout", "the query reads too much: choose a shorter time, or add selectors", { retryAfterSeconds: 10 })
+      return failure("Timeout", "the query reads too much: choose a shorter time, or add selectors", {
+        retryAfterSeconds: 10
+      })
     case "ClickHouseRefused":
       return failure("InternalError", `the store refused the query (${error.reason.code})`)
   }

@@ -26,7 +26,9 @@ export const timeValueFrom = (text: string, now: bigint): Result.Result<bigint, 
   }
   const absolute = microsecondsFrom(text)
   if (absolute === undefined) {
-    return Result.fail(`"${text}" is no time: use RFC 3339 such as 2026-01-31T12:00:00Z, now, or now-7d (units s, m, h, d, w)`)
+    return Result.fail(
+      `"${text}" is no time: use RFC 3339 such as 2026-01-31T12:00:00Z, now, or now-7d (units s, m, h, d, w)`
+    )
   }
   return absolute > now + skewMicrosecondsMax
     ? Result.fail(`"${text}" is in the future: activities are about what has happened`)

@@ -8,7 +8,7 @@ import { Clock, Effect, Stream } from "effect"
 import type { Activity } from "../../domain/Activity.ts"
 import type { Scope } from "../../domain/Scope.ts"
 import { ActivityQueries } from "../../store/ActivityQueries.ts"
-import { type ApiFailure, badRequest } from "../ApiFailure.ts"
+import { type ApiFailure, badRequest, statusObject } from "../ApiFailure.ts"
 import { Drain } from "../Drain.ts"
 import type { Answer, Call } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
@@ -22,7 +22,7 @@ import { activityRequest } from "./activityRequest.ts"
 import { activityWindow, failureFrom, windowTexts } from "./listActivities.ts"
 import { activityOf, servedActivity } from "./served.ts"
 
-export const watchActivities = Effect.fn("serve.watchActivities")(function*(
+export const watchActivities = Effect.fn("serve.watchActivities")(function* (
   call: Call,
   request: ResourceRequest,
   scope: Scope
@@ -47,12 +47,18 @@ export const watchActivities = Effect.fn("serve.watchActivities")(function*(
   )
   const frames = new Frames(activityPredicate(scope, asked), printer, apiVersion)
   const window = yield* Effect.fromResult(windowTexts(asked, clock.currentTimeMillisUnsafe()))
-  const initial = version !== undefined
-    ? Stream.empty
-    : queries.stream(activityWindow(asked, scope, window)).pipe(
-      Stream.mapError(failureFrom),
-      Stream.mapArray((stored) => [frames.initial(stored.map((one) => [activityOf(one), one.sequence] as const), reader.position)])
-    )
+  const initial =
+    version !== undefined
+      ? Stream.empty
+      : queries.stream(activityWindow(asked, scope, window)).pipe(
+          Stream.mapError(failureFrom),
+          Stream.mapArray((stored) => [
+            frames.initial(
+              stored.map((one) => [activityOf(one), one.sequence] as const),
+              reader.position
+            )
+          ])
+        )
   const send = (batch: FeedBatch): string => {
     const text = frames.of(batch)
     feed.sent(frames.highest)
@@ -63,7 +69,8 @@ export const watchActivities = Effect.fn("serve.watchActivities")(function*(
     position: () => reached,
     next: (position) =>
       Effect.map(reader.after(position), (batch) =>
-        batch === undefined ? undefined : { text: send(batch), position: batch.position }),
+        batch === undefined ? undefined : { text: send(batch), position: batch.position }
+      ),
     bookmark: (position) => {
       feed.sent(position)
       return frameText("BOOKMARK", printer.bookmark(String(position)))
@@ -77,10 +84,12 @@ export const watchActivities = Effect.fn("serve.watchActivities")(function*(
     // What is read here is bounded by the stream; a server that stops does not wait for it.
     Stream.interruptWhen(drain.awaited)
   )
-  const chunks: Stream.Stream<string, ApiFailure> = initial.pipe(
+  const chunks = initial.pipe(
     Stream.concat(earlier),
     Stream.concat(live),
-    Stream.filter((text) => text !== "")
+    Stream.filter((text) => text !== ""),
+    // The answer has begun: what goes wrong now is told in a frame, and ends the watch.
+    Stream.catch((error: ApiFailure) => Stream.succeed(frameText("ERROR", statusObject(error))))
   )
   return { _tag: "Chunks", contentType: printer.contentType, chunks, live: true } satisfies Answer
 })
@@ -101,19 +110,24 @@ class Frames {
   }
 
   initial(activities: ReadonlyArray<readonly [Activity, number]>, floor: number): string {
-    return activities.map(([activity, sequence]) => {
-      if (sequence > floor) this.#known.add(sequence)
-      return this.#frame("ADDED", activity, sequence)
-    }).join("")
+    return activities
+      .map(([activity, sequence]) => {
+        if (sequence > floor) this.#known.add(sequence)
+        return this.#frame("ADDED", activity, sequence)
+      })
+      .join("")
   }
 
   of(batch: FeedBatch): string {
-    return batch.messages.map(({ activity, mark, sequence }) => {
-      if (this.#known.delete(sequence) || !this.#predicate.concerns(activity)) return ""
-      if (mark === "deleted") return this.#frame("DELETED", activity, sequence)
-      if (this.#predicate.shows(activity)) return this.#frame(mark === "modified" ? "MODIFIED" : "ADDED", activity, sequence)
-      return mark === "modified" ? this.#frame("DELETED", activity, sequence) : ""
-    }).join("")
+    return batch.messages
+      .map(({ activity, mark, sequence }) => {
+        if (this.#known.delete(sequence) || !this.#predicate.concerns(activity)) return ""
+        if (mark === "deleted") return this.#frame("DELETED", activity, sequence)
+        if (this.#predicate.shows(activity))
+          return this.#frame(mark === "modified" ? "MODIFIED" : "ADDED", activity, sequence)
+        return mark === "modified" ? this.#frame("DELETED", activity, sequence) : ""
+      })
+      .join("")
   }
 
   #frame(type: "ADDED" | "MODIFIED" | "DELETED", activity: Activity, sequence: number): string {

@@ -10,14 +10,17 @@ export interface User {
   readonly extra: Readonly<Record<string, ReadonlyArray<string>>>
 }
 
-export class Authenticator extends Context.Service<Authenticator, {
-  /**
-   * The caller; everyone who is known belongs to {@link authenticatedGroup}.
-   *
-   * @fails ApiFailure Unauthorized when nothing says who calls
-   */
-  readonly authenticate: (request: IncomingMessage) => Effect.Effect<User, ApiFailure>
-}>()("activity/serve/auth/Authenticator") {}
+export class Authenticator extends Context.Service<
+  Authenticator,
+  {
+    /**
+     * The caller; everyone who is known belongs to {@link authenticatedGroup}.
+     *
+     * @fails ApiFailure Unauthorized when nothing says who calls
+     */
+    readonly authenticate: (request: IncomingMessage) => Effect.Effect<User, ApiFailure>
+  }
+>()("activity/serve/auth/Authenticator") {}
 
 export const authenticatedGroup = "system:authenticated"
 

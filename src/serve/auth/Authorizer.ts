@@ -6,28 +6,31 @@ import type { User } from "./Authenticator.ts"
 
 export type Attributes =
   | {
-    readonly _tag: "Resource"
-    readonly verb: string
-    readonly group: string
-    readonly version: string
-    readonly resource: string
-    readonly subresource: string
-    readonly namespace: string
-    readonly name: string
-  }
+      readonly _tag: "Resource"
+      readonly verb: string
+      readonly group: string
+      readonly version: string
+      readonly resource: string
+      readonly subresource: string
+      readonly namespace: string
+      readonly name: string
+    }
   | { readonly _tag: "Path"; readonly verb: string; readonly path: string }
 
-export class Authorizer extends Context.Service<Authorizer, {
-  /** @fails ApiFailure InternalError when nobody can be asked: nothing is allowed then */
-  readonly allows: (user: User, attributes: Attributes) => Effect.Effect<boolean, ApiFailure>
-}>()("activity/serve/auth/Authorizer") {}
+export class Authorizer extends Context.Service<
+  Authorizer,
+  {
+    /** @fails ApiFailure InternalError when nobody can be asked: nothing is allowed then */
+    readonly allows: (user: User, attributes: Attributes) => Effect.Effect<boolean, ApiFailure>
+  }
+>()("activity/serve/auth/Authorizer") {}
 
 /** Probes are answered to everyone who is authenticated. */
 const alwaysAllowed: ReadonlySet<string> = new Set(["/healthz", "/livez", "/readyz"])
 
 /** @fails ApiFailure Forbidden, in kube-apiserver's own words */
 export const authorize = (user: User, attributes: RequestInfo): Effect.Effect<void, ApiFailure, Authorizer> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     if (attributes._tag === "Path" && alwaysAllowed.has(attributes.path)) return
     const authorizer = yield* Authorizer
     if (yield* authorizer.allows(user, attributes)) return

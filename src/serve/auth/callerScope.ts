@@ -22,7 +22,11 @@ export interface ScopeOptions {
 const parentType = "iam.miloapis.com/parent-type"
 const parentName = "iam.miloapis.com/parent-name"
 
-const tenantTypes = new Map([["organization", "Organization"], ["project", "Project"], ["user", "User"]])
+const tenantTypes = new Map([
+  ["organization", "Organization"],
+  ["project", "Project"],
+  ["user", "User"]
+])
 
 const platformPermission: Attributes = {
   _tag: "Resource",
@@ -45,12 +49,12 @@ export const callerScope = (
   request: ResourceRequest,
   options: ScopeOptions
 ): Effect.Effect<Scope, ApiFailure, Authorizer> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const types = valuesOf(user, parentType)
     const names = valuesOf(user, parentName)
     if (types !== undefined || names !== undefined) {
       const type = types?.length === 1 ? tenantTypes.get((types[0] ?? "").toLowerCase()) : undefined
-      const name = names?.length === 1 ? names[0] ?? "" : ""
+      const name = names?.length === 1 ? (names[0] ?? "") : ""
       if (type === undefined || name === "") {
         return yield* forbidden(user, request, "the tenant in the user's extra is incomplete, repeated or unknown")
       }

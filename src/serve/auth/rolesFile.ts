@@ -23,11 +23,15 @@ const RbacObject = Schema.Struct({
   metadata: Schema.Struct({ name: Schema.String, namespace: Schema.optionalKey(Schema.String) }),
   rules: Schema.optionalKey(Schema.NullOr(Schema.Array(Rule))),
   roleRef: Schema.optionalKey(Schema.Struct({ kind: Schema.String, name: Schema.String })),
-  subjects: Schema.optionalKey(Schema.Array(Schema.Struct({
-    kind: Schema.Literals(["User", "Group", "ServiceAccount"]),
-    name: Schema.String,
-    namespace: Schema.optionalKey(Schema.String)
-  })))
+  subjects: Schema.optionalKey(
+    Schema.Array(
+      Schema.Struct({
+        kind: Schema.Literals(["User", "Group", "ServiceAccount"]),
+        name: Schema.String,
+        namespace: Schema.optionalKey(Schema.String)
+      })
+    )
+  )
 })
 
 type Rule = typeof Rule.Type
@@ -50,10 +54,11 @@ export const rolesFileLayer = (path: string): Layer.Layer<Authorizer, StartRefus
     Effect.map(watchedFile({ setting: "roles", path, read: grantsFrom }), (grants) =>
       Authorizer.of({
         allows: (user, attributes) =>
-          Effect.sync(() =>
-            user.groups.includes(mastersGroup) || grants().some((grant) => grantAllows(grant, user, attributes))
+          Effect.sync(
+            () => user.groups.includes(mastersGroup) || grants().some((grant) => grantAllows(grant, user, attributes))
           )
-      }))
+      })
+    )
   )
 
 const decodeObject = Schema.decodeUnknownResult(RbacObject)
@@ -61,7 +66,8 @@ const decodeObject = Schema.decodeUnknownResult(RbacObject)
 const grantsFrom = (documents: ReadonlyArray<unknown>): ReadonlyArray<Grant> => {
   const objects = documents.map((document, index) => {
     const decoded = decodeObject(document)
-    if (decoded._tag === "Failure") throw new Error(`document ${index + 1} is no RBAC object: ${decoded.failure.message}`)
+    if (decoded._tag === "Failure")
+      throw new Error(`document ${index + 1} is no RBAC object: ${decoded.failure.message}`)
     return decoded.success
   })
   const roles = new Map<string, ReadonlyArray<Rule>>()
@@ -71,7 +77,7 @@ const grantsFrom = (documents: ReadonlyArray<unknown>): ReadonlyArray<Grant> => 
   }
   return objects.flatMap(({ kind, metadata, roleRef, subjects }) => {
     if (roleRef === undefined || subjects === undefined) return []
-    const namespace = kind === "RoleBinding" ? metadata.namespace ?? "" : ""
+    const namespace = kind === "RoleBinding" ? (metadata.namespace ?? "") : ""
     // Without a namespace it would bind everywhere, which a RoleBinding must never do.
     if (kind === "RoleBinding" && namespace === "") throw new Error(`RoleBinding "${metadata.name}" has no namespace`)
     const role = roleRef.kind === "Role" ? `Role/${namespace}/${roleRef.name}` : `ClusterRole/${roleRef.name}`
@@ -82,8 +88,11 @@ const grantsFrom = (documents: ReadonlyArray<unknown>): ReadonlyArray<Grant> => 
 
 const grantAllows = (grant: Grant, user: User, attributes: Attributes): boolean => {
   const reaches = grant.namespace === "" || (attributes._tag === "Resource" && attributes.namespace === grant.namespace)
-  return reaches && grant.subjects.some((subject) => isSubject(subject, user)) &&
+  return (
+    reaches &&
+    grant.subjects.some((subject) => isSubject(subject, user)) &&
     grant.rules.some((rule) => ruleAllows(rule, attributes))
+  )
 }
 
 const isSubject = (subject: Subject, user: User): boolean => {
@@ -109,7 +118,9 @@ const ruleAllows = (rule: Rule, attributes: Attributes): boolean => {
   }
   const { group, name, resource, subresource } = attributes
   const whole = subresource === "" ? resource : `${resource}/${subresource}`
-  const resourceAllowed = has(rule.resources, whole) || (subresource !== "" && (rule.resources ?? []).includes(`*/${subresource}`))
-  const nameAllowed = rule.resourceNames === undefined || rule.resourceNames.length === 0 || rule.resourceNames.includes(name)
+  const resourceAllowed =
+    has(rule.resources, whole) || (subresource !== "" && (rule.resources ?? []).includes(`*/${subresource}`))
+  const nameAllowed =
+    rule.resourceNames === undefined || rule.resourceNames.length === 0 || rule.resourceNames.includes(name)
   return has(rule.apiGroups, group) && resourceAllowed && nameAllowed
 }

@@ -11,15 +11,17 @@ import { failure } from "../ApiFailure.ts"
 import { authenticated, Authenticator, type User } from "./Authenticator.ts"
 import { watchedFile } from "./watchedFile.ts"
 
-const TokenEntries = Schema.Array(Schema.Struct({
-  token: Schema.NonEmptyString,
-  user: Schema.Struct({
-    username: Schema.NonEmptyString,
-    uid: Schema.optionalKey(Schema.String),
-    groups: Schema.optionalKey(Schema.Array(Schema.String)),
-    extra: Schema.optionalKey(Schema.Record(Schema.String, Schema.Array(Schema.String)))
+const TokenEntries = Schema.Array(
+  Schema.Struct({
+    token: Schema.NonEmptyString,
+    user: Schema.Struct({
+      username: Schema.NonEmptyString,
+      uid: Schema.optionalKey(Schema.String),
+      groups: Schema.optionalKey(Schema.Array(Schema.String)),
+      extra: Schema.optionalKey(Schema.Record(Schema.String, Schema.Array(Schema.String)))
+    })
   })
-}))
+)
 
 const decodeEntries = Schema.decodeUnknownResult(TokenEntries)
 
@@ -27,7 +29,7 @@ const decodeEntries = Schema.decodeUnknownResult(TokenEntries)
 export const tokenFileLayer = (path: string): Layer.Layer<Authenticator, StartRefused> =>
   Layer.effect(
     Authenticator,
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const users = yield* watchedFile({ setting: "tokens", path, read: usersFrom })
       return Authenticator.of({
         authenticate: (request) =>

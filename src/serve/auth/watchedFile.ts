@@ -21,7 +21,7 @@ export interface WatchedFileOptions<A> {
  * @fails StartRefused when the file cannot be read now
  */
 export const watchedFile = <A>(options: WatchedFileOptions<A>): Effect.Effect<() => A, StartRefused, Scope.Scope> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     let stamp = ""
     const load = Effect.try({
       try: () => {

@@ -23,28 +23,28 @@ export const bodySizeBytesMax = 3 * 1024 * 1024
 
 export type Answer =
   | {
-    readonly _tag: "Value"
-    readonly status: number
-    /** Written as JSON, or as YAML where the client prefers it. */
-    readonly value: unknown
-    readonly headers?: Readonly<Record<string, string>>
-    /** Texts of `Warning: 299` headers. */
-    readonly warnings?: ReadonlyArray<string>
-  }
+      readonly _tag: "Value"
+      readonly status: number
+      /** Written as JSON, or as YAML where the client prefers it. */
+      readonly value: unknown
+      readonly headers?: Readonly<Record<string, string>>
+      /** Texts of `Warning: 299` headers. */
+      readonly warnings?: ReadonlyArray<string>
+    }
   | {
-    readonly _tag: "Text"
-    readonly status: number
-    readonly contentType: string
-    readonly text: string
-    readonly headers?: Readonly<Record<string, string>>
-  }
+      readonly _tag: "Text"
+      readonly status: number
+      readonly contentType: string
+      readonly text: string
+      readonly headers?: Readonly<Record<string, string>>
+    }
   | {
-    readonly _tag: "Chunks"
-    readonly contentType: string
-    /** Written as the client takes them. A failure cuts the connection: the client must not take it for the end. */
-    readonly chunks: Stream.Stream<string, ApiFailure>
-    /** Send each chunk at once: a watch. */
-    readonly live: boolean
-  }
+      readonly _tag: "Chunks"
+      readonly contentType: string
+      /** Written as the client takes them. A failure cuts the connection: the client must not take it for the end. */
+      readonly chunks: Stream.Stream<string, ApiFailure>
+      /** Send each chunk at once: a watch. */
+      readonly live: boolean
+    }
 
 export const value = (body: unknown, status = 200): Answer => ({ _tag: "Value", status, value: body })

@@ -26,7 +26,10 @@ export type RequestInfo = ResourceRequest | PathRequest
 
 export const requestInfo = (method: string, path: string, query: URLSearchParams): RequestInfo => {
   const other: PathRequest = { _tag: "Path", verb: method.toLowerCase(), path }
-  const parts = path.split("/").filter((part) => part !== "").map(decoded)
+  const parts = path
+    .split("/")
+    .filter((part) => part !== "")
+    .map(decoded)
   if (parts[0] !== "apis" || parts.length < 4) return other
   const [, group = "", version = "", ...rest] = parts
   const namespaced = rest[0] === "namespaces" && rest.length > 2
@@ -40,7 +43,7 @@ export const requestInfo = (method: string, path: string, query: URLSearchParams
     version,
     resource,
     subresource,
-    namespace: namespaced ? rest[1] ?? "" : "",
+    namespace: namespaced ? (rest[1] ?? "") : "",
     name: name === "" ? selected : name,
     named: name !== ""
   }
@@ -65,7 +68,8 @@ const verbOf = (method: string, named: boolean, watch: boolean): string => {
 }
 
 /** `?watch`, `?watch=1` and `?watch=true` alike. */
-export const isTrue = (value: string | null): boolean => value !== null && !["false", "0", "f", "no"].includes(value.toLowerCase())
+export const isTrue = (value: string | null): boolean =>
+  value !== null && !["false", "0", "f", "no"].includes(value.toLowerCase())
 
 const decoded = (part: string): string => {
   try {

@@ -20,10 +20,12 @@ export const acceptedForm = (header: string): Accepted | undefined => {
     const [type = "", ...parameters] = range.split(";").map((part) => part.trim())
     const found = formOf(
       type.toLowerCase(),
-      new Map(parameters.map((parameter) => {
-        const [name = "", value = ""] = parameter.split("=")
-        return [name, value] as const
-      }))
+      new Map(
+        parameters.map((parameter) => {
+          const [name = "", value = ""] = parameter.split("=")
+          return [name, value] as const
+        })
+      )
     )
     if (found !== undefined) return found
   }
@@ -52,9 +54,13 @@ const formOf = (type: string, parameters: ReadonlyMap<string, string>): Accepted
         ? { form: { _tag: "Table", version }, encoding }
         : undefined
     case "PartialObjectMetadata":
-      return group === "meta.k8s.io" && version === "v1" ? { form: { _tag: "Metadata", list: false }, encoding } : undefined
+      return group === "meta.k8s.io" && version === "v1"
+        ? { form: { _tag: "Metadata", list: false }, encoding }
+        : undefined
     case "PartialObjectMetadataList":
-      return group === "meta.k8s.io" && version === "v1" ? { form: { _tag: "Metadata", list: true }, encoding } : undefined
+      return group === "meta.k8s.io" && version === "v1"
+        ? { form: { _tag: "Metadata", list: true }, encoding }
+        : undefined
     case "APIGroupDiscoveryList":
       return group === "apidiscovery.k8s.io" && (version === "v2" || version === "v2beta1") && encoding === "json"
         ? { form: { _tag: "Discovery", version }, encoding }

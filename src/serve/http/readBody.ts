@@ -16,15 +16,18 @@ export const readBody = (request: IncomingMessage): Effect.Effect<Buffer, ApiFai
   const encoding = request.headers["content-encoding"] ?? "identity"
   if (encoding === "identity") return received(request)
   if (encoding !== "gzip") {
-    return Effect.fail(failure("UnsupportedMediaType", `Content-Encoding "${encoding}" is not supported: send gzip, or none`))
+    return Effect.fail(
+      failure("UnsupportedMediaType", `Content-Encoding "${encoding}" is not supported: send gzip, or none`)
+    )
   }
-  return received(request).pipe(Effect.flatMap((bytes) =>
-    Effect.tryPromise({
-      try: () => gunzipBounded(bytes, { maxOutputLength: bodySizeBytesMax }),
-      catch: (cause) =>
-        cause instanceof RangeError ? tooLarge() : badRequest("the body is no gzip data")
-    })
-  ))
+  return received(request).pipe(
+    Effect.flatMap((bytes) =>
+      Effect.tryPromise({
+        try: () => gunzipBounded(bytes, { maxOutputLength: bodySizeBytesMax }),
+        catch: (cause) => (cause instanceof RangeError ? tooLarge() : badRequest("the body is no gzip data"))
+      })
+    )
+  )
 }
 
 const received = (request: IncomingMessage): Effect.Effect<Buffer, ApiFailure> =>

@@ -47,7 +47,9 @@ type Headers = Readonly<Record<string, string | ReadonlyArray<string>>>
 const warningHeaders = (warnings: ReadonlyArray<string>): Headers =>
   warnings.length === 0
     ? {}
-    : { warning: warnings.map((text) => `299 - "${text.replaceAll(/["\\]/g, "\\$&").replaceAll(/[^\x20-\x7e]/g, "?")}"`) }
+    : {
+        warning: warnings.map((text) => `299 - "${text.replaceAll(/["\\]/g, "\\$&").replaceAll(/[^\x20-\x7e]/g, "?")}"`)
+      }
 
 const writeText = (
   context: AnswerContext,
@@ -56,14 +58,14 @@ const writeText = (
   text: string,
   headers: Headers
 ): Effect.Effect<void> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { request, response } = context
     if (response.headersSent || response.destroyed) return
     const plain = Buffer.from(text)
     const zipped = plain.length > gzipSizeBytesMin && takesGzip(request)
     const body = zipped ? yield* Effect.promise(() => gzipped(plain, { level: 1 })) : plain
     // A body that was not read to its end would be taken for the next request of this connection.
-    const close = !request.readableEnded && hasBody(request) || context.closing()
+    const close = (!request.readableEnded && hasBody(request)) || context.closing()
     response.writeHead(status, {
       ...commonHeaders(request),
       "content-type": contentType,
@@ -80,7 +82,8 @@ const writeText = (
 const hasBody = (request: IncomingMessage): boolean =>
   request.headers["content-length"] !== undefined || request.headers["transfer-encoding"] !== undefined
 
-const takesGzip = (request: IncomingMessage): boolean => /\bgzip\b/.test(String(request.headers["accept-encoding"] ?? ""))
+const takesGzip = (request: IncomingMessage): boolean =>
+  /\bgzip\b/.test(String(request.headers["accept-encoding"] ?? ""))
 
 const writeChunks = (context: AnswerContext, answer: Extract<Answer, { _tag: "Chunks" }>): Effect.Effect<void> => {
   const { request, response } = context
@@ -100,11 +103,13 @@ const writeChunks = (context: AnswerContext, answer: Extract<Answer, { _tag: "Ch
     const written = answer.chunks.pipe(
       // What is ready together is written together.
       Stream.runForEachArray((chunks) => writeWhole(response, sink, chunks.join(""))),
-      Effect.andThen(Effect.sync(() => {
-        // A watch that ended because the server stops must not keep its connection open.
-        if (context.closing()) response.once("finish", () => request.socket.end())
-        sink.end()
-      })),
+      Effect.andThen(
+        Effect.sync(() => {
+          // A watch that ended because the server stops must not keep its connection open.
+          if (context.closing()) response.once("finish", () => request.socket.end())
+          sink.end()
+        })
+      ),
       Effect.catch((error) =>
         Effect.logInfo("connection cut", { path: request.url, problem: error.text }).pipe(
           Effect.andThen(Effect.sync(() => void response.destroy()))
@@ -124,10 +129,12 @@ const writeWhole = (response: ServerResponse, sink: Writable, text: string): Eff
       sink.once("drain", done)
       return Effect.sync(() => void sink.off("drain", done))
     })
-    return drained.pipe(Effect.timeoutOrElse({
-      duration: stalledWriteWait,
-      orElse: () => Effect.sync(() => void response.destroy())
-    }))
+    return drained.pipe(
+      Effect.timeoutOrElse({
+        duration: stalledWriteWait,
+        orElse: () => Effect.sync(() => void response.destroy())
+      })
+    )
   })
 
 /** Ends when the client has gone. */

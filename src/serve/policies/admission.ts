@@ -17,12 +17,15 @@ export interface Moment {
 
 /** A policy that is about to be created. Its status is ours. */
 export const createdPolicy = (policy: ActivityPolicy, { now, uid }: Moment): ActivityPolicy =>
-  withReady({
-    apiVersion: storedApiVersion,
-    kind: "ActivityPolicy",
-    metadata: { ...chosen(policy.metadata), name: policy.metadata.name, uid, generation: 1, creationTimestamp: now },
-    spec: policy.spec
-  }, now)
+  withReady(
+    {
+      apiVersion: storedApiVersion,
+      kind: "ActivityPolicy",
+      metadata: { ...chosen(policy.metadata), name: policy.metadata.name, uid, generation: 1, creationTimestamp: now },
+      spec: policy.spec
+    },
+    now
+  )
 
 /** `stored` after a write of everything but the status. The same object again changes nothing. */
 export const updatedPolicy = (stored: ActivityPolicy, sent: ActivityPolicy, { now }: Moment): ActivityPolicy => {
@@ -45,7 +48,8 @@ export const withStatus = (stored: ActivityPolicy, sent: ActivityPolicy): Activi
   return sent.status === undefined ? rest : { ...rest, status: sent.status }
 }
 
-export const isSame = (one: ActivityPolicy, other: ActivityPolicy): boolean => isDeepStrictEqual(plain(one), plain(other))
+export const isSame = (one: ActivityPolicy, other: ActivityPolicy): boolean =>
+  isDeepStrictEqual(plain(one), plain(other))
 
 /** Without fields that are undefined. */
 const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value))
@@ -74,14 +78,17 @@ const withReady = (policy: ActivityPolicy, now: string): ActivityPolicy => {
   return {
     ...policy,
     status: {
-      conditions: [...others.filter(({ type }) => type !== "Ready"), {
-        type: "Ready",
-        status: "True",
-        reason: "Compiled",
-        message: "Every rule compiles.",
-        lastTransitionTime: before?.status === "True" ? before.lastTransitionTime : now,
-        observedGeneration
-      }],
+      conditions: [
+        ...others.filter(({ type }) => type !== "Ready"),
+        {
+          type: "Ready",
+          status: "True",
+          reason: "Compiled",
+          message: "Every rule compiles.",
+          lastTransitionTime: before?.status === "True" ? before.lastTransitionTime : now,
+          observedGeneration
+        }
+      ],
       observedGeneration
     }
   }
@@ -103,9 +110,17 @@ export const policyFaults = (policy: ActivityPolicy, stored?: ActivityPolicy): R
 const metadataFaults = (metadata: PolicyMetadata): ReadonlyArray<FieldFault> => {
   const faults: Array<FieldFault> = []
   const refuse = (field: string, value: string, message: string): void =>
-    void faults.push({ field, reason: "FieldValueInvalid", message: `Invalid value: ${JSON.stringify(value)}: ${message}` })
+    void faults.push({
+      field,
+      reason: "FieldValueInvalid",
+      message: `Invalid value: ${JSON.stringify(value)}: ${message}`
+    })
   if (metadata.name === "") {
-    faults.push({ field: "metadata.name", reason: "FieldValueRequired", message: "Required value: name or generateName is required" })
+    faults.push({
+      field: "metadata.name",
+      reason: "FieldValueRequired",
+      message: "Required value: name or generateName is required"
+    })
   } else if (metadata.name.length > nameLengthMax || !subdomain.test(metadata.name)) {
     refuse(
       "metadata.name",
@@ -114,14 +129,29 @@ const metadataFaults = (metadata: PolicyMetadata): ReadonlyArray<FieldFault> => 
     )
   }
   for (const [key, value] of Object.entries(metadata.labels ?? {})) {
-    if (!qualifiedName.test(key)) refuse("metadata.labels", key, "a label's key is a name of at most 63 characters, with an optional DNS prefix and '/'")
-    if (!labelValue.test(value)) refuse("metadata.labels", value, "a label's value has at most 63 letters, digits, '-', '_' or '.'")
+    if (!qualifiedName.test(key))
+      refuse(
+        "metadata.labels",
+        key,
+        "a label's key is a name of at most 63 characters, with an optional DNS prefix and '/'"
+      )
+    if (!labelValue.test(value))
+      refuse("metadata.labels", value, "a label's value has at most 63 letters, digits, '-', '_' or '.'")
   }
   for (const key of Object.keys(metadata.annotations ?? {})) {
-    if (!qualifiedName.test(key)) refuse("metadata.annotations", key, "an annotation's key is a name of at most 63 characters, with an optional DNS prefix and '/'")
+    if (!qualifiedName.test(key))
+      refuse(
+        "metadata.annotations",
+        key,
+        "an annotation's key is a name of at most 63 characters, with an optional DNS prefix and '/'"
+      )
   }
   if (JSON.stringify(metadata.annotations ?? {}).length > annotationsSizeMax) {
-    faults.push({ field: "metadata.annotations", reason: "FieldValueInvalid", message: `Too long: may not be more than ${annotationsSizeMax} bytes` })
+    faults.push({
+      field: "metadata.annotations",
+      reason: "FieldValueInvalid",
+      message: `Too long: may not be more than ${annotationsSizeMax} bytes`
+    })
   }
   return faults
 }
@@ -129,11 +159,15 @@ const metadataFaults = (metadata: PolicyMetadata): ReadonlyArray<FieldFault> => 
 const immutableFaults = (policy: ActivityPolicy, stored: ActivityPolicy): ReadonlyArray<FieldFault> =>
   (["apiGroup", "kind"] as const).flatMap((field) => {
     const now = policy.spec.resource?.[field] ?? ""
-    return now === (stored.spec.resource[field] ?? "") ? [] : [{
-      field: `spec.resource.${field}`,
-      reason: "FieldValueInvalid",
-      message: `Invalid value: ${JSON.stringify(now)}: field is immutable`
-    } as const]
+    return now === (stored.spec.resource[field] ?? "")
+      ? []
+      : [
+          {
+            field: `spec.resource.${field}`,
+            reason: "FieldValueInvalid",
+            message: `Invalid value: ${JSON.stringify(now)}: field is immutable`
+          } as const
+        ]
   })
 
 const faultFrom = (problem: PolicyProblem, policy: ActivityPolicy): FieldFault => {
@@ -144,21 +178,28 @@ const faultFrom = (problem: PolicyProblem, policy: ActivityPolicy): FieldFault =
   const value = valueAt(policy, problem.field)
   const shown = typeof value === "string" && value.length > 300 ? `${value.slice(0, 300)}…` : value
   return value === undefined || value === ""
-    ? { field: problem.field, reason: "FieldValueRequired", message: `Required value: ${place === "" ? "" : `${place}: `}${problem.message}` }
+    ? {
+        field: problem.field,
+        reason: "FieldValueRequired",
+        message: `Required value: ${place === "" ? "" : `${place}: `}${problem.message}`
+      }
     : {
-      field: problem.field,
-      reason: "FieldValueInvalid",
-      message: `Invalid value: ${JSON.stringify(shown)}: ${place === "" ? "" : `${place}: `}${problem.message}`
-    }
+        field: problem.field,
+        reason: "FieldValueInvalid",
+        message: `Invalid value: ${JSON.stringify(shown)}: ${place === "" ? "" : `${place}: `}${problem.message}`
+      }
 }
 
 /** What stands at `spec.auditRules[0].match`. */
 const valueAt = (policy: ActivityPolicy, path: string): unknown =>
-  path.split(/[.[\]]+/).filter((part) => part !== "").reduce<unknown>(
-    (value, part) =>
-      typeof value === "object" && value !== null && Object.hasOwn(value, part)
-        // The line above says that it has it.
-        ? (value as Readonly<Record<string, unknown>>)[part]
-        : undefined,
-    policy
-  )
+  path
+    .split(/[.[\]]+/)
+    .filter((part) => part !== "")
+    .reduce<unknown>(
+      (value, part) =>
+        typeof value === "object" && value !== null && Object.hasOwn(value, part)
+          ? // The line above says that it has it.
+            (value as Readonly<Record<string, unknown>>)[part]
+          : undefined,
+      policy
+    )

@@ -26,9 +26,10 @@ export const fieldProblems = (schema: JsonSchema, value: Json): FieldProblems =>
         const known: Array<[string, Json]> = []
         for (const [name, inner] of Object.entries(found)) {
           const below = path === "" ? name : `${path}.${name}`
-          const property = rule.properties !== undefined && Object.hasOwn(rule.properties, name)
-            ? rule.properties[name]
-            : rule.additionalProperties
+          const property =
+            rule.properties !== undefined && Object.hasOwn(rule.properties, name)
+              ? rule.properties[name]
+              : rule.additionalProperties
           if (property === undefined) note(unknown, below)
           // Null is absent, as everywhere in Kubernetes.
           else if (inner !== null && inner !== undefined) known.push([name, keep(property, inner, below)])
@@ -50,7 +51,10 @@ export const fieldProblems = (schema: JsonSchema, value: Json): FieldProblems =>
       default:
         return found
     }
-    note(mismatches, `${path === "" ? "the body" : path} must be ${articles[rule.type ?? "object"]}, not ${nameOf(found)}`)
+    note(
+      mismatches,
+      `${path === "" ? "the body" : path} must be ${articles[rule.type ?? "object"]}, not ${nameOf(found)}`
+    )
     return found
   }
   const kept = keep(schema, value, "")
@@ -66,4 +70,10 @@ const articles: Readonly<Record<NonNullable<JsonSchema["type"]>, string>> = {
 }
 
 const nameOf = (value: Json): string =>
-  value === null ? "null" : Array.isArray(value) ? "a list" : typeof value === "object" ? "an object" : `a ${typeof value}`
+  value === null
+    ? "null"
+    : Array.isArray(value)
+      ? "a list"
+      : typeof value === "object"
+        ? "an object"
+        : `a ${typeof value}`

@@ -25,12 +25,22 @@ const operationsMax = 10_000
 export const jsonPatched = (target: Json, patch: Json): Effect.Effect<Json, ApiFailure> => {
   if (!Array.isArray(patch)) return Effect.fail(badRequest("a JSON patch is a list of operations"))
   if (patch.length > operationsMax) {
-    return Effect.fail(failure("RequestEntityTooLarge", `The allowed maximum operations in a JSON patch is ${operationsMax}, got ${patch.length}`))
+    return Effect.fail(
+      failure(
+        "RequestEntityTooLarge",
+        `The allowed maximum operations in a JSON patch is ${operationsMax}, got ${patch.length}`
+      )
+    )
   }
   return Effect.try({
     // The library checks that each item is an operation.
-    try: () => jsonPatch.applyPatch(structuredClone(target), patch as Array<jsonPatch.Operation>, true).newDocument as Json,
+    try: () =>
+      jsonPatch.applyPatch(structuredClone(target), patch as Array<jsonPatch.Operation>, true).newDocument as Json,
     catch: (cause) =>
-      failure("Invalid", `the server rejected our request due to an error in our request: ${cause instanceof Error ? cause.message.split("\n", 1)[0] ?? "" : String(cause)}`, {})
+      failure(
+        "Invalid",
+        `the server rejected our request due to an error in our request: ${cause instanceof Error ? (cause.message.split("\n", 1)[0] ?? "") : String(cause)}`,
+        {}
+      )
   })
 }

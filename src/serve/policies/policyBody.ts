@@ -33,7 +33,7 @@ const schema: JsonSchema = {
 
 /** @fails ApiFailure UnsupportedMediaType, BadRequest */
 export const policyBody = (call: Call, request: ResourceRequest): Effect.Effect<PolicyBody, ApiFailure> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const type = mediaType(call)
     if (type !== "" && !/^(application\/(json|yaml|x-yaml|octet-stream)|text\/(yaml|plain))$/.test(type)) {
       return yield* unsupported(type, ["application/json", "application/yaml"])
@@ -50,11 +50,14 @@ export const jsonBody = (call: Call): Effect.Effect<Json, ApiFailure> =>
       // Both parsers give JSON, or a date or a number that the schema refuses.
       try: () => (/^\s*[[{]/.test(text) ? JSON.parse(text) : parse(text, { maxAliasCount: 50 })) as Json,
       catch: (cause) =>
-        badRequest(`the body is neither JSON nor YAML: ${String(cause instanceof Error ? cause.message : cause).split("\n", 1)[0]}`)
+        badRequest(
+          `the body is neither JSON nor YAML: ${String(cause instanceof Error ? cause.message : cause).split("\n", 1)[0]}`
+        )
     })
   })
 
-export const mediaType = (call: Call): string => (call.header("content-type").split(";", 1)[0] ?? "").trim().toLowerCase()
+export const mediaType = (call: Call): string =>
+  (call.header("content-type").split(";", 1)[0] ?? "").trim().toLowerCase()
 
 export const unsupported = (type: string, supported: ReadonlyArray<string>, more = ""): ApiFailure =>
   failure(
@@ -72,14 +75,22 @@ export const checkedPolicy = (
   Effect.suspend(() => {
     const validation = call.query.get("fieldValidation") ?? ""
     if (!["", "Ignore", "Warn", "Strict"].includes(validation)) {
-      return Effect.fail(invalid({ group: "meta.k8s.io", plural: "", kind: "CreateOptions" }, "", [{
-        field: "fieldValidation",
-        reason: "FieldValueNotSupported",
-        message: `Unsupported value: ${JSON.stringify(validation)}: supported values: "Ignore", "Strict", "Warn"`
-      }]))
+      return Effect.fail(
+        invalid({ group: "meta.k8s.io", plural: "", kind: "CreateOptions" }, "", [
+          {
+            field: "fieldValidation",
+            reason: "FieldValueNotSupported",
+            message: `Unsupported value: ${JSON.stringify(validation)}: supported values: "Ignore", "Strict", "Warn"`
+          }
+        ])
+      )
     }
     const refused = (why: string) =>
-      Effect.fail(badRequest(`ActivityPolicy in version ${JSON.stringify(request.version)} cannot be handled as a ActivityPolicy: ${why}`))
+      Effect.fail(
+        badRequest(
+          `ActivityPolicy in version ${JSON.stringify(request.version)} cannot be handled as a ActivityPolicy: ${why}`
+        )
+      )
     if (!isJsonObject(body)) return refused("it is no object")
     const named = typeFrom(body, request)
     if (Result.isFailure(named)) return Effect.fail(badRequest(named.failure))
@@ -104,8 +115,11 @@ export const checkedPolicy = (
 
 const typeFrom = (body: JsonObject, request: ResourceRequest): Result.Result<void, string> => {
   const expected = `${groupName}/${request.version}`
-  if (body["kind"] !== "ActivityPolicy") return Result.fail(`the kind in the data (${String(body["kind"])}) is not ActivityPolicy`)
+  if (body["kind"] !== "ActivityPolicy")
+    return Result.fail(`the kind in the data (${String(body["kind"])}) is not ActivityPolicy`)
   return body["apiVersion"] === expected
     ? Result.succeed(undefined)
-    : Result.fail(`the API version in the data (${String(body["apiVersion"])}) does not match the expected API version (${expected})`)
+    : Result.fail(
+        `the API version in the data (${String(body["apiVersion"])}) does not match the expected API version (${expected})`
+      )
 }

@@ -5,7 +5,14 @@ import { ageText, type Column } from "../Table.ts"
 
 /** @param nowMillis asked for each row: a watch is long */
 export const policyColumns = (nowMillis: () => number): ReadonlyArray<Column<ActivityPolicy>> => [
-  { name: "Name", type: "string", format: "name", description: "Name of the policy.", priority: 0, cell: (one) => one.metadata.name },
+  {
+    name: "Name",
+    type: "string",
+    format: "name",
+    description: "Name of the policy.",
+    priority: 0,
+    cell: (one) => one.metadata.name
+  },
   {
     name: "API Group",
     type: "string",
@@ -13,7 +20,13 @@ export const policyColumns = (nowMillis: () => number): ReadonlyArray<Column<Act
     priority: 0,
     cell: (one) => one.spec.resource.apiGroup || "(core)"
   },
-  { name: "Kind", type: "string", description: "The kind that the policy is for.", priority: 0, cell: (one) => one.spec.resource.kind },
+  {
+    name: "Kind",
+    type: "string",
+    description: "The kind that the policy is for.",
+    priority: 0,
+    cell: (one) => one.spec.resource.kind
+  },
   {
     name: "Audit Rules",
     type: "integer",

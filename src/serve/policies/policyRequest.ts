@@ -6,7 +6,7 @@ import { type ApiFailure, badRequest, expired } from "../ApiFailure.ts"
 import type { Drain } from "../Drain.ts"
 import { type Answer, type Call, value } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
-import { resourceVersionFrom, resourceVersionTooLarge } from "../listParameters.ts"
+import { resourceVersionFrom, resourceVersionTooLarge, versionMatchFault } from "../listParameters.ts"
 import { includeObjectFrom, type Printer, printerFor } from "../Table.ts"
 import { policyKind } from "./policyBody.ts"
 import { policyColumns } from "./policyColumns.ts"
@@ -18,7 +18,7 @@ export const policyRequest = (
   call: Call,
   request: ResourceRequest
 ): Effect.Effect<Answer, ApiFailure, Drain | PolicyStore> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     if (request.verb === "watch") return yield* watchPolicies(call, request)
     const apiVersion = `${request.group}/${request.version}`
     const clock = yield* Clock.Clock
@@ -29,12 +29,14 @@ export const policyRequest = (
       includeObjectFrom(call.query.get("includeObject"))
     )
     const served = (policy: ActivityPolicy): ActivityPolicy => ({ ...policy, apiVersion })
-    const written = (status: number) => ({ policy, warnings }: Written): Answer => ({
-      _tag: "Value",
-      status,
-      value: printer.one(served(policy)),
-      warnings
-    })
+    const written =
+      (status: number) =>
+      ({ policy, warnings }: Written): Answer => ({
+        _tag: "Value",
+        status,
+        value: printer.one(served(policy)),
+        warnings
+      })
     switch (request.verb) {
       case "create":
         return yield* Effect.map(createPolicy(call, request), written(201))
@@ -53,11 +55,18 @@ export const policyRequest = (
       default: {
         const { policies, resourceVersion } = yield* selectedPolicies(call)
         // A policy that is gone by the time it is its turn is gone, as was asked.
-        const shown = request.verb === "list" ? policies : yield* Effect.forEach(policies, (policy) =>
-          deletePolicy(call, policy.metadata.name).pipe(
-            Effect.map((deleted) => deleted.policy),
-            Effect.catchIf((error) => error.reason === "NotFound", () => Effect.succeed(policy))
-          ))
+        const shown =
+          request.verb === "list"
+            ? policies
+            : yield* Effect.forEach(policies, (policy) =>
+                deletePolicy(call, policy.metadata.name).pipe(
+                  Effect.map((deleted) => deleted.policy),
+                  Effect.catchIf(
+                    (error) => error.reason === "NotFound",
+                    () => Effect.succeed(policy)
+                  )
+                )
+              )
         return value(printer.list(shown.map(served), { resourceVersion: String(resourceVersion) }))
       }
     }
@@ -65,9 +74,11 @@ export const policyRequest = (
 
 /** All that match: there are hundreds at most, so a list is never cut into pages, as the API allows. */
 const selectedPolicies = (call: Call) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const selected = yield* Effect.fromResult(Result.mapError(policySelector(call.query), badRequest))
     const asked = yield* Effect.fromResult(resourceVersionFrom(call.query))
+    const mismatch = versionMatchFault(call.query)
+    if (mismatch !== undefined) return yield* mismatch
     if ((call.query.get("continue") ?? "") !== "") {
       return yield* expired("The provided continue parameter is too old: start the list again without it")
     }

@@ -8,9 +8,13 @@ export const policySelector = (query: URLSearchParams): Result.Result<(policy: A
   Result.flatMap(fieldSelectorFrom(query.get("fieldSelector") ?? ""), (fields) => {
     const unknown = fields.find(({ field }) => field !== "metadata.name" && field !== "metadata.namespace")
     if (unknown !== undefined) return Result.fail(`field label not supported: ${unknown.field}`)
-    return Result.map(labelSelectorFrom(query.get("labelSelector") ?? ""), (labels) => (policy) =>
-      fields.every(({ equal, field, value }) => ((field === "metadata.name" ? policy.metadata.name : "") === value) === equal) &&
-      labels.every((requirement) => matches(requirement, policy.metadata.labels ?? {})))
+    return Result.map(
+      labelSelectorFrom(query.get("labelSelector") ?? ""),
+      (labels) => (policy) =>
+        fields.every(
+          ({ equal, field, value }) => ((field === "metadata.name" ? policy.metadata.name : "") === value) === equal
+        ) && labels.every((requirement) => matches(requirement, policy.metadata.labels ?? {}))
+    )
   })
 
 const matches = ({ key, operator, values }: LabelRequirement, labels: Readonly<Record<string, string>>): boolean => {

@@ -42,7 +42,11 @@ subjects: [{ kind: User, name: alice }]
 `
 
 const user = (name: string, ...groups: ReadonlyArray<string>): User => ({ name, uid: "", groups, extra: {} })
-const asks = (verb: string, resource: string, more: Partial<Extract<Attributes, { _tag: "Resource" }>> = {}): Attributes => ({
+const asks = (
+  verb: string,
+  resource: string,
+  more: Partial<Extract<Attributes, { _tag: "Resource" }>> = {}
+): Attributes => ({
   _tag: "Resource",
   verb,
   group: "g",
@@ -62,7 +66,9 @@ describe("the roles file", () => {
     const path = join(folder.path, "roles.yaml")
     writeFileSync(path, roles)
     allows = (who, what) =>
-      Effect.runPromise(Authorizer.use((authorizer) => authorizer.allows(who, what)).pipe(Effect.provide(rolesFileLayer(path))))
+      Effect.runPromise(
+        Authorizer.use((authorizer) => authorizer.allows(who, what)).pipe(Effect.provide(rolesFileLayer(path)))
+      )
   })
   afterAll(() => folder.remove())
 
@@ -87,8 +93,18 @@ describe("the roles file", () => {
     ["a Role in another namespace", alice, asks("create", "anything", { namespace: "two" }), false],
     ["a Role at the cluster scope", alice, asks("create", "anything"), false],
     ["a ClusterRole bound in a namespace", alice, asks("get", "things", { namespace: "two" }), true],
-    ["a ClusterRole bound in a namespace opens no paths", alice, { _tag: "Path", verb: "get", path: "/metrics" }, false],
-    ["a service account by its user name", user("system:serviceaccount:two:robot"), asks("create", "x", { namespace: "one" }), true],
+    [
+      "a ClusterRole bound in a namespace opens no paths",
+      alice,
+      { _tag: "Path", verb: "get", path: "/metrics" },
+      false
+    ],
+    [
+      "a service account by its user name",
+      user("system:serviceaccount:two:robot"),
+      asks("create", "x", { namespace: "one" }),
+      true
+    ],
     ["nobody", user("nobody"), asks("get", "things"), false],
     ["masters may everything", user("m", "system:masters"), asks("delete", "everything"), true]
   ])("%s", async (_, who, what, expected) => {
@@ -98,11 +114,16 @@ describe("the roles file", () => {
   it.each([
     ["no RBAC object", "kind: Pod\nmetadata: { name: x }"],
     ["no YAML", "a: ["],
-    ["a RoleBinding without namespace", "kind: RoleBinding\nmetadata: { name: x }\nroleRef: { kind: Role, name: y }\nsubjects: []"]
+    [
+      "a RoleBinding without namespace",
+      "kind: RoleBinding\nmetadata: { name: x }\nroleRef: { kind: Role, name: y }\nsubjects: []"
+    ]
   ])("%s stops the start with a sentence", async (_, text) => {
     const path = join(folder.path, "wrong.yaml")
     writeFileSync(path, text)
-    const exit = await Effect.runPromiseExit(Authorizer.use(() => Effect.void).pipe(Effect.provide(rolesFileLayer(path))))
+    const exit = await Effect.runPromiseExit(
+      Authorizer.use(() => Effect.void).pipe(Effect.provide(rolesFileLayer(path)))
+    )
     expect(Exit.isFailure(exit) && String(exit.cause)).toContain("StartRefused")
   })
 })

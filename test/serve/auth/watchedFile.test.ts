@@ -27,12 +27,14 @@ describe("a watched file", () => {
       assert.strictEqual(current(), `[{"a":22},{"b":3}]`)
       yield* after(() => writeFileSync(path, "c: 4"))
       assert.strictEqual(current(), `[{"c":4}]`)
-    }))
+    })
+  )
 
   it.effect("that cannot be read at start is a sentence with the setting and the path", () =>
     Effect.gen(function* () {
       const path = join((yield* folder).path, "none.yaml")
       const error = yield* Effect.flip(watchedFile({ setting: "tokens", path, read: () => 0 }))
       assert.match(error.sentence, /^--tokens .*none\.yaml cannot be read: ENOENT/)
-    }))
+    })
+  )
 })

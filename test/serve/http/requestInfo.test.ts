@@ -6,7 +6,9 @@ describe("request info", () => {
   const of = (method: string, target: string) => {
     const url = new URL(target, "https://api")
     const info = requestInfo(method, url.pathname, url.searchParams)
-    return info._tag === "Path" ? `${info.verb} ${info.path}` : [info.verb, info.group, info.version, info.resource, info.subresource, info.namespace, info.name].join("|")
+    return info._tag === "Path"
+      ? `${info.verb} ${info.path}`
+      : [info.verb, info.group, info.version, info.resource, info.subresource, info.namespace, info.name].join("|")
   }
   it.each([
     ["GET", "/apis/g/v/things", "list|g|v|things|||"],
@@ -37,7 +39,10 @@ describe("accepted forms", () => {
     ["application/json;as=Table;v=v1;g=meta.k8s.io,application/json", "Table json"],
     ["application/json;as=Table;v=v2;g=meta.k8s.io, application/json", "Object json"],
     ["application/vnd.kubernetes.protobuf, application/json", "Object json"],
-    ["application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1", "Metadata json"],
+    [
+      "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+      "Metadata json"
+    ],
     ["application/json;as=Something;v=v1;g=x", undefined],
     ["text/html", undefined]
   ])("%s", (header, expected) => expect(tagOf(header)).toBe(expected))
