@@ -20,9 +20,11 @@ export const activityColumns = (nowMillis: () => number): ReadonlyArray<Column<S
   const wide = { priority: 1 } as const
   return [
     column("Name", "Name of the activity.", (one) => one.metadata.name, { format: "name" }),
-    column("Summary", "What happened, in one sentence.", (one) => one.spec.summary),
-    column("Actor", "Who did it.", (one) => one.spec.actor.name),
-    column("Resource", "What it was done to.", (one) => `${one.spec.resource.kind}/${one.spec.resource.name}`),
+    column("Summary", "What happened, in one sentence.", (one) => shortened(one.spec.summary)),
+    column("Actor", "Who did it.", (one) => endOf(one.spec.actor.name)),
+    column("Resource", "What it was done to.", ({ spec: { resource } }) =>
+      resource.name === "" ? resource.kind : `${resource.kind}/${resource.name}`
+    ),
     column("Source", "Whether a person or a machine made the change.", (one) => one.spec.changeSource),
     column("Age", "How long ago it was last seen.", (one) => ageText(nowMillis() - lastSeenMillis(one))),
     column("Outcome", "How it ended.", (one) => one.spec.outcome, wide),
@@ -38,6 +40,17 @@ export const activityColumns = (nowMillis: () => number): ReadonlyArray<Column<S
     )
   ]
 }
+
+// A row has to fit a terminal: what is longer is whole in every other form.
+const summaryLengthMax = 90
+const actorLengthMax = 40
+
+const shortened = (text: string): string =>
+  text.length <= summaryLengthMax ? text : `${text.slice(0, summaryLengthMax - 1).trimEnd()}…`
+
+/** Of a service account, the end tells it from others. */
+const endOf = (name: string): string =>
+  name.length <= actorLengthMax ? name : `…${name.slice(name.length - actorLengthMax + 1)}`
 
 const lastSeenMillis = (activity: ServedActivity): number =>
   Number((microsecondsFrom(activity.spec.lastTimestamp ?? activity.spec.timestamp) ?? 0n) / 1000n)

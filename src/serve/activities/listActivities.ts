@@ -80,7 +80,9 @@ export const listActivities = Effect.fn("serve.listActivities")(function* (
       found.next === undefined ? Option.none<Position>() : Option.some(found.next)
     ])
   )
-  const pages = Stream.concat(Stream.succeed(first.activities), rest).pipe(Stream.map((stored) => stored.map(served)))
+  // Rows may go between two pages: an empty one would leave a comma without an object.
+  const filled = rest.pipe(Stream.filter((activities) => activities.length > 0))
+  const pages = Stream.concat(Stream.succeed(first.activities), filled).pipe(Stream.map((stored) => stored.map(served)))
   return yield* wholeList(call, printer, pages, resourceVersion)
 })
 
