@@ -5,7 +5,7 @@
  * `received = published + duplicates + spooled + refused + returned` (messages), and `spooled` of this and earlier lives
  * = `replayed` + what the spool still holds.
  */
-import { Context, Effect, Layer, Schema } from "effect"
+import { Context, type Duration, Effect, Layer, Schema } from "effect"
 import { Nats, NatsError, type OutgoingMessage, type PublishAck } from "../clients/nats/Nats.ts"
 import { uuidFrom } from "../domain/identity.ts"
 import { allStreams, headerNames } from "../domain/streams.ts"
@@ -13,6 +13,11 @@ import { deadLetterSubject } from "../domain/subject.ts"
 import { StartRefused } from "../runtime/StartRefused.ts"
 import { openSpool, type Spool, type SpoolOptions, type SpoolState, type SpoolUnavailable } from "./Spool.ts"
 
+/**
+ * A bus that says nothing for so long is not waited for when there is a spool: a server that hangs is noticed only after
+ * 20 seconds, and kube-apiserver gives up on its request after 30.
+ */
+const busWait = "5 seconds"
 /** Between two tries to bring spooled messages to a bus that does not take them. */
 const replayPause = "1 second"
 /** A spool that is fuller than this takes no batch of 10 MiB any more, with the default of 2 GiB. */
@@ -118,7 +123,7 @@ const makeIntake = (nats: Nats["Service"], spool: Spool | undefined): Intake["Se
     )
   }
 
-  /** The last try left messages over. */
+  /** The last try left messages over though there is a connection: the bus is full, or hangs. */
   let refusing = false
   /**
    * A bus that is known to be away or full is not waited for when there is somewhere else to go: the sender hears at once
@@ -132,8 +137,8 @@ const makeIntake = (nats: Nats["Service"], spool: Spool | undefined): Intake["Se
       counts.received += messages.length
       const result = goesToSpool()
         ? { published: 0, duplicates: 0, refused: 0, left: messages, cause: undefined }
-        : yield* tryBus(nats, messages)
-      refusing = result.left.length > 0
+        : yield* spool === undefined ? tryBus(nats, messages) : tryBusFor(busWait, nats, messages)
+      refusing = result.left.length > 0 && nats.connected()
       counts.published += result.published
       counts.duplicates += result.duplicates
       counts.refused += result.refused
@@ -149,7 +154,7 @@ const makeIntake = (nats: Nats["Service"], spool: Spool | undefined): Intake["Se
               let left = messages
               while (left.length > 0) {
                 const result = yield* tryBus(nats, left)
-                refusing = result.left.length > 0
+                refusing = result.left.length > 0 && nats.connected()
                 counts.replayed += left.length - result.left.length
                 left = result.left
                 if (left.length > 0) yield* Effect.sleep(replayPause)
@@ -166,6 +171,15 @@ const makeIntake = (nats: Nats["Service"], spool: Spool | undefined): Intake["Se
     }
   })
 }
+
+/** The same, and no longer than `wait`: then all is left. What was stored of it meanwhile is stored once, by its id. */
+const tryBusFor = (wait: Duration.Input, nats: Nats["Service"], messages: ReadonlyArray<OutgoingMessage>) =>
+  tryBus(nats, messages).pipe(
+    Effect.timeoutOrElse({
+      duration: wait,
+      orElse: () => Effect.succeed({ published: 0, duplicates: 0, refused: 0, left: messages, cause: undefined })
+    })
+  )
 
 /** Publishes, and sets aside what the bus will never take; `left` is what it does not take now. */
 const tryBus = (nats: Nats["Service"], messages: ReadonlyArray<OutgoingMessage>) =>

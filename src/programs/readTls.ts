@@ -17,7 +17,8 @@ export const readTls = (
     key: readPem("tls-key", settings.tlsKey)
   })
 
-const readPem = (setting: string, path: string): Effect.Effect<string, StartRefused> =>
+/** A PEM file that a setting names. */
+export const readPem = (setting: string, path: string): Effect.Effect<string, StartRefused> =>
   path === ""
     ? Effect.fail(new StartRefused({ sentence: `--${setting} is missing: give a PEM file.` }))
     : Effect.try({

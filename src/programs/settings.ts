@@ -24,21 +24,67 @@ const stageSet: Reader<ReadonlySet<string>> = (value) => {
     : Result.fail(`some of ${knownStages.join(", ")}, comma-separated`)
 }
 
-export const natsUrl = setting({
+const natsSchemes = ["nats://", "tls://"]
+
+/** The path of a file; "" where it is not given. */
+export const file = (name: string, description: string) => setting({ name, description, default: "", read: text })
+
+const natsFiles = {
+  natsCa: file("nats-ca", "PEM file of the authorities that may have signed NATS' certificate"),
+  natsCertificate: file("nats-certificate", "PEM file of the certificate shown to NATS"),
+  natsKey: file("nats-key", "PEM file of that certificate's key"),
+  natsCredentials: file("nats-credentials", "a .creds file for NATS")
+}
+
+const natsUrl = setting({
   name: "nats-url",
   description: "NATS servers, comma-separated",
   default: "nats://127.0.0.1:4222",
   environment: "NATS_URL",
-  read: url(["nats://", "tls://", "ws://", "wss://"], { optional: false })
+  read: url(natsSchemes, { optional: false })
 })
 
-export const clickHouseUrl = setting({
+/** How a program reaches the bus. Files are read again at each connect. */
+export const natsSettings = { natsUrl, ...natsFiles }
+
+/** The same where an empty URL starts a server of our own. */
+export const optionalNatsSettings = {
+  natsUrl: setting({
+    name: "nats-url",
+    description: "NATS servers, comma-separated; empty finds nats-server and starts it",
+    default: "",
+    environment: "NATS_URL",
+    read: url(natsSchemes, { optional: true })
+  }),
+  ...natsFiles
+}
+
+const clickHouseCa = file("clickhouse-ca", "PEM file of the authorities that may have signed ClickHouse's certificate")
+
+const clickHouseSchemes = ["http://", "https://", "embedded:"]
+
+const clickHouseUrl = setting({
   name: "clickhouse-url",
   description: "ClickHouse: http(s)://user:password@host:port/database, or embedded:FOLDER",
   default: "http://127.0.0.1:8123/activity",
   environment: "CLICKHOUSE_URL",
-  read: url(["http://", "https://", "embedded:"], { optional: false })
+  read: url(clickHouseSchemes, { optional: false })
 })
+
+/** How a program reaches the store. */
+export const clickHouseSettings = { clickHouseUrl, clickHouseCa }
+
+/** The same where an empty URL takes the embedded engine. */
+export const optionalClickHouseSettings = {
+  clickHouseUrl: setting({
+    name: "clickhouse-url",
+    description: "ClickHouse: http(s)://user:password@host:port/database; empty takes the embedded engine",
+    default: "",
+    environment: "CLICKHOUSE_URL",
+    read: url(clickHouseSchemes, { optional: true })
+  }),
+  clickHouseCa
+}
 
 export const cluster = setting({
   name: "cluster",
@@ -96,9 +142,6 @@ export const streamScale = setting({
   default: "1",
   read: factor
 })
-
-/** The path of a file; "" where it is not given. */
-export const file = (name: string, description: string) => setting({ name, description, default: "", read: text })
 
 export const spoolFolder = setting({
   name: "spool",

@@ -6,7 +6,7 @@ import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { stringify } from "yaml"
 import { projectFolder } from "../../.ci/projectFolder.ts"
-import { connectBus, toldActivity } from "../support/bus.ts"
+import { type Bus, connectBus, toldActivity } from "../support/bus.ts"
 import { eventually } from "../support/eventually.ts"
 import { madeNamespace, madeRecords, recordText } from "../support/madeRecords.ts"
 import { steadyLoad } from "../support/steadyLoad.ts"
@@ -124,34 +124,45 @@ describe("policies, while up runs", () => {
     }
   })
 
-  it("what a policy fails on waits as dead letters until the policy is mended or deleted", { timeout: 240_000 }, async () => {
+  it("what a policy fails on waits, over a restart too, until the policy is mended or deleted", { timeout: 240_000 }, async () => {
     await using folder = await temporaryFolder("policies")
-    const up = await startUp(join(folder.path, "data"))
-    await using bus = connectBus(up.endpoints.nats)
+    const data = join(folder.path, "data")
+    const names = (prefix: string, count: number) => Array.from({ length: count }, (_, index) => `${prefix}-${index}`)
+
+    const first = await startUp(data)
     try {
-      const failing = (prefix: string, match: string) =>
-        policy(`a-${prefix}`, [
-          { name: "fails", match: `audit.objectRef.name.startsWith('${prefix}-') && ${match}`, summary: "never said" },
-          { name: "later", match: `audit.objectRef.name.startsWith('${prefix}-')`, summary: "a later rule told {{ audit.objectRef.name }}" }
-        ])
+      await using bus = connectBus(first.endpoints.nats)
       // A field that is not there, and a text that is no number.
-      const missing = failing("missing", "audit.responseObject.spec.nothing == 1")
-      const text = failing("text", "int(audit.requestObject.data.mode) > 1")
-      for (const one of [missing, text]) {
-        const created = await send(up, "POST", policiesPath, one)
+      for (const failing of [
+        failingPolicy("missing", "audit.responseObject.spec.nothing == 1"),
+        failingPolicy("text", "int(audit.requestObject.data.mode) > 1")
+      ]) {
+        const created = await send(first, "POST", policiesPath, failing)
         assert.strictEqual(created.status, 201, created.text)
       }
-      const names = (prefix: string, count: number) => Array.from({ length: count }, (_, index) => `${prefix}-${index}`)
+      let probe = 0
+      await eventually("both policies are in force", async () => {
+        probe++
+        const probes = [...madeRecords("missing-probe", 1, probe), ...madeRecords("text-probe", 1, probe)]
+        assert.strictEqual((await first.post(probes.map(recordText))).status, 200)
+        const waiting = [...(await lettersIn(bus))]
+        return ["missing-probe", "text-probe"].every((prefix) => waiting.some((name) => name.startsWith(prefix)))
+      })
       const records = [...madeRecords("missing", 60), ...madeRecords("fine", 10), ...madeRecords("text", 30)]
-      assert.strictEqual((await up.post(records.map(recordText))).status, 200)
-      await eventually("ninety dead letters", async () => (await bus.state("DEAD_LETTERS")).messages === 90)
-      await eventually("what does not fail is told", async () => (await bus.state("ACTIVITIES")).messages === 10)
-      const told = async () => {
-        const all = (await bus.messages("ACTIVITIES")).map(toldActivity)
-        return new Map(all.map(({ spec }) => [spec.resource.name, spec.summary] as const))
-      }
-      assert.deepStrictEqual([...(await told()).keys()], names("fine", 10))
+      assert.strictEqual((await first.post(records.map(recordText))).status, 200)
+      await eventually("ninety dead letters", async () => {
+        const waiting = await lettersIn(bus)
+        return [...names("missing", 60), ...names("text", 30)].every((name) => waiting.has(name))
+      })
+      await eventually("what does not fail is told", async () => (await toldIn(bus)).has("fine-9"))
+      assert.deepStrictEqual([...(await toldIn(bus)).keys()].filter(isNoProbe), names("fine", 10))
+    } finally {
+      assert.strictEqual((await first.process.terminate()).code, 0)
+    }
 
+    const up = await startUp(data)
+    await using bus = connectBus(up.endpoints.nats)
+    try {
       const mended = policy("a-missing", [{
         name: "mended",
         match: "has(audit.responseObject.spec) || audit.objectRef.name.startsWith('missing-')",
@@ -159,23 +170,51 @@ describe("policies, while up runs", () => {
       }])
       const replaced = await send(up, "PUT", `${policiesPath}/a-missing`, mended)
       assert.strictEqual(replaced.status, 200, replaced.text)
-      await eventually("only the other policy's letters are left", async () => (await bus.state("DEAD_LETTERS")).messages === 30)
-      const afterMending = await told()
+      await eventually("only the other policy's letters are left", async () =>
+        [...(await lettersIn(bus))].every((name) => name.startsWith("text-")))
+      const afterMending = await toldIn(bus)
       for (const name of names("missing", 60)) assert.strictEqual(afterMending.get(name), `mended: ${name}`)
-      assert.strictEqual(afterMending.size, 70)
+      assert.deepStrictEqual([...(await lettersIn(bus))].filter(isNoProbe).sort(), names("text", 30).sort())
 
       // Without the policy the sample's rule tells them.
       assert.strictEqual((await up.api(`${policiesPath}/a-text`, { method: "DELETE" })).status, 200)
       await eventually("no letter is left", async () => (await bus.state("DEAD_LETTERS")).messages === 0)
-      const afterDeleting = await told()
+      const afterDeleting = await toldIn(bus)
       for (const name of names("text", 30)) {
         assert.strictEqual(afterDeleting.get(name), `bob@example.com created ConfigMap ${name} in ${madeNamespace}`)
       }
-      assert.strictEqual(afterDeleting.size, 100)
-      await eventually("the list has one activity for each record", async () =>
-        (await up.api(`${activitiesPath}?limit=1000`)).json().items.length === 100)
+      assert.strictEqual([...afterDeleting.keys()].filter(isNoProbe).length, 100)
+      await eventually("the list has one activity for each record", async () => {
+        // A list of objects with names.
+        const listed: ReadonlyArray<string> = (await up.api(`${activitiesPath}?limit=1000`)).json()
+          .items.map((item: any) => item.spec.resource.name)
+        assert.strictEqual(new Set(listed).size, listed.length)
+        return listed.filter(isNoProbe).length === 100
+      })
     } finally {
       assert.strictEqual((await up.process.terminate()).code, 0)
     }
   })
 })
+
+/** Fails on every record of a ConfigMap `<prefix>-…`; a rule behind it would tell them. */
+const failingPolicy = (prefix: string, match: string) =>
+  policy(`a-${prefix}`, [
+    { name: "fails", match: `audit.objectRef.name.startsWith('${prefix}-') && ${match}`, summary: "never said" },
+    { name: "later", match: `audit.objectRef.name.startsWith('${prefix}-')`, summary: "told by a later rule" }
+  ])
+
+/** Sent to see whether a policy is in force yet: some are told, some wait. */
+const isNoProbe = (name: string): boolean => !name.includes("-probe-")
+
+/** By the name of the ConfigMap: what was told. */
+const toldIn = async (bus: Bus): Promise<ReadonlyMap<string, string>> => {
+  const all = (await bus.messages("ACTIVITIES")).map(toldActivity)
+  return new Map(all.map(({ spec }) => [spec.resource.name, spec.summary] as const))
+}
+
+/** The names of the ConfigMaps whose records are dead letters. */
+const lettersIn = async (bus: Bus): Promise<ReadonlySet<string>> => {
+  const decoder = new TextDecoder()
+  return new Set((await bus.messages("DEAD_LETTERS")).map(({ body }) => JSON.parse(decoder.decode(body)).objectRef.name))
+}

@@ -17,7 +17,7 @@ import { platformTenant } from "../../src/domain/Tenant.ts"
 import { kubernetesEventFrom } from "../../src/normalise/kubernetesEventFrom.ts"
 import { eventMessage } from "../../src/programs/eventMessage.ts"
 import { connectBus } from "../support/bus.ts"
-import { startProgram } from "../support/childProcess.ts"
+import { startProcess, startProgram } from "../support/childProcess.ts"
 import { eventually } from "../support/eventually.ts"
 import { openLedger, readLedger } from "../support/ledger.ts"
 import { madeNamespace, madeRecords, recordText } from "../support/madeRecords.ts"
@@ -139,6 +139,30 @@ describe("up, again", () => {
     assert.deepStrictEqual([...acknowledged].filter((id) => !stored.has(id)), [])
     assert.deepStrictEqual([...stored].filter((id) => !sent.has(id)), [])
     assert.strictEqual(told.size, rows.length)
+  })
+
+  it("TERM to npm start and Ctrl-C at its terminal drain, exit with 0 and leave no process", { timeout: 120_000 }, async () => {
+    await using folder = await temporaryFolder("restart")
+    const data = join(folder.path, "data")
+    const start = async () => {
+      const npm = startProcess({
+        command: "npm",
+        arguments: ["start", "--", "--no-demo", "--data", data, ...freePorts],
+        ownGroup: true
+      })
+      await npm.waitForLine(/^Ctrl-C stops everything/m, 120_000)
+      return npm
+    }
+    const terminated = await start()
+    assert.deepStrictEqual(await terminated.terminate(), { code: 0, signal: undefined })
+    await eventually("no process is left after TERM", () => processesOn(data).length === 0)
+
+    // A terminal sends the signal to all of the group, npm and node alike.
+    const interrupted = await start()
+    process.kill(-interrupted.pid, "SIGINT")
+    assert.strictEqual((await interrupted.exited).code, 0)
+    await eventually("no process is left after Ctrl-C", () => processesOn(data).length === 0)
+    assert.notMatch(interrupted.log(), /defect|\.ts:\d+/)
   })
 
   it("a start that cannot be says why in one sentence, exits 2 and leaves nothing running", { timeout: 120_000 }, async () => {

@@ -13,24 +13,27 @@ export interface Bus extends AsyncDisposable {
   readonly ackFloor: (stream: string, durable: string) => Promise<number>
 }
 
+const readWait = "2 seconds"
+const readsMax = 10
+
 export const connectBus = (url: string): Bus => {
   const runtime = ManagedRuntime.make(natsLayer({ servers: [url], name: "test" }))
   const state = (stream: string) => runtime.runPromise(Nats.use((nats) => nats.streamState(stream)))
   return {
     state,
-    messages: async (stream) => {
-      const { firstSequence, lastSequence, messages } = await state(stream)
-      if (messages === 0) return []
-      return runtime.runPromise(
-        Nats.use((nats) =>
-          nats.tail({ stream, from: firstSequence }).pipe(
-            Stream.takeUntil((message) => message.sequence >= lastSequence),
-            Stream.runCollect,
-            Effect.map((all) => [...all])
-          )
+    messages: (stream) =>
+      runtime.runPromise(
+        Effect.gen(function* () {
+          const nats = yield* Nats
+          const { firstSequence, messages } = yield* nats.streamState(stream)
+          if (messages === 0) return []
+          return [...(yield* nats.tail({ stream, from: firstSequence }).pipe(Stream.take(messages), Stream.runCollect))]
+        }).pipe(
+          // Messages that are deleted while they are read would be waited for: then all of it again.
+          Effect.timeout(readWait),
+          Effect.retry({ times: readsMax })
         )
-      )
-    },
+      ),
     ackFloor: (stream, durable) => runtime.runPromise(Nats.use((nats) => nats.ackFloor(stream, durable))),
     [Symbol.asyncDispose]: () => runtime.dispose()
   }

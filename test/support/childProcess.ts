@@ -47,6 +47,8 @@ export interface StartOptions {
   /** Added to what {@link cleanEnvironment} inherits. */
   readonly environment?: Readonly<Record<string, string>>
   readonly stdin?: string
+  /** It leads a process group of its own, as what is typed at a terminal does. */
+  readonly ownGroup?: boolean
 }
 
 /** Starts a process. It is killed with the test's own process at the latest; what it printed is shown when its test fails. */
@@ -54,7 +56,8 @@ export const startProcess = (options: StartOptions): ChildProcess => {
   const child = spawn(options.command, [...options.arguments], {
     cwd: options.folder ?? projectFolder,
     env: { ...cleanEnvironment(), ...options.environment },
-    stdio: ["pipe", "pipe", "pipe"]
+    stdio: ["pipe", "pipe", "pipe"],
+    detached: options.ownGroup ?? false
   })
   const title = [options.command, ...options.arguments].join(" ")
   let log = ""
@@ -88,7 +91,10 @@ export const startProcess = (options: StartOptions): ChildProcess => {
       setTimeout(() => finish({ code: code ?? undefined, signal: signal ?? undefined }), 500).unref()
     )
   })
-  const killNow = () => void child.kill("SIGKILL")
+  const killNow = () => {
+    child.kill("SIGKILL")
+    if (options.ownGroup === true && child.pid !== undefined) killGroup(child.pid)
+  }
   process.on("exit", killNow)
 
   const shownLog = () => log.split("\n").slice(-shownLinesMax).join("\n")
@@ -158,6 +164,14 @@ export const startProgram = (
     ...(folder !== undefined && { folder }),
     environment: { UV_THREADPOOL_SIZE: "16", ...environment }
   })
+}
+
+const killGroup = (leader: number): void => {
+  try {
+    process.kill(-leader, "SIGKILL")
+  } catch {
+    // Nobody of it is left.
+  }
 }
 
 /** What a program gets when nothing else is said: where programs, caches and scraps are. */

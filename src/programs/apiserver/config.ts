@@ -4,8 +4,8 @@ import * as shared from "../settings.ts"
 
 export const apiServerSettings = {
   config: shared.configFile,
-  natsUrl: shared.natsUrl,
-  clickHouseUrl: shared.clickHouseUrl,
+  ...shared.natsSettings,
+  ...shared.clickHouseSettings,
   cluster: shared.cluster,
   defaultTenant: shared.defaultTenant,
   apiListen: shared.apiListen,

@@ -30,7 +30,7 @@ export const apiServer = (settings: ApiServerSettings) =>
 const services = (settings: ApiServerSettings) =>
   Layer.mergeAll(PolicyStore.layer, ActivityQueries.layer).pipe(
     Layer.provideMerge(
-      Layer.mergeAll(observed, natsFrom(settings.natsUrl, "apiserver"), clickHouseFrom(settings.clickHouseUrl))
+      Layer.mergeAll(observed, natsFrom(settings, "apiserver"), clickHouseFrom(settings))
     ),
     Layer.provideMerge(jsonLogs)
   )

@@ -3,7 +3,7 @@ import * as shared from "../settings.ts"
 
 export const collectorSettings = {
   config: shared.configFile,
-  natsUrl: shared.natsUrl,
+  ...shared.natsSettings,
   cluster: shared.cluster,
   defaultTenant: shared.defaultTenant,
   auditListen: shared.auditListen,

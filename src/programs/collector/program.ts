@@ -36,7 +36,7 @@ export const collector = (settings: CollectorSettings) =>
 
 const services = (settings: CollectorSettings) =>
   Intake.layer({ folder: settings.spoolFolder, sizeBytesMax: settings.spoolSizeBytesMax }).pipe(
-    Layer.provideMerge(Layer.mergeAll(observed, natsFrom(settings.natsUrl, "collector"))),
+    Layer.provideMerge(Layer.mergeAll(observed, natsFrom(settings, "collector"))),
     Layer.provideMerge(jsonLogs)
   )
 

@@ -3,7 +3,7 @@ import * as shared from "../settings.ts"
 
 export const migrateSettings = {
   config: shared.configFile,
-  clickHouseUrl: shared.clickHouseUrl,
+  ...shared.clickHouseSettings,
   auditRetention: shared.auditRetention,
   activityRetention: shared.activityRetention
 }

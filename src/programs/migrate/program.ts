@@ -22,4 +22,4 @@ export const migrate = (settings: MigrateSettings) =>
         Effect.fail(new StartRefused({ sentence: `ClickHouse: ${error.message}` })))
     )
     yield* Console.log(applied.length === 0 ? "The tables are up to date." : `Applied ${applied.join(", ")}.`)
-  }).pipe(Effect.provide(clickHouseFrom(settings.clickHouseUrl)))
+  }).pipe(Effect.provide(clickHouseFrom(settings)))

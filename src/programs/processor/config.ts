@@ -3,7 +3,7 @@ import * as shared from "../settings.ts"
 
 export const processorSettings = {
   config: shared.configFile,
-  natsUrl: shared.natsUrl,
+  ...shared.natsSettings,
   defaultTenant: shared.defaultTenant,
   opsListen: shared.opsListen,
   streamScale: shared.streamScale

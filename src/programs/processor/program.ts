@@ -16,7 +16,7 @@ import { retryDeadLetters } from "./retry.ts"
 const streams = [auditEvents, miloEvents, activities, deadLetters]
 
 export const processor = (settings: ProcessorSettings) => {
-  const clients = Layer.mergeAll(observed, natsFrom(settings.natsUrl, "processor"))
+  const clients = Layer.mergeAll(observed, natsFrom(settings, "processor"))
   const policies = PolicyCache.layerNoDeps.pipe(
     Layer.provide(policySourceLayer),
     Layer.provide(PolicyStore.layer)

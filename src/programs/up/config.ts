@@ -1,5 +1,5 @@
 import { Result } from "effect"
-import { factor, setting, type Settings, text, toggle, url } from "../../runtime/settings.ts"
+import { factor, setting, type Settings, text, toggle } from "../../runtime/settings.ts"
 import * as shared from "../settings.ts"
 
 export const upSettings = {
@@ -14,20 +14,8 @@ export const upSettings = {
     default: "",
     read: text
   }),
-  natsUrl: setting({
-    name: "nats-url",
-    description: "NATS servers; empty finds nats-server and starts it",
-    default: "",
-    environment: "NATS_URL",
-    read: url(["nats://", "tls://", "ws://", "wss://"], { optional: true })
-  }),
-  clickHouseUrl: setting({
-    name: "clickhouse-url",
-    description: "ClickHouse; empty takes the embedded engine",
-    default: "",
-    environment: "CLICKHOUSE_URL",
-    read: url(["http://", "https://", "embedded:"], { optional: true })
-  }),
+  ...shared.optionalNatsSettings,
+  ...shared.optionalClickHouseSettings,
   demo: toggle({ name: "demo", description: "play a recorded stretch of a real cluster at the first start", default: true }),
   streamScale: setting({
     name: "stream-scale",

@@ -61,7 +61,7 @@ export const up = (settings: UpSettings) =>
     const natsUrl = settings.natsUrl !== "" ? settings.natsUrl : yield* ownNatsServer(folder)
     const clickHouseUrl = settings.clickHouseUrl !== "" ? settings.clickHouseUrl : `embedded:${folder.at("clickhouse")}`
     return yield* running({ settings, folder, policies, credentials, certificate, natsUrl }).pipe(
-      Effect.provide(services({ folder, spoolSizeBytesMax: settings.spoolSizeBytesMax, natsUrl, ownServer: settings.natsUrl === "", clickHouseUrl }))
+      Effect.provide(services(folder, { ...settings, natsUrl, clickHouseUrl }, settings.natsUrl === ""))
     )
   }).pipe(Effect.scoped)
 
@@ -74,24 +74,19 @@ interface Prepared {
   readonly natsUrl: string
 }
 
-const services = (options: {
-  folder: DataFolder
-  spoolSizeBytesMax: number
-  natsUrl: string
-  ownServer: boolean
-  clickHouseUrl: string
-}) => {
-  const clients = Layer.mergeAll(natsFrom(options.natsUrl, "up", options.ownServer), clickHouseFrom(options.clickHouseUrl), observed)
+/** @param alone the nats-server is ours: nobody else consumes there */
+const services = (folder: DataFolder, settings: UpSettings, alone: boolean) => {
+  const clients = Layer.mergeAll(natsFrom(settings, "up", alone), clickHouseFrom(settings), observed)
   const stores = Layer.mergeAll(
     PolicyStore.layer,
     ActivityQueries.layer,
-    Intake.layer({ folder: options.folder.at("spool"), sizeBytesMax: options.spoolSizeBytesMax })
+    Intake.layer({ folder: folder.at("spool"), sizeBytesMax: settings.spoolSizeBytesMax })
   )
   return PolicyCache.layerNoDeps.pipe(
     Layer.provide(policySourceLayer),
     Layer.provideMerge(stores),
     Layer.provideMerge(clients),
-    Layer.provideMerge(fileLogs(options.folder.at("activity.log")))
+    Layer.provideMerge(fileLogs(folder.at("activity.log")))
   )
 }
 

@@ -3,8 +3,8 @@ import * as shared from "../settings.ts"
 
 export const writerSettings = {
   config: shared.configFile,
-  natsUrl: shared.natsUrl,
-  clickHouseUrl: shared.clickHouseUrl,
+  ...shared.natsSettings,
+  ...shared.clickHouseSettings,
   defaultTenant: shared.defaultTenant,
   opsListen: shared.opsListen,
   streamScale: shared.streamScale

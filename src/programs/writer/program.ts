@@ -23,7 +23,7 @@ export const writer = (settings: WriterSettings) =>
   }).pipe(
     Effect.scoped,
     Effect.provide(
-      Layer.mergeAll(observed, natsFrom(settings.natsUrl, "writer"), clickHouseFrom(settings.clickHouseUrl)).pipe(
+      Layer.mergeAll(observed, natsFrom(settings, "writer"), clickHouseFrom(settings)).pipe(
         Layer.provideMerge(jsonLogs)
       )
     )
