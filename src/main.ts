@@ -91,6 +91,14 @@ const main = Effect.gen(function*() {
 
 const messageOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
 
+// A terminal that is closed, or a pipe that nobody reads any more, ends the program as SIGTERM does: with a drain.
+const stop = (): void => void process.kill(process.pid, "SIGTERM")
+process.once("SIGHUP", stop)
+process.stdout.once("error", stop)
+process.stdout.on("error", () => undefined)
+// Logs that nobody reads are no reason to stop.
+process.stderr.on("error", () => undefined)
+
 NodeRuntime.runMain(main, {
   disableErrorReporting: true,
   teardown: (exit, done) => done(exitCode(exit))

@@ -121,18 +121,22 @@ export const apiListen = setting({
   read: listenAddress
 })
 
+/** Milliseconds; undefined keeps what the tables have. */
+const retention: Reader<number | undefined> = (value) =>
+  value === "" ? Result.succeed(undefined) : durationMillis(value)
+
 export const auditRetention = setting({
   name: "audit-retention",
-  description: "how long audit records are kept",
-  default: "365d",
-  read: durationMillis
+  description: "how long audit records are kept; empty keeps what is there, new tables: 365d",
+  default: "",
+  read: retention
 })
 
 export const activityRetention = setting({
   name: "activity-retention",
-  description: "how long activities and Events are kept",
-  default: "60d",
-  read: durationMillis
+  description: "how long activities and Events are kept; empty keeps what is there, new tables: 60d",
+  default: "",
+  read: retention
 })
 
 /** Programs that make the same streams must be given the same, or each would set its own. */

@@ -5,7 +5,7 @@
  * `/healthz?verbose` and metrics only: an unavailable aggregated group hangs namespace deletion in the whole cluster, so
  * the API server registers ClickHouse and NATS as informative.
  */
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Layer, Schedule } from "effect"
 
 export interface HealthCheck {
   readonly name: string
@@ -39,3 +39,31 @@ export class Health extends Context.Service<Health, {
     })
   })
 }
+
+/**
+ * One log line when a check turns bad, one when it is good again. Runs for ever.
+ *
+ * A check is bad when two looks, a second apart, say so: what heals by itself at once, and the first moments of a start,
+ * are no news.
+ */
+export const logHealthChanges: Effect.Effect<never, never, Health> = Effect.gen(function*() {
+  const health = yield* Health
+  const logged = new Map<string, string>()
+  let before = new Set<string>()
+  const look = Effect.gen(function*() {
+    const { checks } = health.report()
+    const bad = checks.filter((check) => check.problem !== undefined)
+    for (const { name, problem } of bad) {
+      if (!before.has(name) || logged.has(name)) continue
+      logged.set(name, problem ?? "")
+      yield* Effect.logWarning(`${name}: ${problem}`)
+    }
+    before = new Set(bad.map(({ name }) => name))
+    for (const name of logged.keys()) {
+      if (before.has(name)) continue
+      logged.delete(name)
+      yield* Effect.logInfo(`${name}: is well again`)
+    }
+  })
+  return yield* look.pipe(Effect.repeat(Schedule.spaced("1 second")), Effect.andThen(Effect.never))
+})

@@ -43,15 +43,19 @@ export const listen = <R>(options: ListenerOptions<R>): Effect.Effect<Listener, 
       response.on("error", () => undefined)
       run(options.handle(request, response))
     }
+    const made = yield* Effect.try({
+      try: () => makeServer(options, onRequest),
+      catch: (cause) =>
+        new StartRefused({
+          sentence: `The certificate or key of --${options.setting} cannot be used: ` +
+            `${cause instanceof Error ? cause.message : String(cause)}.`
+        })
+    })
     const server = yield* Effect.acquireRelease(
       Effect.callback<http.Server | https.Server, StartRefused>((resume) => {
-        const serverOptions = { ...connectionOptions, requestTimeout: options.requestMillisMax ?? 0 }
-        const opened = options.tls === undefined
-          ? http.createServer(serverOptions, onRequest)
-          : https.createServer({ ...serverOptions, key: options.tls.key, cert: options.tls.certificate }, onRequest)
-        opened.on("clientError", answerBroken)
-        opened.once("error", (cause) => resume(Effect.fail(refusal(options, cause))))
-        opened.listen(options.address.port, options.address.host, () => resume(Effect.succeed(opened)))
+        made.on("clientError", answerBroken)
+        made.once("error", (cause) => resume(Effect.fail(refusal(options, cause))))
+        made.listen(options.address.port, options.address.host, () => resume(Effect.succeed(made)))
       }),
       (opened) =>
         Effect.callback<void>((resume) => {
@@ -71,6 +75,14 @@ export const listen = <R>(options: ListenerOptions<R>): Effect.Effect<Listener, 
       }
     }
   })
+
+/** Throws when key or certificate are none, or do not belong together. */
+const makeServer = <R>(options: ListenerOptions<R>, onRequest: http.RequestListener): http.Server | https.Server => {
+  const serverOptions = { ...connectionOptions, requestTimeout: options.requestMillisMax ?? 0 }
+  return options.tls === undefined
+    ? http.createServer(serverOptions, onRequest)
+    : https.createServer({ ...serverOptions, key: options.tls.key, cert: options.tls.certificate }, onRequest)
+}
 
 // kube-apiserver keeps idle connections for 90 s, so ours must live longer, or a request meets a closing socket. A filter
 // of 16 KiB, percent-encoded, must fit a request's first line.

@@ -1,15 +1,46 @@
 /**
  * Logs: one JSON line per change of state, on standard error, or in a file where standard output is for people.
+ *
+ * A line is `{"time", "level", "message", …}`; what was logged beside the message, and annotations, are its other fields.
  */
-import { Effect, type Layer, Logger } from "effect"
+import { Cause, Effect, type Layer, Logger } from "effect"
 import { createWriteStream } from "node:fs"
+
+/** What a line holds, before it is JSON. */
+const fieldsOf: Logger.Logger<unknown, Readonly<Record<string, unknown>>> = Logger.map(
+  Logger.formatStructured,
+  ({ annotations, cause, level, message, timestamp }) => {
+    const [text, ...rest] = Array.isArray(message) ? (message as ReadonlyArray<unknown>) : [message] // Whatever was logged.
+    return {
+      time: timestamp,
+      level: level.toLowerCase(),
+      message: typeof text === "string" ? text : JSON.stringify(text),
+      ...annotations,
+      ...Object.assign({}, ...rest.map((value) => fieldFrom(value))),
+      ...(cause === undefined ? {} : { cause })
+    }
+  }
+)
+
+/** Errors by name and sentence: what they carry besides is for programs. */
+const fieldFrom = (value: unknown): Readonly<Record<string, unknown>> => {
+  if (Cause.isCause(value)) return { error: Cause.pretty(value) }
+  if (typeof value !== "object" || value === null) return { detail: value }
+  if (value instanceof Error) return { error: value.message }
+  return "_tag" in value ? { error: "message" in value ? value.message : value._tag } : { ...value }
+}
+
+const lineOf = (fields: Readonly<Record<string, unknown>>): string => `${JSON.stringify(fields)}\n`
 
 /** JSON lines on standard error. */
 export const jsonLogs: Layer.Layer<never> = Logger.layer([
-  Logger.map(Logger.formatJson, (line) => void process.stderr.write(`${line}\n`))
+  Logger.map(fieldsOf, (fields) => void process.stderr.write(lineOf(fields)))
 ])
 
-/** JSON lines appended to a file, which is closed with the scope. */
+/**
+ * JSON lines appended to a file, which is closed with the scope; warnings besides on standard error, as a sentence for
+ * the person at the terminal.
+ */
 export const fileLogs = (path: string): Layer.Layer<never> =>
   Logger.layer([
     Effect.map(
@@ -17,6 +48,21 @@ export const fileLogs = (path: string): Layer.Layer<never> =>
         Effect.sync(() => createWriteStream(path, { flags: "a", mode: 0o600 })),
         (stream) => Effect.callback<void>((resume) => void stream.end(() => resume(Effect.void)))
       ),
-      (stream) => Logger.map(Logger.formatJson, (line) => void stream.write(`${line}\n`))
+      (stream) =>
+        Logger.map(fieldsOf, (fields) => {
+          stream.write(lineOf(fields))
+          if (warningLevels.has(String(fields["level"]))) process.stderr.write(`${sentenceOf(fields)}\n`)
+        })
     )
   ])
+
+const warningLevels = new Set(["warn", "error", "fatal"])
+
+/** `15:08:33  ! a policy fails: policy core-pod, rule create, cause no such key` */
+const sentenceOf = ({ level, message, time, ...fields }: Readonly<Record<string, unknown>>): string => {
+  const rest = Object.entries(fields).map(([name, value]) =>
+    `${name} ${typeof value === "string" ? value : JSON.stringify(value)}`
+  )
+  return `${String(time).slice(11, 19)}  ! ${String(message)}${rest.length === 0 ? "" : `: ${rest.join(", ")}`}` +
+    (level === "warn" ? "" : ` (${String(level)})`)
+}

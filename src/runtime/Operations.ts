@@ -1,9 +1,10 @@
 /**
  * The operations port: `/livez`, `/readyz`, `/healthz[?verbose]`, `/metrics`. Nothing else, and without credentials.
+ * Beside it, what the checks say is logged when it changes.
  */
 import { Effect, type Scope } from "effect"
 import type { ServerResponse } from "node:http"
-import { Health } from "./Health.ts"
+import { Health, logHealthChanges } from "./Health.ts"
 import { listen, type Listener } from "./Listener.ts"
 import { Metrics } from "./Metrics.ts"
 import type { ListenAddress } from "./settings.ts"
@@ -16,6 +17,7 @@ export const serveOperations = (
   Effect.gen(function*() {
     const health = yield* Health
     const metrics = yield* Metrics
+    yield* Effect.forkScoped(logHealthChanges)
     return yield* listen({
       setting: "ops-listen",
       address,

@@ -11,7 +11,12 @@ import { join } from "node:path"
 export class CertificatesRefused extends Schema.TaggedError<CertificatesRefused>()("CertificatesRefused", {
   folder: Schema.String,
   cause: Schema.Defect()
-}) {}
+}) {
+  override get message(): string {
+    const why = this.cause instanceof Error ? this.cause.message : String(this.cause)
+    return `The certificates in ${this.folder} cannot be used (${why}). Remove the folder to have new ones made.`
+  }
+}
 
 /** PEM texts. */
 export interface ServerCertificate {

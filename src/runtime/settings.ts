@@ -55,9 +55,14 @@ export const toggle = (options: { name: string; description: string; default: bo
   const environment = environmentName(options.name)
   declaredNames.add(environment)
   return Flag.Boolean(options.name).pipe(
-    Flag.withDescription(`${options.description} (default ${options.default}, ${environment})`),
-    Flag.withFallbackConfig(Config.Boolean(environment)),
-    Flag.withDefault(options.default)
+    Flag.withDescription(`${options.description}; --no-${options.name} says no (default ${options.default}, ${environment})`),
+    Flag.withFallbackConfig(Config.String(environment)),
+    Flag.withDefault(options.default),
+    Flag.mapEffect((value) =>
+      typeof value === "boolean" || value === "true" || value === "false"
+        ? Effect.succeed(value === true || value === "true")
+        : Effect.fail(new CliError.InvalidValue({ option: options.name, value, expected: "true or false", kind: "flag" }))
+    )
   )
 }
 
@@ -122,7 +127,7 @@ export const addressText = (address: ListenAddress): string =>
 
 /** `Project/prod`, `Platform/`. */
 export const tenant: Reader<Tenant> = (value) =>
-  value === "" || value.startsWith("/") ? Result.fail("TYPE/NAME such as Project/prod or Platform/") :
+  !/^[^/]+\//.test(value) ? Result.fail("TYPE/NAME such as Project/prod or Platform/") :
     Result.succeed(tenantFromText(value))
 
 /** A name that tells clusters apart: letters, digits, `-`, `.`, `_`; at most 253. */

@@ -52,14 +52,31 @@ export class MigrateError extends Schema.TaggedError<MigrateError>()("MigrateErr
   }
 }
 
-/** How many days rows are kept, from the time that the table's TTL counts from. */
+/**
+ * How many days rows are kept, from the time that the table's TTL counts from. What is not given stays as it is; a table
+ * that is made keeps audit records 365 days, activities and Events 60 days (`migrations/0001_initial.sql`).
+ */
 export interface Retention {
-  readonly auditDays: number
-  readonly activityDays: number
-  readonly eventDays: number
+  readonly auditDays?: number
+  readonly activityDays?: number
+  readonly eventDays?: number
 }
 
-export const retentionDefault: Retention = { auditDays: 365, activityDays: 60, eventDays: 60 }
+/** A table whose retention this run changed. */
+export interface RetentionChange {
+  readonly table: string
+  /** Absent where the table is new, or its TTL was not one of ours. */
+  readonly daysBefore?: number
+  readonly days: number
+}
+
+export interface Migrated {
+  /** The names of the migrations that this run applied. */
+  readonly applied: ReadonlyArray<string>
+  readonly retentionChanges: ReadonlyArray<RetentionChange>
+  /** Tables that were given a retention, and keep the operator's own TTL: it moves parts to a volume or disk. */
+  readonly tieredTables: ReadonlyArray<string>
+}
 
 export interface MigrateOptions {
   readonly retention?: Retention
@@ -70,7 +87,6 @@ export interface MigrateOptions {
 }
 
 /**
- * @returns the names of the migrations that this run applied
  * @fails MigrateError MigrationChanged, SchemaNewer, MigrationsUnreadable
  * @fails ClickHouseError when a statement is refused or the engine is away
  */
@@ -92,6 +108,7 @@ export const migrate = Effect.fn("migrate")(function* (options: MigrateOptions =
     )
   )
   yield* refuseUnknown(known, recorded)
+  const before = yield* timeToLive(clickhouse)
 
   const applied: Array<string> = []
   for (const migration of known) {
@@ -109,8 +126,7 @@ export const migrate = Effect.fn("migrate")(function* (options: MigrateOptions =
     )
     applied.push(migration.name)
   }
-  yield* setRetention(clickhouse, options.retention ?? retentionDefault, onCluster)
-  return applied
+  return { applied, ...(yield* setRetention(clickhouse, options.retention ?? {}, before, onCluster)) } satisfies Migrated
 })
 
 interface Migration {
@@ -152,32 +168,54 @@ const refuseUnknown = (
     }
   })
 
-/** The time that a table's TTL counts from. */
-const retentionTimes = { audit_logs: "ts", activities: "ts", k8s_events: "last_ts" } as const
+/** Each table's TTL counts from a time, and its days are one of the retentions. */
+const retained = [
+  { table: "audit_logs", time: "ts", retention: "auditDays" },
+  { table: "activities", time: "ts", retention: "activityDays" },
+  { table: "k8s_events", time: "last_ts", retention: "eventDays" }
+] as const
 
-/** Sets a TTL only where it differs: the engine then looks at every part. */
-const setRetention = (
-  clickhouse: ClickHouse["Service"],
-  retention: Retention,
-  onCluster: string
-): Effect.Effect<void, ClickHouseError> =>
-  Effect.gen(function* () {
-    const days = {
-      audit_logs: retention.auditDays,
-      activities: retention.activityDays,
-      k8s_events: retention.eventDays
-    }
-    const tables = yield* clickhouse.query({
+/** The engine's own words about each table, TTL included. */
+const timeToLive = (clickhouse: ClickHouse["Service"]): Effect.Effect<ReadonlyMap<string, string>, ClickHouseError> =>
+  clickhouse
+    .query({
       sql: "SELECT name, engine_full FROM system.tables WHERE database = {database:String}",
       parameters: { database: clickhouse.database }
     })
-    for (const [table, time] of Object.entries(retentionTimes)) {
-      const wanted = `TTL toDateTime(${time}) + toIntervalDay(${days[table as keyof typeof days]}) `
-      const found = String(tables.find((row) => row["name"] === table)?.["engine_full"] ?? "")
-      // An operator's own tiers (TO VOLUME, TO DISK) are theirs to keep.
-      if (found.includes(wanted) || / TO (?:VOLUME|DISK) /.test(found)) continue
+    .pipe(Effect.map((rows) => new Map(rows.map((row) => [String(row["name"]), String(row["engine_full"])]))))
+
+/** The days of a TTL as we write it. */
+const daysIn = (engine: string, time: string): number | undefined => {
+  const match = new RegExp(`TTL toDateTime\\(${time}\\) \\+ toIntervalDay\\((\\d+)\\)(?! *,| TO )`).exec(engine)
+  return match === null ? undefined : Number(match[1])
+}
+
+/** Sets a TTL only where one is given and differs: the engine then looks at every part. */
+const setRetention = (
+  clickhouse: ClickHouse["Service"],
+  retention: Retention,
+  before: ReadonlyMap<string, string>,
+  onCluster: string
+): Effect.Effect<Omit<Migrated, "applied">, ClickHouseError> =>
+  Effect.gen(function* () {
+    const retentionChanges: Array<RetentionChange> = []
+    const tieredTables: Array<string> = []
+    const now = yield* timeToLive(clickhouse)
+    for (const { table, time, retention: name } of retained) {
+      const days = retention[name]
+      const engine = now.get(table) ?? ""
+      if (days === undefined || daysIn(engine, time) === days) continue
+      // An operator's own tiers are theirs to keep.
+      if (/ TO (?:VOLUME|DISK) /.test(engine)) {
+        tieredTables.push(table)
+        continue
+      }
       yield* clickhouse.command(
-        `ALTER TABLE ${quotedName(clickhouse.database)}.${table} ${onCluster} MODIFY ${wanted} DELETE`
+        `ALTER TABLE ${quotedName(clickhouse.database)}.${table} ${onCluster} ` +
+          `MODIFY TTL toDateTime(${time}) + toIntervalDay(${days}) DELETE`
       )
+      const daysBefore = daysIn(before.get(table) ?? "", time)
+      retentionChanges.push({ table, days, ...(daysBefore === undefined ? {} : { daysBefore }) })
     }
+    return { retentionChanges, tieredTables }
   })

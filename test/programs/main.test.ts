@@ -55,6 +55,12 @@ describe("activity", () => {
       environment: { ACTIVITY_SPOOL_BYTES: "2GB" },
       says: /--spool-bytes: "2GB"\. Expected: a size such as 512KiB, 10MiB or 2GiB/
     },
+    {
+      what: "a switch that is neither on nor off",
+      parameters: ["up"],
+      environment: { ACTIVITY_DEMO: "maybe" },
+      says: /--demo: "maybe"\. Expected: true or false/
+    },
     { what: "an unknown flag", parameters: ["writer", "--wat", "1"], says: /Unrecognized flag: --wat/ },
     { what: "an unknown program", parameters: ["upp"], says: /Did you mean this\?\s+up/ },
     {

@@ -4,6 +4,7 @@ import {
   addressText,
   clusterName,
   durationMillis,
+  factor,
   isLoopback,
   listenAddress,
   type Reader,
@@ -52,9 +53,13 @@ describe("settings", () => {
   it("tenants, clusters and numbers name what is allowed", () => {
     assert.deepStrictEqual(read(tenant, "project/prod"), { type: "Project", name: "prod" })
     assert.deepStrictEqual(read(tenant, "Platform/"), { type: "Platform", name: "" })
-    assert.match(String(read(tenant, "/x")), /TYPE\/NAME/)
+    for (const wrong of ["/x", "", "foo"]) assert.match(String(read(tenant, wrong)), /TYPE\/NAME/)
     assert.strictEqual(read(clusterName, "east-1.example"), "east-1.example")
     assert.match(String(read(clusterName, "a b")), /letters, digits/)
     assert.strictEqual(read(wholeNumber(1, 5), "6"), "allowed: a whole number from 1 to 5")
+    assert.strictEqual(read(factor, "50"), 50)
+    assert.strictEqual(read(factor, "0.00390625"), 1 / 256)
+    for (const wrong of ["", "0", "-1", "1e3", "half", "10001"])
+      assert.match(String(read(factor, wrong)), /^allowed: a number/)
   })
 })

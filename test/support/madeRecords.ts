@@ -15,30 +15,43 @@ export interface MadeRecord {
 export const madeNamespace = "made"
 
 const template = auditRecordLines().find(
-  (line) => line.includes('"resource":"configmaps"') && line.includes('"username":"bob@example.com"') && line.includes('"verb":"create"')
+  (line) =>
+    line.includes('"resource":"configmaps"') &&
+    line.includes('"username":"bob@example.com"') &&
+    line.includes('"verb":"create"')
 )
 if (template === undefined) throw new Error("the recorded data holds no ConfigMap that bob created")
-const recorded: unknown = JSON.parse(template)
+const recorded: RecordedCreate = JSON.parse(template)
+
+/** What is replaced of it. */
+interface RecordedCreate {
+  readonly objectRef: object
+  readonly requestObject: object
+  readonly responseObject: { readonly metadata: object }
+}
 
 /** The JSON text of a record: everything as recorded except its identity, its times and the name of what it created. */
 export const recordText = ({ auditID, name, receivedMillis }: MadeRecord): string => {
-  // Our own copy of a recorded object, whose fields are known.
-  const record = structuredClone(recorded) as any
   const received = new Date(receivedMillis).toISOString()
-  record.auditID = auditID
-  record.requestURI = `/api/v1/namespaces/${madeNamespace}/configmaps?fieldManager=kubectl-create&fieldValidation=Strict`
-  record.requestReceivedTimestamp = received.replace("Z", "000Z")
-  record.stageTimestamp = received.replace("Z", "500Z")
-  record.objectRef = { ...record.objectRef, name, namespace: madeNamespace }
-  record.requestObject.metadata = { name, namespace: madeNamespace }
-  record.responseObject.metadata = {
-    ...record.responseObject.metadata,
-    name,
-    namespace: madeNamespace,
-    uid: randomUUID(),
-    creationTimestamp: `${received.slice(0, 19)}Z`
-  }
-  return JSON.stringify(record)
+  const metadata = { name, namespace: madeNamespace }
+  return JSON.stringify({
+    ...recorded,
+    auditID,
+    requestURI: `/api/v1/namespaces/${madeNamespace}/configmaps?fieldManager=kubectl-create&fieldValidation=Strict`,
+    requestReceivedTimestamp: received.replace("Z", "000Z"),
+    stageTimestamp: received.replace("Z", "500Z"),
+    objectRef: { ...recorded.objectRef, ...metadata },
+    requestObject: { ...recorded.requestObject, metadata },
+    responseObject: {
+      ...recorded.responseObject,
+      metadata: {
+        ...recorded.responseObject.metadata,
+        ...metadata,
+        uid: randomUUID(),
+        creationTimestamp: `${received.slice(0, 19)}Z`
+      }
+    }
+  })
 }
 
 /** `count` records received now, of ConfigMaps `<prefix>-<n>` with n from `from` on. */

@@ -26,7 +26,7 @@ export const steadyLoad = (options: {
   const sentAt = new Map<string, number>()
   const inFlight = new Set<Promise<void>>()
   let taken = 0
-  let stopped = false
+  const stop = new AbortController()
   let failure: unknown
 
   const send = async (records: ReadonlyArray<MadeRecord>) => {
@@ -37,7 +37,7 @@ export const steadyLoad = (options: {
   }
   const run = async () => {
     const start = performance.now()
-    for (let batch = 0; !stopped; batch++) {
+    for (let batch = 0; !stop.signal.aborted; batch++) {
       if (inFlight.size >= inFlightMax) await Promise.race(inFlight)
       const sending = send(madeRecords(options.prefix, options.batchSize, batch * options.batchSize))
         .catch((cause: unknown) => void (failure ??= cause))
@@ -51,7 +51,7 @@ export const steadyLoad = (options: {
   return {
     taken: () => taken,
     stop: async () => {
-      stopped = true
+      stop.abort()
       await running
       if (failure !== undefined) throw failure
       return sentAt

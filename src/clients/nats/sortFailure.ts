@@ -49,6 +49,13 @@ export const sortFailure = (operation: string, stream: string, cause: unknown): 
   if (cause instanceof errors.InvalidArgumentError || cause instanceof errors.InvalidSubjectError) {
     return refused(operation, 400, cause.message)
   }
+  // The client does not export its class. Somebody may start JetStream, so it is asked again.
+  if (cause instanceof Error && cause.name === "JetStreamNotEnabled") {
+    return unavailable(
+      operation,
+      new Error("JetStream is not enabled there: start nats-server with -js, or enable it for the account", { cause })
+    )
+  }
   return unavailable(operation, cause)
 }
 

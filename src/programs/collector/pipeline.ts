@@ -7,7 +7,7 @@ import { Nats } from "../../clients/nats/Nats.ts"
 import { counterFamily, Metrics, secondsBoundaries } from "../../runtime/Metrics.ts"
 import { type BatchResult, IntakeRefused } from "../../sources/collector/AuditWebhook.ts"
 import { untilHealed } from "../consumeBatches.ts"
-import { batchFrom, type BatchOptions } from "./batch.ts"
+import { type Batch, batchFrom, type BatchOptions } from "./batch.ts"
 
 const records = counterFamily("activity_collector_records_total", "Records by what became of them", "outcome", [
   "published",
@@ -44,9 +44,14 @@ export const acceptBatch = (options: Omit<BatchOptions, "cluster" | "messageSize
   Effect.gen(function*() {
     const nats = yield* Nats
     const intake = yield* Intake
+    /** Records and dead letters go apart, so that what is told of the records is of them alone. */
+    const publishAll = (batch: Batch) =>
+      (batch.deadLetters.length === 0 ? Effect.void : intake.publish(batch.deadLetters)).pipe(
+        Effect.andThen(intake.publish(batch.messages))
+      )
     return Effect.fn("collector.acceptBatch")(function*(cluster: string, items: ReadonlyArray<string>) {
       const batch = batchFrom(items, { ...options, cluster, messageSizeBytesMax: nats.messageSizeBytesMax() })
-      const [took, taken] = yield* Effect.timed(intake.publish([...batch.messages, ...batch.deadLetters])).pipe(
+      const [took, taken] = yield* Effect.timed(publishAll(batch)).pipe(
         Effect.tapError(() => Metric.update(records.refused, items.length)),
         Effect.mapError((error) => new IntakeRefused({ state: error.state, retryAfterSeconds }))
       )

@@ -27,15 +27,17 @@ export const readAuditTokens = (path: string): Effect.Effect<AuditTokens, StartR
     })
     if (!Array.isArray(entries) || !entries.every(isEntry)) {
       return yield* new StartRefused({
-        sentence: `--audit-tokens ${path} must be a list of {token, cluster}; cluster may be left out.`
+        sentence: `--audit-tokens ${path} must be a list of {token, cluster}, nothing else; cluster may be left out.`
       })
     }
     return auditTokens(entries)
   })
 
+/** Other fields are refused: a file of users of the API is another thing, and its tokens must not open the webhook. */
 const isEntry = (value: unknown): value is { token: string; cluster?: string } =>
   typeof value === "object" && value !== null && "token" in value && typeof value.token === "string" &&
-  value.token !== "" && (!("cluster" in value) || typeof value.cluster === "string")
+  value.token !== "" && (!("cluster" in value) || typeof value.cluster === "string") &&
+  Object.keys(value).every((name) => name === "token" || name === "cluster")
 
 /**
  * The sender of a request. A token must be known; without one, a request counts only where `anonymous` says so (a

@@ -72,6 +72,7 @@ export const process = (options: ProcessorOptions) =>
       Effect.gen(function*() {
         const nats = yield* Nats
         const health = yield* Health
+        const told = new Set<string>()
         const consumer = yield* nats.consumer({ stream, durable: "processor", ackPendingMax })
         yield* health.register({
           name: `processor ${stream}`,
@@ -84,13 +85,13 @@ export const process = (options: ProcessorOptions) =>
           batchMax,
           batchWait,
           inFlight: batchesInFlight,
-          handle: (batch) => processBatch(options, batch)
+          handle: (batch) => processBatch(options, told, batch)
         })
       }),
     { concurrency: "unbounded" }
   )
 
-const processBatch = (options: ProcessorOptions, batch: ReadonlyArray<Delivery>) =>
+const processBatch = (options: ProcessorOptions, told: Set<string>, batch: ReadonlyArray<Delivery>) =>
   Effect.gen(function*() {
     const cache = yield* PolicyCache
     yield* Metric.update(received, batch.length)
@@ -109,7 +110,26 @@ const processBatch = (options: ProcessorOptions, batch: ReadonlyArray<Delivery>)
     yield* Metric.update(outcomes.duplicate, duplicates)
     yield* Metric.update(outcomes.dead_letter, deadLetters)
     yield* Metric.update(outcomes.filtered, batch.length - toPublish.length)
+    for (const failure of failuresToTell(toPublish, told)) {
+      yield* Effect.logWarning("a policy fails; what it fails on waits in the dead letters until it is corrected", failure)
+    }
     yield* Metric.update(batchSeconds, Duration.toSeconds(took))
+  })
+
+/**
+ * What to say of rules that fail: each once, as its policy is now. Dead letters alone would go unseen.
+ *
+ * @param told what was said before; few, as policies are
+ */
+const failuresToTell = (publications: ReadonlyArray<Publication>, told: Set<string>) =>
+  publications.flatMap(({ message: { headers } }) => {
+    const policy = headers?.[headerNames.policy] ?? ""
+    if (policy === "") return []
+    const rule = headers?.[headerNames.rule] ?? ""
+    const key = `${policy}/${rule}/${headers?.[headerNames.generation] ?? ""}`
+    if (told.has(key)) return []
+    told.add(key)
+    return [{ policy, rule, cause: headers?.[headerNames.cause] ?? "" }]
   })
 
 interface Publication {

@@ -1,10 +1,12 @@
 /**
  * Tokens, roles and client files that `up` makes for one machine. What is there already is kept: people edit it.
  */
+import { Effect } from "effect"
 import { randomBytes } from "node:crypto"
 import { existsSync, readFileSync } from "node:fs"
-import { parse, stringify } from "yaml"
-import { writeWhole, type DataFolder } from "./DataFolder.ts"
+import { parseDocument, stringify } from "yaml"
+import { StartRefused } from "../../runtime/StartRefused.ts"
+import { type DataFolder, writeWhole } from "./DataFolder.ts"
 
 export interface Credentials {
   readonly adminToken: string
@@ -17,8 +19,22 @@ export interface Credentials {
 
 const adminGroup = "activity:admins"
 
-/** Reads or makes `tokens.yaml`, `roles.yaml` and `audit-token`. */
-export const credentialsIn = (folder: DataFolder): Credentials => {
+/**
+ * Reads or makes `tokens.yaml`, `roles.yaml`, `audit-token` and `cursor.key`.
+ *
+ * @fails StartRefused when one of them cannot be read or written, or was edited into something else
+ */
+export const credentialsIn = (folder: DataFolder): Effect.Effect<Credentials, StartRefused> =>
+  Effect.try({
+    try: () => readOrMake(folder),
+    catch: (cause) =>
+      new StartRefused({
+        sentence: `The credentials in ${folder.path} cannot be used: ${cause instanceof Error ? cause.message : String(cause)}`
+      })
+  })
+
+/** Throws what file system and YAML throw. */
+const readOrMake = (folder: DataFolder): Credentials => {
   const tokensFile = folder.at("tokens.yaml")
   const rolesFile = folder.at("roles.yaml")
   const auditTokenFile = folder.at("audit-token")
@@ -35,7 +51,7 @@ export const credentialsIn = (folder: DataFolder): Credentials => {
   if (!existsSync(cursorKeyFile)) writeWhole(cursorKeyFile, newToken())
   if (!existsSync(auditTokenFile)) writeWhole(auditTokenFile, newToken())
   return {
-    adminToken: adminTokenOf(readFileSync(tokensFile, "utf8")),
+    adminToken: adminTokenOf(tokensFile),
     auditToken: readFileSync(auditTokenFile, "utf8").trim(),
     tokensFile,
     rolesFile,
@@ -44,8 +60,11 @@ export const credentialsIn = (folder: DataFolder): Credentials => {
 }
 
 /** The token of the first user in the group of admins; empty when somebody took it out. */
-const adminTokenOf = (tokens: string): string => {
-  const entries: unknown = parse(tokens)
+const adminTokenOf = (tokensFile: string): string => {
+  const document = parseDocument(readFileSync(tokensFile, "utf8"))
+  const [fault] = document.errors
+  if (fault !== undefined) throw new Error(`${tokensFile}: ${fault.message.split("\n", 1)[0] ?? ""}`)
+  const entries: unknown = document.toJS()
   if (!Array.isArray(entries)) return ""
   for (const entry of entries as ReadonlyArray<{ token?: unknown; user?: { groups?: unknown } } | null>) {
     const groups = entry?.user?.groups

@@ -1,10 +1,10 @@
-import { join } from "node:path"
-
 /** The lines that show more, ready to be copied. */
 export const hintsText = (options: {
   readonly kubeconfig: string
   readonly api: string
   readonly audit: string
+  readonly auditKubeconfig: string
+  readonly exampleBatch: string
   readonly authority: string
   readonly tokenFile: string
   readonly ops: string
@@ -18,11 +18,10 @@ See more:
   ${kubectl} explain activity.spec
   ${kubectl} get activitypolicies
   ${kubectl} get --raw '/apis/activity.miloapis.com/v1/activities?search=deployment&limit=5'
+  ${kubectl} get --raw '/apis/activity.miloapis.com/v1/activities?start=now-7d&limit=5'     (without start: the last hour)
   ${curl} '${options.api}/apis/activity.miloapis.com/v1/activities?limit=5'
-Send audit records (an audit.k8s.io/v1 EventList), or give kube-apiserver --audit-webhook-config-file=${
-    join(options.kubeconfig, "..", "audit-webhook.kubeconfig")
-  }:
-  curl --cacert ${options.authority} --data-binary @batch.json ${options.audit}
+Send audit records, or point a kube-apiserver here (--audit-webhook-config-file=${options.auditKubeconfig}):
+  curl --cacert ${options.authority} --data-binary @${options.exampleBatch} ${options.audit}
 Probes and metrics: ${options.ops}/readyz ${options.ops}/metrics
 Ctrl-C stops everything; the next start continues.
 `

@@ -1,7 +1,7 @@
 /**
  * Everything in one process: a folder, a nats-server, an embedded ClickHouse, and every program on them.
  */
-import { Console, Effect, Layer } from "effect"
+import { Clock, Console, Deferred, Effect, Layer } from "effect"
 import { rmSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { watchClickHouse } from "../../clients/clickhouse/watchClickHouse.ts"
@@ -37,6 +37,7 @@ import { write } from "../writer/pipeline.ts"
 import type { UpSettings } from "./config.ts"
 import { type Credentials, credentialsIn, kubeconfigText } from "./credentials.ts"
 import { type DataFolder, lockDataFolder, writeWhole } from "./DataFolder.ts"
+import { exampleBatchText } from "./exampleBatch.ts"
 import { demoPlayed, playDemo } from "./playDemo.ts"
 import { streamScale } from "./freeDisk.ts"
 import { hintsText } from "./hints.ts"
@@ -49,21 +50,27 @@ const samplePolicies = fileURLToPath(new URL("../../../infra/policies", import.m
 export const up = (settings: UpSettings) =>
   Effect.gen(function*() {
     const folder = yield* lockDataFolder(settings.data)
+    return yield* started(settings, folder).pipe(Effect.scoped, Effect.provide(fileLogs(folder.at("activity.log"))))
+  }).pipe(Effect.scoped)
+
+const started = (settings: UpSettings, folder: DataFolder) =>
+  Effect.gen(function*() {
     yield* takePorts(settings)
     const policies = yield* readPolicyFiles(settings.policies === "" ? samplePolicies : settings.policies)
-    const credentials = yield* Effect.sync(() => credentialsIn(folder))
+    const credentials = yield* credentialsIn(folder)
     const certificate = yield* serverCertificate(folder.at("tls"), namesOf(settings)).pipe(
-      Effect.mapError((error) => new StartRefused({ sentence: `${error.folder} cannot hold certificates: ${error.cause}` }))
+      Effect.mapError((error) => new StartRefused({ sentence: error.message }))
     )
     // Who waits for it must not take an earlier start's for this one's.
     yield* Effect.sync(() => rmSync(folder.at("endpoints.json"), { force: true }))
     yield* Console.log(`Starting in ${pathFromHere(folder.path)} …`)
+    const ready = yield* sayWhatIsWaitedFor(settings, folder)
     const natsUrl = settings.natsUrl !== "" ? settings.natsUrl : yield* ownNatsServer(folder)
     const clickHouseUrl = settings.clickHouseUrl !== "" ? settings.clickHouseUrl : `embedded:${folder.at("clickhouse")}`
-    return yield* running({ settings, folder, policies, credentials, certificate, natsUrl }).pipe(
+    return yield* running({ settings, folder, policies, credentials, certificate, natsUrl, ready }).pipe(
       Effect.provide(services(folder, { ...settings, natsUrl, clickHouseUrl }, settings.natsUrl === ""))
     )
-  }).pipe(Effect.scoped)
+  })
 
 interface Prepared {
   readonly settings: UpSettings
@@ -72,6 +79,8 @@ interface Prepared {
   readonly credentials: Credentials
   readonly certificate: ServerCertificate
   readonly natsUrl: string
+  /** Called when everything runs. */
+  readonly ready: Effect.Effect<void>
 }
 
 /** @param alone the nats-server is ours: nobody else consumes there */
@@ -85,8 +94,7 @@ const services = (folder: DataFolder, settings: UpSettings, alone: boolean) => {
   return PolicyCache.layerNoDeps.pipe(
     Layer.provide(policySourceLayer),
     Layer.provideMerge(stores),
-    Layer.provideMerge(clients),
-    Layer.provideMerge(fileLogs(folder.at("activity.log")))
+    Layer.provideMerge(clients)
   )
 }
 
@@ -100,7 +108,7 @@ const running = (prepared: Prepared) =>
     yield* watchClickHouse("ready")
     const operations = yield* serveOperations(settings.opsListen)
     yield* migrate({ retention: retentionFrom(settings) }).pipe(
-      Effect.catchTag("MigrateError", (error) => Effect.fail(new StartRefused({ sentence: error.message })))
+      Effect.mapError((error) => new StartRefused({ sentence: `The store cannot be prepared: ${error.message}.` }))
     )
     const budget = allStreams.reduce((sum, stream) => sum + stream.sizeBytesMax, 0)
     const fitting = settings.natsUrl === "" ? streamScale(folder.path, budget) : 1
@@ -143,18 +151,25 @@ const running = (prepared: Prepared) =>
       tenancyRequired: false
     })
     const auditUrl = `${audit.url}/audit`
+    writeWhole(folder.at("example-batch.json"), exampleBatchText(yield* Clock.currentTimeMillis))
     writeClientFiles(prepared, { api: api.url, audit: auditUrl, ops: operations.url })
     const hints = hintsText({
       kubeconfig: pathFromHere(folder.at("kubeconfig")),
       api: api.url,
       audit: auditUrl,
+      auditKubeconfig: pathFromHere(folder.at("audit-webhook.kubeconfig")),
+      exampleBatch: pathFromHere(folder.at("example-batch.json")),
       authority: pathFromHere(folder.at("tls", "ca.crt")),
       tokenFile: pathFromHere(folder.at("admin-token")),
       ops: operations.url
     })
+    yield* prepared.ready
     yield* Console.log(`Ready: API ${api.url}, audit webhook ${auditUrl}, data in ${pathFromHere(folder.path)}.`)
     const plays = settings.demo && !demoPlayed(folder)
     if (!plays) yield* Console.log(hints)
+    if (settings.demo && !plays) {
+      yield* Console.log(`The demo was played before; remove ${pathFromHere(folder.at("demo-played"))} to play it again.`)
+    }
     yield* Effect.logInfo("up is ready", { api: api.url, audit: auditUrl, ops: operations.url })
     const options = { defaultTenant: settings.defaultTenant }
     return yield* Effect.all([
@@ -175,6 +190,25 @@ const running = (prepared: Prepared) =>
         : Effect.void
     ], { concurrency: "unbounded", discard: true })
   }).pipe(Effect.scoped)
+
+/** A start that takes long says why; an end says that nothing is lost. @returns what to call when all is ready */
+const sayWhatIsWaitedFor = (settings: UpSettings, folder: DataFolder) =>
+  Effect.gen(function*() {
+    const isReady = yield* Deferred.make<void>()
+    yield* Effect.addFinalizer(() =>
+      Deferred.isDoneUnsafe(isReady)
+        ? Console.log(`Stopped. Everything is kept in ${pathFromHere(folder.path)}.`)
+        : Effect.void
+    )
+    const others = [settings.natsUrl === "" ? "nats-server" : "NATS", "ClickHouse"].join(" and ")
+    yield* Effect.raceFirst(
+      Deferred.await(isReady),
+      Effect.sleep("5 seconds").pipe(
+        Effect.andThen(Console.log(`Still waiting for ${others}; details are in ${pathFromHere(folder.at("activity.log"))}.`))
+      )
+    ).pipe(Effect.forkScoped)
+    return Effect.asVoid(Deferred.succeed(isReady, undefined))
+  })
 
 const ownNatsServer = (folder: DataFolder) =>
   startNatsServer({ folder: folder.at("nats") }).pipe(

@@ -3,7 +3,7 @@
  */
 import { Console, Effect, Schedule, Stream } from "effect"
 import { Nats } from "../../clients/nats/Nats.ts"
-import { activities } from "../../domain/streams.ts"
+import { activities, headerNames } from "../../domain/streams.ts"
 
 /** So many are printed one by one; afterwards only how many there were. */
 const printedMax = 20
@@ -26,6 +26,8 @@ export const printSummaries = (sequence: number, hints: string): Effect.Effect<n
     const printing = Effect.suspend(() => nats.tail({ stream: activities.name, from: seen.sequence + 1 }).pipe(
       Stream.runForEach((message) => {
         seen.sequence = message.sequence
+        // A newer sight of an activity that was told before is none more.
+        if (message.header(headerNames.mark) !== "added") return Effect.void
         seen.count++
         if (seen.count > printedMax) return Effect.void
         seen.printed = seen.count
