@@ -1,5 +1,6 @@
-import { Effect } from "effect"
+import { type Duration, Effect, Schedule } from "effect"
 import { readFileSync } from "node:fs"
+import type { Listener } from "../runtime/Listener.ts"
 import { StartRefused } from "../runtime/StartRefused.ts"
 
 /** PEM texts. */
@@ -28,3 +29,43 @@ export const readPem = (setting: string, path: string): Effect.Effect<string, St
           sentence: `--${setting} ${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`
         })
     })
+
+/** How often the files are looked at: certificates are renewed days before they end. */
+const lookEvery = "10 seconds"
+
+/**
+ * Gives the listener the files' certificate whenever it has changed, for ever. What cannot be read, or does not belong
+ * together yet, leaves the one it has.
+ */
+export const followTls = (
+  settings: { readonly tlsCertificate: string; readonly tlsKey: string },
+  first: ServerTls,
+  listener: Listener,
+  every: Duration.Input = lookEvery
+): Effect.Effect<never> => {
+  let known = first
+  let warned = false
+  return readTls(settings).pipe(
+    Effect.filterOrFail((tls) => tls.certificate !== known.certificate || tls.key !== known.key, () => unchanged),
+    Effect.flatMap((tls) =>
+      Effect.try({
+        try: () => {
+          listener.setTls(tls)
+          known = tls
+          warned = false
+        },
+        catch: (cause) => new StartRefused({ sentence: cause instanceof Error ? cause.message : String(cause) })
+      })
+    ),
+    Effect.andThen(Effect.logInfo("the server's certificate was renewed")),
+    Effect.catch((error) => {
+      if (error === unchanged || warned) return Effect.void
+      warned = true
+      return Effect.logWarning("the server's certificate stays as it was", error)
+    }),
+    Effect.repeat(Schedule.spaced(every)),
+    Effect.andThen(Effect.never)
+  )
+}
+
+const unchanged = Symbol("unchanged")

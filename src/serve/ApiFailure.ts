@@ -82,6 +82,13 @@ const details = (of: Kind, name: string): StatusDetails => ({ name, group: of.gr
 
 export const pathUnknown = (): ApiFailure => failure("NotFound", "the server could not find the requested resource", {})
 
+/** Namespaces are the cluster's: whether one exists is not known here. */
+export const namespaceUnknown = (name: string): ApiFailure =>
+  failure("Forbidden", `namespaces "${name}" is forbidden: this server has no namespaces, only what happened in them`, {
+    name,
+    kind: "namespaces"
+  })
+
 export const methodNotAllowed = (): ApiFailure =>
   failure("MethodNotAllowed", "the server does not allow this method on the requested resource", {})
 

@@ -79,6 +79,58 @@ export const resourceVersionTooLarge = (asked: number, current: number): ApiFail
     retryAfterSeconds: 1
   })
 
+/** What Kubernetes' clients send with lists and watches, and with other requests by the same code. */
+const kubernetesParameters: ReadonlyArray<string> = [
+  "allowWatchBookmarks",
+  "continue",
+  "dryRun",
+  "exact",
+  "export",
+  "fieldManager",
+  "fieldSelector",
+  "fieldValidation",
+  "force",
+  "gracePeriodSeconds",
+  "ignoreStoreReadErrorWithClusterBreakingPotential",
+  "includeObject",
+  "includeUninitialized",
+  "labelSelector",
+  "limit",
+  "orphanDependents",
+  "pretty",
+  "propagationPolicy",
+  "resourceVersion",
+  "resourceVersionMatch",
+  "sendInitialEvents",
+  "shardSelector",
+  "timeout",
+  "timeoutSeconds",
+  "watch"
+]
+
+/** A request's own warnings stay small, whatever it sends. */
+const unknownNamesMax = 10
+const nameLengthMax = 100
+
+/**
+ * A warning for each parameter that nothing reads: refused, it would lock out clients that are newer than this server;
+ * ignored in silence, a slip of the pen would look like an answer.
+ *
+ * @param own what the resource reads besides what every list has
+ */
+export const unknownParameterWarnings = (
+  query: URLSearchParams,
+  own: ReadonlyArray<string>
+): ReadonlyArray<string> => {
+  const told = [...own, "fieldSelector", "labelSelector", "limit", "continue", "resourceVersion", "watch"].join(", ")
+  return [...new Set(query.keys())]
+    .filter((name) => !own.includes(name) && !kubernetesParameters.includes(name))
+    .slice(0, unknownNamesMax)
+    .map(
+      (name) => `the query parameter ${JSON.stringify(name.slice(0, nameLengthMax))} is unknown and ignored; known are ${told}`
+    )
+}
+
 /** Asked twice, a parameter says nothing clear. */
 export const repeatedParameter = (query: URLSearchParams, names: ReadonlyArray<string>): ApiFailure | undefined => {
   const repeated = names.find((name) => query.getAll(name).length > 1)

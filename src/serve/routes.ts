@@ -12,6 +12,7 @@ import {
   badRequest,
   failure,
   methodNotAllowed,
+  namespaceUnknown,
   pathUnknown,
   reasonCodes,
   statusObject
@@ -20,8 +21,8 @@ import { activityPoliciesResource, groupName, type Resource, resources, versions
 import type { ActivityFeed } from "./activities/ActivityFeed.ts"
 import { getActivity, listActivities, type ActivityListOptions } from "./activities/listActivities.ts"
 import { watchActivities } from "./activities/watchActivities.ts"
-import { Authenticator, type User } from "./auth/Authenticator.ts"
-import { authorize, type Authorizer } from "./auth/Authorizer.ts"
+import { anonymous, Authenticator, type User } from "./auth/Authenticator.ts"
+import { authorize, type Authorizer, probePaths } from "./auth/Authorizer.ts"
 import { callerScope, type ScopeOptions } from "./auth/callerScope.ts"
 import { discovery } from "./discovery.ts"
 import { Drain } from "./Drain.ts"
@@ -58,7 +59,7 @@ export const handle = (
     const context = { request, response, encoding: accepted?.encoding ?? "json", closing: drain.begun } as const
     const answered = Effect.gen(function* () {
       if (url === undefined) return yield* badRequest("the request's target is no path")
-      const user = yield* authenticate(request)
+      const user = yield* authenticate(request, url.pathname)
       const info = requestInfo(request.method ?? "GET", url.pathname, url.searchParams)
       yield* authorize(user, info)
       if (accepted === undefined) {
@@ -114,10 +115,17 @@ const targetOf = (request: IncomingMessage): URL | undefined =>
   URL.parse(`https://api${request.url?.startsWith("/") === true ? request.url : "/"}`) ?? undefined
 
 /** @fails ApiFailure Unauthorized; BadRequest for impersonation, which must not be ignored in silence */
-const authenticate = (request: IncomingMessage): Effect.Effect<User, ApiFailure, Authenticator> =>
+const authenticate = (request: IncomingMessage, path: string): Effect.Effect<User, ApiFailure, Authenticator> =>
   Effect.gen(function* () {
     const authenticator = yield* Authenticator
-    const user = yield* authenticator.authenticate(request)
+    const isProbe = probePaths.has(path) && (request.method === "GET" || request.method === "HEAD")
+    const user = yield* authenticator.authenticate(request).pipe(
+      Effect.catchIf(
+        // A token that is wrong is told, also to a probe.
+        ({ reason }) => reason === "Unauthorized" && isProbe && request.headers.authorization === undefined,
+        () => Effect.succeed(anonymous)
+      )
+    )
     const impersonated = Object.keys(request.headers).find((name) => name.startsWith("impersonate-"))
     if (impersonated !== undefined) {
       return yield* badRequest(`impersonation is not supported here: the header ${impersonated} is refused`)
@@ -133,8 +141,12 @@ const route = (options: RouteOptions, call: Call): Handler => {
   if (known !== undefined) {
     return call.method === "GET" || call.method === "HEAD" ? Effect.succeed(known) : Effect.fail(methodNotAllowed())
   }
-  return probe(call)
+  const namespace = namespacePath.exec(call.path)?.[1]
+  return namespace === undefined ? probe(call) : Effect.fail(namespaceUnknown(namespace))
 }
+
+/** After a 404 inside a namespace kubectl asks whether the namespace exists, and prints that answer if it is 404 too. */
+const namespacePath = /^\/api\/v1\/namespaces\/([^/]+)$/
 
 const probe = (call: Call): Handler =>
   Effect.gen(function* () {
@@ -145,9 +157,11 @@ const probe = (call: Call): Handler =>
       status: ok ? 200 : 503,
       contentType: "text/plain; charset=utf-8",
       text:
-        ok && !call.query.has("verbose")
+        ok && (call.user === anonymous || !call.query.has("verbose"))
           ? "ok"
-          : checks
+          : call.user === anonymous
+            ? "failed: a caller with credentials is told why\n"
+            : checks
               .map(({ name, problem }) => (problem === undefined ? `[+]${name} ok\n` : `[-]${name} ${problem}\n`))
               .join("")
     })

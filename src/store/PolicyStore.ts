@@ -182,10 +182,35 @@ const makePolicyStore = Effect.gen(function* () {
     notify()
   }
 
+  /**
+   * A bucket without any revision was made anew: the server has lost its data, policies included. What is known here goes
+   * back, so that no record passes without them; another process may be faster.
+   */
+  const putBack = (bucket: Bucket, first: number) =>
+    Effect.gen(function* () {
+      const { revision } = yield* bucket.list
+      if (revision >= first || known.size === 0) return
+      yield* Effect.logWarning("the stored policies are gone; those that are known are put back", {
+        policies: known.size
+      })
+      yield* Effect.forEach(
+        [...known.values()],
+        (policy) =>
+          bucket.create(policy.metadata.name, bytesOf(policy)).pipe(
+            Effect.catchIf(
+              (error) => error.reason._tag === "RevisionMismatch",
+              () => Effect.void
+            )
+          ),
+        { discard: true }
+      )
+    })
+
   const follow = Effect.gen(function* () {
     const bucket = yield* withBucket(Effect.succeed)
     const first = yield* bucket.firstRevision
     // After a lost connection it goes on where it was, unless what follows was removed, or the bucket made anew.
+    if (forgotten !== undefined && first > position + 1) yield* putBack(bucket, first)
     if (forgotten === undefined || first > position + 1) replace(yield* bucket.list)
     yield* bucket.watch(position).pipe(Stream.runForEach((entry) => Effect.sync(() => take(entry))))
   }).pipe(

@@ -117,6 +117,7 @@ describe("back-pressure", () => {
     await using system = await startSystem()
     const spoolBytesMax = 4 * 1024 * 1024
     const collector = await system.start("collector", ["--spool-bytes", String(spoolBytesMax)])
+    const withoutSpool = await system.start("collector", ["--spool-bytes", "0"])
     await system.start("writer")
     const ledgerPath = join(system.folder, "ledger")
     using ledger = openLedger(ledgerPath)
@@ -137,7 +138,17 @@ describe("back-pressure", () => {
 
     await system.nats.kill()
     await sendUntil(() => spoolBytes(system) > spoolBytesMax / 2)
+    // Without a spool its sender has to keep the batch.
+    const kept = madeRecords("kept", batchSize)
+    const refused = await post(withoutSpool, ledger, kept)
+    assert.strictEqual(refused.status, 503, refused.text)
+    assert.match(refused.headers["retry-after"] ?? "", /^[1-9]\d*$/)
     await system.nats.start()
+    await eventually(
+      "the kept batch is taken when it is sent again",
+      async () => (await post(withoutSpool, ledger, kept)).status === 200
+    )
+    sent += batchSize
     await everythingArrives(system, ledgerPath)
     assert.strictEqual(readLedger(ledgerPath).acknowledged.size, sent)
   })

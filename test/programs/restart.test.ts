@@ -63,6 +63,13 @@ const post = async (up: Up, records: ReadonlyArray<string>) => {
 const natsServerPid = (data: string): number =>
   JSON.parse(readFileSync(join(data, "nats/nats-server.json"), "utf8")).pid
 
+/** The names of the stored policies. */
+const policiesOf = async (up: Up): Promise<ReadonlyArray<string>> => {
+  const answer = await up.api("/apis/activity.miloapis.com/v1/activitypolicies")
+  const { items }: { items: ReadonlyArray<{ metadata: { name: string } }> } = answer.json()
+  return items.map(({ metadata }) => metadata.name)
+}
+
 /** Kills it as soon as there is one. */
 const killNatsServer = (data: string): Promise<true> =>
   eventually("a nats-server is killed", () => process.kill(natsServerPid(data), "SIGKILL"))
@@ -171,60 +178,81 @@ describe("up, again", () => {
     }
   )
 
-  it("a nats-server that is killed under up is started again; without its data a watch is told, and records go on", { timeout: 240_000 }, async () => {
-    await using folder = await temporaryFolder("restart")
-    const data = join(folder.path, "data")
-    const ledgerPath = join(folder.path, "ledger")
-    using ledger = openLedger(ledgerPath)
-    const up = await startUp(data)
-    const stop = new AbortController()
-    const postMade = async (prefix: string, from: number) => {
-      const records = madeRecords(prefix, 40, from)
-      const ids = records.map(({ auditID }) => auditID)
-      ledger.sent(...ids)
-      await eventually("the batch is taken", async () => (await up.post(records.map(recordText))).status === 200)
-      ledger.acknowledged(...ids)
-    }
-    const listedCount = async () => (await listed(up, madePath)).told.size
-    try {
-      for (let batch = 0; batch < 30; batch++) {
-        await postMade("killed", batch * 40)
-        if (batch === 10 || batch === 20) await killNatsServer(data)
+  it(
+    "a nats-server that is killed under up is started again; without its data a watch is told, and records go on",
+    { timeout: 240_000 },
+    async () => {
+      await using folder = await temporaryFolder("restart")
+      const data = join(folder.path, "data")
+      const ledgerPath = join(folder.path, "ledger")
+      using ledger = openLedger(ledgerPath)
+      const up = await startUp(data)
+      const stop = new AbortController()
+      const postMade = async (prefix: string, from: number) => {
+        const records = madeRecords(prefix, 40, from)
+        const ids = records.map(({ auditID }) => auditID)
+        ledger.sent(...ids)
+        await eventually("the batch is taken", async () => (await up.post(records.map(recordText))).status === 200)
+        ledger.acknowledged(...ids)
       }
-      await eventually("all of them are told once", async () => await listedCount() === 1_200, { deadlineMillis: 120_000 })
-
-      let frames = ""
-      let ended = false
-      const { resourceVersion } = await listed(up, madePath)
-      const watching = up
-        .api(`${madePath}?watch=true&resourceVersion=${resourceVersion}`, {
-          signal: stop.signal,
-          onText: (text) => void (frames += text)
-        })
-        .catch(() => undefined)
-        .finally(() => void (ended = true))
-      await postMade("watched", 0)
-      await eventually("the watch tells them", () => frames.includes("watched-39"))
-      await eventually("they are listed", async () => await listedCount() === 1_240)
-      await killNatsServer(data)
-      rmSync(join(data, "nats/jetstream-data"), { recursive: true, force: true })
-      await postMade("after", 0)
-      await eventually("what is new is listed beside what was there", async () => await listedCount() === 1_280, {
-        deadlineMillis: 120_000
+      const listedCount = async () => (await listed(up, madePath)).told.size
+      const policy = readFileSync(join(projectFolder, "infra/policies/core-pod.yaml"), "utf8")
+      const created = await up.api("/apis/activity.miloapis.com/v1alpha1/activitypolicies", {
+        method: "POST",
+        headers: { "content-type": "application/yaml" },
+        body: policy.replace("name: core-pod", "name: made-here")
       })
-      // Either it goes on and tells what is new, or it says that it cannot; it is never silent.
-      await eventually("the watch tells what is new, or ends", () => frames.includes("after-39") || ended)
-      console.log(ended, frames.slice(-300))
-      stop.abort()
-      await watching
-    } finally {
-      stop.abort()
-      assert.deepStrictEqual(await up.process.terminate(), { code: 0, signal: undefined })
+      assert.strictEqual(created.status, 201, created.text)
+      try {
+        for (let batch = 0; batch < 30; batch++) {
+          await postMade("killed", batch * 40)
+          if (batch === 10 || batch === 20) await killNatsServer(data)
+        }
+        await eventually("all of them are told once", async () => (await listedCount()) === 1_200, {
+          deadlineMillis: 120_000
+        })
+
+        let frames = ""
+        let ended = false
+        const { resourceVersion } = await listed(up, madePath)
+        const watching = up
+          .api(`${madePath}?watch=true&resourceVersion=${resourceVersion}`, {
+            signal: stop.signal,
+            onText: (text) => void (frames += text)
+          })
+          .catch(() => undefined)
+          .finally(() => void (ended = true))
+        await postMade("watched", 0)
+        await eventually("the watch tells them", () => frames.includes("watched-39"))
+        await eventually("they are listed", async () => (await listedCount()) === 1_240)
+        await killNatsServer(data)
+        rmSync(join(data, "nats/jetstream-data"), { recursive: true, force: true })
+        await postMade("after", 0)
+        await eventually("what is new is listed beside what was there", async () => (await listedCount()) === 1_280, {
+          deadlineMillis: 120_000
+        })
+        // Either it goes on and tells what is new, or it ends, so that its client begins again; it is never silent.
+        await eventually("the watch tells what is new, or ends", () => frames.includes("after-39") || ended)
+        await eventually("the policies are stored again, what was changed through the API included", async () => {
+          const policies = await policiesOf(up)
+          return policies.length > 10 && policies.includes("made-here")
+        })
+        await postMade("later", 0)
+        await eventually("they tell what comes later", async () => (await listedCount()) === 1_320)
+        stop.abort()
+        await watching
+      } finally {
+        stop.abort()
+        assert.deepStrictEqual(await up.process.terminate(), { code: 0, signal: undefined })
+      }
+      const rows = await queryFolder<{ audit_id: string }>(
+        join(data, "clickhouse"),
+        "SELECT audit_id FROM audit_logs FINAL"
+      )
+      assert.deepStrictEqual(new Set(rows.map((row) => row.audit_id)), readLedger(ledgerPath).acknowledged)
+      assert.strictEqual(rows.length, 1_320)
     }
-    const rows = await queryFolder<{ audit_id: string }>(join(data, "clickhouse"), "SELECT audit_id FROM audit_logs FINAL")
-    assert.deepStrictEqual(new Set(rows.map((row) => row.audit_id)), readLedger(ledgerPath).acknowledged)
-    assert.strictEqual(rows.length, 1_280)
-  })
+  )
 
   it(
     "TERM to npm start and Ctrl-C at its terminal drain, exit with 0 and leave no process",
@@ -340,12 +368,6 @@ spec:
         writeFileSync(join(policies, name), readFileSync(join(projectFolder, "infra/policies", name)))
       }
       const flags = ["--no-demo", "--policies", policies]
-      const policyNames = async (up: Up) => {
-        const { items }: { items: ReadonlyArray<{ metadata: { name: string } }> } = (
-          await up.api("/apis/activity.miloapis.com/v1/activitypolicies")
-        ).json()
-        return items.map(({ metadata }) => metadata.name)
-      }
       const old = madeRecords("old", 60).map(recordText)
 
       const first = await startUp(data, { flags })
@@ -361,7 +383,7 @@ spec:
 
       const second = await startUp(data, { flags })
       try {
-        assert.deepStrictEqual(await policyNames(second), ["core-configmap", "core-pod"])
+        assert.deepStrictEqual(await policiesOf(second), ["core-configmap", "core-pod"])
         const atStart = await listed(second, madePath)
         assert.deepStrictEqual(atStart.told, before.told)
         assert.isAtLeast(Number(atStart.resourceVersion), Number(before.resourceVersion))

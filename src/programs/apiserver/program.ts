@@ -11,7 +11,7 @@ import { ActivityQueries } from "../../store/ActivityQueries.ts"
 import { PolicyStore } from "../../store/PolicyStore.ts"
 import { clickHouseFrom, natsFrom, observed } from "../layers.ts"
 import { observeNats } from "../observeNats.ts"
-import { readTls, type ServerTls } from "../readTls.ts"
+import { followTls, readTls, type ServerTls } from "../readTls.ts"
 import type { ApiServerSettings } from "./config.ts"
 
 /** Settings are read whole before anything is touched; then it runs until it is interrupted. */
@@ -52,7 +52,7 @@ const running = (settings: ApiServerSettings, tls: ServerTls, cursorKey: Uint8Ar
       tenancyRequired: settings.tenancyRequired
     })
     yield* Effect.logInfo("apiserver started", { api: api.url })
-    return yield* Effect.never
+    return yield* followTls(settings, tls, api)
   }).pipe(Effect.scoped)
 
 const keyBytesMin = 16

@@ -11,7 +11,7 @@ import { auditWebhook } from "../../sources/collector/AuditWebhook.ts"
 import { natsFrom, observed } from "../layers.ts"
 import { observeNats } from "../observeNats.ts"
 import { prepareStreams } from "../prepareStreams.ts"
-import { readTls, type ServerTls } from "../readTls.ts"
+import { followTls, readTls, type ServerTls } from "../readTls.ts"
 import type { CollectorSettings } from "./config.ts"
 import { acceptBatch, observeIntake, replaySpool } from "./pipeline.ts"
 import { type AuditTokens, authenticateBy, readAuditTokens } from "./tokens.ts"
@@ -63,5 +63,5 @@ const running = (settings: CollectorSettings, tls: ServerTls, tokens: AuditToken
       })
     })
     yield* Effect.logInfo("collector started", { audit: `${listener.url}/audit` })
-    return yield* Effect.all([prepareStreams(streams, { sizeScale: settings.streamScale }), replaySpool], { concurrency: "unbounded", discard: true })
+    return yield* Effect.all([prepareStreams(streams, { sizeScale: settings.streamScale }), replaySpool, followTls(settings, tls, listener)], { concurrency: "unbounded", discard: true })
   }).pipe(Effect.scoped)

@@ -11,6 +11,7 @@ import { uuidFrom } from "../../domain/identity.ts"
 import { secondsTimestampText } from "../../domain/instant.ts"
 import { policyProblems } from "../../process/Preview.ts"
 import { StartRefused } from "../../runtime/StartRefused.ts"
+import { readyCondition } from "../../serve/policies/readyCondition.ts"
 import { PolicyStore, type PolicyStoreError } from "../../store/PolicyStore.ts"
 
 /** @fails StartRefused with the file, the rule and the place of the first fault */
@@ -61,7 +62,7 @@ export const placePolicies = (
           metadata: {
             ...known.metadata,
             generation: (known.metadata.generation ?? 1) + 1,
-            annotations: { ...known.metadata.annotations, [hashAnnotation]: specHash(policy.spec) }
+            annotations: { ...known.metadata.annotations, ...fileAnnotations(policy) }
           }
         })
       } else if (!sameSpec(known, policy)) {
@@ -75,6 +76,30 @@ const sameSpec = (one: ActivityPolicy, other: ActivityPolicy): boolean => specHa
 const specHash = (spec: ActivityPolicySpec): string =>
   createHash("sha256").update(JSON.stringify(spec)).digest("hex").slice(0, 32)
 
+const fileAnnotations = (policy: ActivityPolicy): Readonly<Record<string, string>> => ({
+  [hashAnnotation]: specHash(policy.spec),
+  [appliedAnnotation]: appliedText(policy)
+})
+
+/** From it `kubectl apply` learns what the file said before; without it, it warns. */
+const appliedAnnotation = "kubectl.kubernetes.io/last-applied-configuration"
+
+/** Byte for byte what kubectl writes for the same file, so that it finds it unchanged: keys in order, as Go escapes. */
+const appliedText = (policy: ActivityPolicy): string => {
+  const { [appliedAnnotation]: _, ...annotations } = policy.metadata.annotations ?? {}
+  const text = JSON.stringify(inKeyOrder({ ...policy, metadata: { ...policy.metadata, annotations } }))
+  return `${text.replaceAll(/[<>&\u2028\u2029]/g, goEscape)}\n`
+}
+
+const goEscape = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
+
+const inKeyOrder = (value: unknown): unknown => {
+  if (Array.isArray(value)) return value.map(inKeyOrder)
+  if (typeof value !== "object" || value === null) return value
+  const entries = Object.entries(value).map(([key, one]) => [key, inKeyOrder(one)] as const)
+  return Object.fromEntries(entries.sort(([one], [other]) => (one < other ? -1 : 1)))
+}
+
 const placed = (policy: ActivityPolicy, at: { readonly now: string; readonly generation: number }): ActivityPolicy => ({
   ...policy,
   metadata: {
@@ -82,18 +107,11 @@ const placed = (policy: ActivityPolicy, at: { readonly now: string; readonly gen
     uid: uuidFrom("policy", policy.metadata.name, at.now),
     generation: at.generation,
     creationTimestamp: at.now,
-    annotations: { ...policy.metadata.annotations, [hashAnnotation]: specHash(policy.spec) }
+    annotations: { ...policy.metadata.annotations, ...fileAnnotations(policy) }
   },
   status: {
     observedGeneration: at.generation,
-    conditions: [{
-      type: "Ready",
-      status: "True",
-      reason: "Valid",
-      message: "All rules validated successfully",
-      lastTransitionTime: at.now,
-      observedGeneration: at.generation
-    }]
+    conditions: [readyCondition(at.now, at.generation)]
   }
 })
 

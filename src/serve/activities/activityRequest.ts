@@ -6,7 +6,7 @@ import { groupName } from "../../contracts/resources.ts"
 import { type ApiFailure, badRequest, invalid } from "../ApiFailure.ts"
 import type { Call } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
-import { repeatedParameter } from "../listParameters.ts"
+import { repeatedParameter, unknownParameterWarnings } from "../listParameters.ts"
 import { selectorExpressions } from "./activitySelectors.ts"
 import { timeValueFrom } from "./timeValue.ts"
 
@@ -24,13 +24,15 @@ export interface ActivityRequest {
   readonly end: string
   /** All of the above in one text: what must not change between two pages. */
   readonly text: string
+  /** What the caller should be told besides the answer. */
+  readonly warnings: ReadonlyArray<string>
 }
 
-const ownParameters = [
-  "filter",
-  "search",
-  "start",
-  "end",
+const ownParameters = ["filter", "search", "start", "end"]
+
+/** Given twice, none of them would say what is meant. */
+const singleParameters = [
+  ...ownParameters,
   "fieldSelector",
   "labelSelector",
   "continue",
@@ -45,7 +47,7 @@ const ownParameters = [
 export const activityRequest = (call: Call, request: ResourceRequest): Effect.Effect<ActivityRequest, ApiFailure> =>
   Effect.gen(function* () {
     const { query } = call
-    const repeated = repeatedParameter(query, ownParameters)
+    const repeated = repeatedParameter(query, singleParameters)
     if (repeated !== undefined) return yield* repeated
     const parameter = (name: string): string => query.get(name) ?? ""
     const selectors = yield* Effect.fromResult(
@@ -76,7 +78,8 @@ export const activityRequest = (call: Call, request: ResourceRequest): Effect.Ef
       text: JSON.stringify([
         namespace ?? null,
         ...["filter", "search", "fieldSelector", "labelSelector", "start", "end"].map(parameter)
-      ])
+      ]),
+      warnings: unknownParameterWarnings(query, ownParameters)
     }
   })
 
@@ -87,6 +90,10 @@ export interface ResolvedWindow {
 }
 
 const defaultStart = "now-1h"
+
+/** Told with an empty list of the default window: there may be older ones. */
+export const defaultWindowWarning = "activities of the last hour only; ask with ?start=now-7d for more"
+
 /** 2200-01-01: later than any clock is wrong. */
 const farEnd = 7_258_118_400_000_000n
 

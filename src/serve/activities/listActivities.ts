@@ -16,11 +16,18 @@ import type { Answer, Call } from "../http/Call.ts"
 import { value } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
 import { limitFrom, resourceVersionFrom, resourceVersionTooLarge, versionMatchFault } from "../listParameters.ts"
-import { includeObjectFrom, type Printer, printerFor } from "../Table.ts"
-import { activityColumns, type ServedActivity } from "./activityColumns.ts"
+import type { Printer } from "../Table.ts"
+import type { ServedActivity } from "./activityColumns.ts"
 import { ActivityFeed } from "./ActivityFeed.ts"
-import { activityKind, type ActivityRequest, activityRequest, resolvedWindow, together } from "./activityRequest.ts"
-import { activityOf, servedActivity } from "./served.ts"
+import {
+  activityKind,
+  type ActivityRequest,
+  activityRequest,
+  defaultWindowWarning,
+  resolvedWindow,
+  together
+} from "./activityRequest.ts"
+import { activityOf, activityPrinter, apiVersionOf, servedActivity } from "./served.ts"
 
 export interface ActivityListOptions {
   /** Signs continue tokens; the same on all replicas, at least 32 bytes. */
@@ -48,13 +55,10 @@ export const listActivities = Effect.fn("serve.listActivities")(function* (
   const page = (size: number, after: Position | undefined) =>
     queries.list(read, { limit: size, after }).pipe(Effect.mapError(failureFrom))
   const first = yield* page(limit ?? pageRowsMax, cursor?.position)
-  const apiVersion = `${request.group}/${request.version}`
-  const printer = printerFor<ServedActivity>(
-    call.accepted.form,
-    activityColumns(() => nowMillis),
-    { apiVersion, kind: "Activity" },
-    includeObjectFrom(call.query.get("includeObject"))
-  )
+  const printer = activityPrinter(call, request, () => nowMillis)
+  const apiVersion = apiVersionOf(request)
+  const isEmpty = first.activities.length === 0 && first.next === undefined && cursor === undefined
+  const warnings = [...asked.warnings, ...(isEmpty && asked.start === "" ? [defaultWindowWarning] : [])]
   const served = (stored: StoredActivity) => servedActivity(activityOf(stored), stored.sequence, apiVersion)
   if (limit !== undefined || first.next === undefined) {
     const next: Cursor | undefined =
@@ -71,7 +75,9 @@ export const listActivities = Effect.fn("serve.listActivities")(function* (
       printer.list(first.activities.map(served), {
         resourceVersion,
         ...(next === undefined ? {} : { continue: cursorText(next, binding) })
-      })
+      }),
+      200,
+      warnings
     )
   }
   const rest = Stream.paginate(first.next, (after: Position) =>
@@ -83,7 +89,7 @@ export const listActivities = Effect.fn("serve.listActivities")(function* (
   // Rows may go between two pages: an empty one would leave a comma without an object.
   const filled = rest.pipe(Stream.filter((activities) => activities.length > 0))
   const pages = Stream.concat(Stream.succeed(first.activities), filled).pipe(Stream.map((stored) => stored.map(served)))
-  return yield* wholeList(call, printer, pages, resourceVersion)
+  return yield* wholeList(call, printer, pages, { resourceVersion, warnings })
 })
 
 /** A list without a limit: written while it is read, however long it is. */
@@ -91,10 +97,12 @@ const wholeList = (
   call: Call,
   printer: Printer<ServedActivity>,
   pages: Stream.Stream<ReadonlyArray<ServedActivity>, ApiFailure>,
-  resourceVersion: string
+  { resourceVersion, warnings }: { readonly resourceVersion: string; readonly warnings: ReadonlyArray<string> }
 ): Effect.Effect<Answer, ApiFailure> => {
   if (call.accepted.encoding === "yaml") {
-    return Stream.runCollect(pages).pipe(Effect.map((all) => value(printer.list(all.flat(), { resourceVersion }))))
+    return Stream.runCollect(pages).pipe(
+      Effect.map((all) => value(printer.list(all.flat(), { resourceVersion }), 200, warnings))
+    )
   }
   // The objects are the last field of every form: what surrounds them is an empty list cut open.
   const frame = JSON.stringify(printer.list([], { resourceVersion }))
@@ -107,7 +115,7 @@ const wholeList = (
     ),
     Stream.concat(Stream.succeed(`${frame.slice(-2)}\n`))
   )
-  return Effect.succeed({ _tag: "Chunks", contentType: printer.contentType, chunks, live: false })
+  return Effect.succeed({ _tag: "Chunks", contentType: printer.contentType, chunks, live: false, warnings })
 }
 
 export const getActivity = Effect.fn("serve.getActivity")(function* (
@@ -122,14 +130,8 @@ export const getActivity = Effect.fn("serve.getActivity")(function* (
     .get(scope, request.name, request.namespace === "" ? undefined : request.namespace)
     .pipe(Effect.mapError(failureFrom))
   if (Option.isNone(found)) return yield* notFound(activityKind, request.name)
-  const apiVersion = `${request.group}/${request.version}`
-  const printer = printerFor<ServedActivity>(
-    call.accepted.form,
-    activityColumns(() => clock.currentTimeMillisUnsafe()),
-    { apiVersion, kind: "Activity" },
-    includeObjectFrom(call.query.get("includeObject"))
-  )
-  return value(printer.one(servedActivity(activityOf(found.value), found.value.sequence, apiVersion)))
+  const printer = activityPrinter(call, request, () => clock.currentTimeMillisUnsafe())
+  return value(printer.one(servedActivity(activityOf(found.value), found.value.sequence, apiVersionOf(request))))
 })
 
 /** All of a window, as `activities` in pages: what a watch without a resourceVersion begins with. */

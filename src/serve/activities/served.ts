@@ -1,7 +1,25 @@
 /** Activities as clients get them. */
 import type { Activity } from "../../domain/Activity.ts"
 import type { StoredActivity } from "../../store/ActivityQueries.ts"
-import type { ServedActivity } from "./activityColumns.ts"
+import type { Call } from "../http/Call.ts"
+import type { ResourceRequest } from "../http/RequestInfo.ts"
+import { includeObjectFrom, type Printer, printerFor } from "../Table.ts"
+import { activityColumns, type ServedActivity } from "./activityColumns.ts"
+
+export const apiVersionOf = (request: ResourceRequest): string => `${request.group}/${request.version}`
+
+/** Gives activities in the form that the caller asked for. */
+export const activityPrinter = (
+  call: Call,
+  request: ResourceRequest,
+  nowMillis: () => number
+): Printer<ServedActivity> =>
+  printerFor(
+    call.accepted.form,
+    activityColumns(nowMillis),
+    { apiVersion: apiVersionOf(request), kind: "Activity" },
+    includeObjectFrom(call.query.get("includeObject"))
+  )
 
 /** With the version that the client asked for, and the sequence that wrote it as resourceVersion. */
 export const servedActivity = (activity: Activity, sequence: number, apiVersion: string): ServedActivity => ({

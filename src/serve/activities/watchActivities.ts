@@ -13,14 +13,14 @@ import { Drain } from "../Drain.ts"
 import type { Answer, Call } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
 import { initialEventsForbidden, resourceVersionFrom } from "../listParameters.ts"
-import { includeObjectFrom, type Printer, printerFor } from "../Table.ts"
+import type { Printer } from "../Table.ts"
 import { frameText, liveFrames } from "../watchFrames.ts"
-import { activityColumns, type ServedActivity } from "./activityColumns.ts"
+import type { ServedActivity } from "./activityColumns.ts"
 import { ActivityFeed, type FeedBatch } from "./ActivityFeed.ts"
 import { type ActivityPredicate, activityPredicate } from "./activityPredicate.ts"
 import { activityRequest } from "./activityRequest.ts"
 import { activityWindow, failureFrom, windowTexts } from "./listActivities.ts"
-import { activityOf, servedActivity } from "./served.ts"
+import { activityOf, activityPrinter, apiVersionOf, servedActivity } from "./served.ts"
 
 export const watchActivities = Effect.fn("serve.watchActivities")(function* (
   call: Call,
@@ -38,14 +38,8 @@ export const watchActivities = Effect.fn("serve.watchActivities")(function* (
   const queries = yield* ActivityQueries
   const clock = yield* Clock.Clock
   const reader = yield* feed.open(version ?? (yield* feed.floor))
-  const apiVersion = `${request.group}/${request.version}`
-  const printer = printerFor<ServedActivity>(
-    call.accepted.form,
-    activityColumns(() => clock.currentTimeMillisUnsafe()),
-    { apiVersion, kind: "Activity" },
-    includeObjectFrom(call.query.get("includeObject"))
-  )
-  const frames = new Frames(activityPredicate(scope, asked), printer, apiVersion)
+  const printer = activityPrinter(call, request, () => clock.currentTimeMillisUnsafe())
+  const frames = new Frames(activityPredicate(scope, asked), printer, apiVersionOf(request))
   const window = yield* Effect.fromResult(windowTexts(asked, clock.currentTimeMillisUnsafe()))
   const initial =
     version !== undefined
@@ -91,7 +85,7 @@ export const watchActivities = Effect.fn("serve.watchActivities")(function* (
     // The answer has begun: what goes wrong now is told in a frame, and ends the watch.
     Stream.catch((error: ApiFailure) => Stream.succeed(frameText("ERROR", statusObject(error))))
   )
-  return { _tag: "Chunks", contentType: printer.contentType, chunks, live: true } satisfies Answer
+  return { _tag: "Chunks", contentType: printer.contentType, chunks, live: true, warnings: asked.warnings } satisfies Answer
 })
 
 /** Makes the frames of one watch. */

@@ -24,6 +24,9 @@ export class Authenticator extends Context.Service<
 
 export const authenticatedGroup = "system:authenticated"
 
+/** Who calls without credentials. Only probes answer to it. */
+export const anonymous: User = { name: "system:anonymous", uid: "", groups: ["system:unauthenticated"], extra: {} }
+
 /** The user with {@link authenticatedGroup} among its groups, once. */
 export const authenticated = (user: User): User =>
   user.groups.includes(authenticatedGroup) ? user : { ...user, groups: [...user.groups, authenticatedGroup] }

@@ -1,21 +1,10 @@
 /** What a caller may do. */
 import { Context, Effect } from "effect"
 import { type ApiFailure, failure } from "../ApiFailure.ts"
-import type { RequestInfo } from "../http/RequestInfo.ts"
+import type { PathRequest, RequestInfo, ResourceAttributes } from "../http/RequestInfo.ts"
 import type { User } from "./Authenticator.ts"
 
-export type Attributes =
-  | {
-      readonly _tag: "Resource"
-      readonly verb: string
-      readonly group: string
-      readonly version: string
-      readonly resource: string
-      readonly subresource: string
-      readonly namespace: string
-      readonly name: string
-    }
-  | { readonly _tag: "Path"; readonly verb: string; readonly path: string }
+export type Attributes = ResourceAttributes | PathRequest
 
 export class Authorizer extends Context.Service<
   Authorizer,
@@ -25,13 +14,13 @@ export class Authorizer extends Context.Service<
   }
 >()("activity/serve/auth/Authorizer") {}
 
-/** Probes are answered to everyone who is authenticated. */
-const alwaysAllowed: ReadonlySet<string> = new Set(["/healthz", "/livez", "/readyz"])
+/** Probes need no role, and no credentials: a kubelet has none. */
+export const probePaths: ReadonlySet<string> = new Set(["/healthz", "/livez", "/readyz"])
 
 /** @fails ApiFailure Forbidden, in kube-apiserver's own words */
 export const authorize = (user: User, attributes: RequestInfo): Effect.Effect<void, ApiFailure, Authorizer> =>
   Effect.gen(function* () {
-    if (attributes._tag === "Path" && alwaysAllowed.has(attributes.path)) return
+    if (attributes._tag === "Path" && probePaths.has(attributes.path)) return
     const authorizer = yield* Authorizer
     if (yield* authorizer.allows(user, attributes)) return
     return yield* forbidden(user, attributes)

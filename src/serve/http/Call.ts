@@ -45,6 +45,13 @@ export type Answer =
       readonly chunks: Stream.Stream<string, ApiFailure>
       /** Send each chunk at once: a watch. */
       readonly live: boolean
+      /** Texts of `Warning: 299` headers. */
+      readonly warnings?: ReadonlyArray<string>
     }
 
-export const value = (body: unknown, status = 200): Answer => ({ _tag: "Value", status, value: body })
+export const value = (body: unknown, status = 200, warnings: ReadonlyArray<string> = []): Answer => ({
+  _tag: "Value",
+  status,
+  value: body,
+  warnings
+})

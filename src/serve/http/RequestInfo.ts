@@ -2,7 +2,8 @@
  * What a request asks for, read from its method and path as kube-apiserver does.
  */
 
-export interface ResourceRequest {
+/** What a role may allow. */
+export interface ResourceAttributes {
   readonly _tag: "Resource"
   readonly verb: string
   readonly group: string
@@ -12,6 +13,9 @@ export interface ResourceRequest {
   readonly namespace: string
   /** Of the object, or of the only one that `fieldSelector=metadata.name=` leaves. */
   readonly name: string
+}
+
+export interface ResourceRequest extends ResourceAttributes {
   /** The path itself names an object. */
   readonly named: boolean
 }

@@ -97,7 +97,9 @@ const writeChunks = (context: AnswerContext, answer: Extract<Answer, { _tag: "Ch
       "content-type": answer.contentType,
       ...(zipped ? { "content-encoding": "gzip" } : {}),
       ...(answer.live ? {} : { vary: "Accept-Encoding" }),
-      ...(context.closing() ? { connection: "close" } : {})
+      ...(context.closing() ? { connection: "close" } : {}),
+      // Node wants arrays that it may keep.
+      ...(warningHeaders(answer.warnings ?? []) as Record<string, string>)
     })
     if (answer.live) response.flushHeaders()
     const written = answer.chunks.pipe(

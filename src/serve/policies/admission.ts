@@ -4,6 +4,7 @@ import type { ActivityPolicy, PolicyMetadata } from "../../domain/ActivityPolicy
 import { type PolicyProblem, policyProblems } from "../../process/Preview.ts"
 import { groupName, versions } from "../../contracts/resources.ts"
 import type { FieldFault } from "../ApiFailure.ts"
+import { readyCondition } from "./readyCondition.ts"
 
 const storedApiVersion = `${groupName}/${versions[0]}`
 
@@ -80,14 +81,7 @@ const withReady = (policy: ActivityPolicy, now: string): ActivityPolicy => {
     status: {
       conditions: [
         ...others.filter(({ type }) => type !== "Ready"),
-        {
-          type: "Ready",
-          status: "True",
-          reason: "Compiled",
-          message: "Every rule compiles.",
-          lastTransitionTime: before?.status === "True" ? before.lastTransitionTime : now,
-          observedGeneration
-        }
+        readyCondition(before?.status === "True" ? before.lastTransitionTime : now, observedGeneration)
       ],
       observedGeneration
     }

@@ -1,0 +1,16 @@
+/** The condition of a policy whose rules are in effect. */
+import type { PolicyCondition } from "../../domain/ActivityPolicy.ts"
+
+/**
+ * In the words that existing clients know.
+ *
+ * @param since RFC 3339: when it became ready
+ */
+export const readyCondition = (since: string, observedGeneration: number): PolicyCondition => ({
+  type: "Ready",
+  status: "True",
+  reason: "Valid",
+  message: "All rules validated successfully",
+  lastTransitionTime: since,
+  observedGeneration
+})
