@@ -5,12 +5,12 @@ const resource = (description: string): JsonSchema =>
   object(
     description,
     {
-      apiGroup: text("API group of the resource; empty for the core group."),
-      apiVersion: text("API version of the resource."),
+      apiGroup: text("API group of the resource, such as apps; empty for the core group (Pods, Services, …)."),
+      apiVersion: text("API version of the resource, without its group, such as v1."),
       kind: text("Kind of the resource, such as Deployment."),
       name: text("Name of the resource."),
       namespace: text("Namespace of the resource; empty when it is cluster-scoped."),
-      uid: text("UID of the resource, where it is known.")
+      uid: text("UID of the resource, where it is known; it tells a resource from a later one of the same name.")
     },
     ["kind", "name"]
   )
@@ -18,71 +18,87 @@ const resource = (description: string): JsonSchema =>
 export const activitySpecSchema: JsonSchema = object(
   "What happened, in words for people and in fields for machines. Activities are written by the processor and cannot be changed.",
   {
-    summary: text("One sentence that says who did what to which resource."),
-    changeSource: choice(["human", "system"], "Whether a person or a machine made the change."),
+    summary: text(
+      "One sentence that says who did what to which resource. The query parameter search looks for words in it."
+    ),
+    changeSource: choice(
+      ["human", "system"],
+      "human when a person made the change, system when a controller or another part of the cluster did."
+    ),
     timestamp: {
       type: "string",
       format: "date-time",
-      description: "When it happened, to the microsecond."
+      description:
+        "When the API server received the request, or the Event was created, to the microsecond. Lists are ordered by it, newest first; start and end select by it."
     },
     lastTimestamp: {
       type: "string",
       format: "date-time",
-      description: "When it was last seen, where it happened more than once."
+      description:
+        "When it was last seen: absent for audit records, later than timestamp for an Event that was seen again."
     },
-    count: whole("How often it was seen, where more than once."),
-    cluster: text("The cluster that it happened in."),
+    count: whole("How often the Event was seen, where more than once; absent for audit records."),
+    cluster: text("Name of the cluster that it happened in, as its collector or exporter calls it."),
     actor: object(
       "Who did it.",
       {
-        type: text("user, serviceaccount, controller, system or unknown."),
-        name: text("Name of the actor, as the API server authenticated it."),
-        uid: text("UID of the actor."),
+        type: text(
+          "What kind of actor: user (a person or a client), serviceaccount, controller (of the control plane, or the one that wrote an Event), system (another part of Kubernetes), or unknown."
+        ),
+        name: text("User name of the actor, as the API server authenticated it; the controller's name for an Event."),
+        uid: text("UID of the actor, where the API server knows one."),
         email: text("Email address of the actor, where it is known.")
       },
       ["type", "name"]
     ),
-    resource: resource("What it was done to."),
+    resource: resource("The resource that it was done to."),
     links: list(
-      "Parts of the summary that name resources.",
+      "Parts of the summary that name resources, so that a user interface can link them.",
       object(
         "A part of the summary, and the resource that it names.",
         {
-          marker: text("The part of the summary."),
-          start: whole("Where the part starts in the summary, in UTF-16 code units.", "int32"),
-          end: whole("Where the part ends in the summary.", "int32"),
+          marker: text("The text of the part, as it stands in the summary."),
+          start: whole("Where the part starts in the summary, in UTF-16 code units from 0.", "int32"),
+          end: whole("Where the part ends: the position behind its last UTF-16 code unit.", "int32"),
           resource: resource("The resource that the part names.")
         },
         ["marker", "resource"]
       )
     ),
     tenant: object(
-      "Whose it is.",
+      "Whose resource it was: callers of a tenant see only what belongs to it.",
       {
-        type: text("Organization, Project, User or Platform."),
+        type: text("Kind of the tenant: Organization, Project, User or Platform."),
         name: text("Name of the tenant; empty for the platform.")
       },
       ["type", "name"]
     ),
-    outcome: choice(["Success", "Failure"], "How it ended."),
-    statusCode: whole("HTTP status of the request; absent for Kubernetes Events.", "int32"),
-    sourceIP: text("Address that the request came from."),
-    verb: text("Verb of the request; absent for Kubernetes Events."),
-    reason: text("Reason of the Kubernetes Event; absent for audit records."),
+    outcome: choice(
+      ["Success", "Failure"],
+      "Success when the request was carried out, Failure when it was refused or went wrong; absent for Kubernetes Events."
+    ),
+    statusCode: whole("HTTP status that answered the request, such as 201; absent for Kubernetes Events.", "int32"),
+    sourceIP: text(
+      "Address that the request came from: the first that the audit record names; absent for Kubernetes Events."
+    ),
+    verb: text("Verb of the request, such as create or patch; absent for Kubernetes Events."),
+    reason: text("Reason of the Kubernetes Event, such as FailedScheduling; absent for audit records."),
     origin: object(
-      "The record that it was made from.",
+      "The audit record or Kubernetes Event that it was made from.",
       {
-        type: choice(["audit", "event"], "audit record or Kubernetes Event."),
-        id: text("The audit ID, or the Event's UID.")
+        type: choice(["audit", "event"], "audit for an audit record, event for a Kubernetes Event."),
+        id: text("The audit record's auditID, or the Event's UID: look there for what the summary leaves out.")
       },
       ["type", "id"]
     ),
     policy: object(
-      "The rule that told it.",
+      "The rule of an ActivityPolicy that wrote the summary: `kubectl get activitypolicy NAME -o yaml` shows it.",
       {
         name: text("Name of the ActivityPolicy."),
-        generation: whole("Generation of the policy."),
-        rule: text("Name of the rule.")
+        generation: whole(
+          "Generation of the policy at that time: compare it with metadata.generation to see whether it changed since."
+        ),
+        rule: text("Name of the rule in the policy's auditRules or eventRules.")
       },
       ["name", "generation", "rule"]
     )

@@ -26,17 +26,17 @@ const ownerReference = object(
 )
 
 const managedFieldsEntry = object(
-  "ManagedFieldsEntry is a workflow-id, a FieldSet and the group version that it applies to.",
+  "ManagedFieldsEntry names a manager, and the fields that it set. This server keeps none.",
   {
     apiVersion: text("Version of this resource that this field set applies to."),
-    fieldsType: text("Discriminator for the different fields format and version."),
+    fieldsType: text("Format of the set of fields: FieldsV1."),
     fieldsV1: {
       type: "object",
-      description: "The first JSON version format.",
+      description: "The set of fields, in the first JSON format.",
       "x-kubernetes-preserve-unknown-fields": true
     },
-    manager: text("Identifier of the workflow managing these fields."),
-    operation: text("Type of operation which led to this entry being created."),
+    manager: text("Name of the program that set these fields."),
+    operation: text("How they were set: Apply or Update."),
     subresource: text("Name of the subresource used to update that object."),
     time: time("Timestamp of when the entry was added.")
   }
@@ -54,13 +54,19 @@ export const objectMeta = object("ObjectMeta is metadata that all persisted reso
     "x-kubernetes-list-type": "set"
   },
   generateName: text("Prefix of a name that the server makes, used only if the name is not given."),
-  generation: whole("Sequence number representing a specific generation of the desired state."),
+  generation: whole("Number of the spec's present state: counts from 1, and grows with each change of it."),
   labels: texts("Map of string keys and values that can be used to organize and select objects."),
-  managedFields: list("Which workflow manages which set of fields.", managedFieldsEntry),
+  managedFields: list("Which program set which fields.", managedFieldsEntry),
   name: text("Name must be unique within a namespace."),
   namespace: text("Namespace defines the space within which each name must be unique."),
-  ownerReferences: listByKey("Objects depended by this object.", "uid", ownerReference),
-  resourceVersion: text("Opaque value that tells when the object has changed."),
+  ownerReferences: listByKey(
+    "Objects that this one depends on: it is deleted when they are all gone.",
+    "uid",
+    ownerReference
+  ),
+  resourceVersion: text(
+    "Changes whenever the object does: watches resume from it, and a write that carries it is refused when it is old."
+  ),
   selfLink: text("Deprecated: no longer populated by the system."),
   uid: text("Unique in time and space value for this object.")
 })
@@ -104,7 +110,11 @@ const watchEvent = object(
   "Event represents a single event to a watched resource.",
   {
     type: text("ADDED, MODIFIED, DELETED, BOOKMARK or ERROR."),
-    object: { type: "object", "x-kubernetes-preserve-unknown-fields": true }
+    object: {
+      type: "object",
+      description: "The object, or the Status of an ERROR.",
+      "x-kubernetes-preserve-unknown-fields": true
+    }
   },
   ["type", "object"]
 )

@@ -35,7 +35,9 @@ export const activitiesResource: Resource = {
   verbs: ["get", "list", "watch"],
   subresources: {},
   description:
-    "Activity is one sentence about something that happened: who did what to which resource, when, and how it ended.",
+    "Activity is one sentence about something that happened: who did what to which resource, when, and how it ended. " +
+    "Activities are made from audit records and Kubernetes Events by the rules of ActivityPolicies. " +
+    "Lists show the last hour unless start says otherwise: kubectl get --raw '/apis/activity.miloapis.com/v1/activities?start=now-7d'.",
   properties: { spec: activitySpecSchema }
 }
 
@@ -48,7 +50,9 @@ export const activityPoliciesResource: Resource = {
   namespaced: false,
   verbs: ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
   subresources: { status: ["get", "patch", "update"] },
-  description: "ActivityPolicy says how the audit records and Kubernetes Events of one kind become activities.",
+  description:
+    "ActivityPolicy says how the audit records and Kubernetes Events of one kind become activities. " +
+    "Where two policies are for one kind, the one whose name comes first in the alphabet is tried first.",
   properties: { spec: activityPolicySpecSchema, status: activityPolicyStatusSchema }
 }
 

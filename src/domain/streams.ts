@@ -44,7 +44,7 @@ export const allStreams: ReadonlyArray<StreamDefinition> = [auditEvents, miloEve
 export const headerNames = {
   /** The cluster that a fact comes from. */
   cluster: "Activity-Cluster",
-  /** `TYPE/NAME`, on MILO_EVENTS and ACTIVITIES. */
+  /** `TYPE/NAME`, each percent-encoded, on MILO_EVENTS and ACTIVITIES. */
   tenant: "Activity-Tenant",
   /** `added`, `modified` or `deleted`. */
   mark: "Activity-Mark",

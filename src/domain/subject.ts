@@ -2,9 +2,15 @@
  * Subject tokens: any text as one token of a NATS subject, no two texts as the same token.
  *
  * `_` becomes `%5F`, `%` becomes `%25`, `.` becomes `_` (a lone `.` becomes `%2E`); white space, control characters,
- * `*`, `>` and everything outside ASCII is percent-encoded byte by byte; the empty text becomes `_`.
+ * `*`, `>` and everything outside ASCII is percent-encoded byte by byte; the empty text becomes `_`. What would be longer
+ * than {@link tokenBytesMax} keeps its beginning, and a hash of the whole.
  * Subjects only pre-filter: whoever reads a message still looks at its payload.
  */
+import { createHash } from "node:crypto"
+
+/** A token's longest, in bytes: nats-server ends the connection of who sends a subject of more than 4 KiB. */
+const tokenBytesMax = 200
+
 const plain = /^[A-Za-z0-9!-$&-)+,\-/:;<=?@[-^`{|}~]+$/
 
 const encoder = new TextEncoder()
@@ -13,6 +19,14 @@ const percent = (text: string): string =>
   Array.from(encoder.encode(text), (byte) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`).join("")
 
 export const subjectToken = (text: string): string => {
+  const token = wholeToken(text)
+  if (token.length <= tokenBytesMax) return token
+  // `%~` begins no percent-encoding, so no short text has such a token.
+  const digest = createHash("sha256").update(text).digest("hex").slice(0, 32)
+  return `${token.slice(0, tokenBytesMax - digest.length - 2)}%~${digest}`
+}
+
+const wholeToken = (text: string): string => {
   if (text === "") return "_"
   if (text === ".") return "%2E"
   if (plain.test(text)) return text

@@ -3,7 +3,7 @@ import type { OutgoingMessage } from "../clients/nats/Nats.ts"
 import type { KubernetesEvent } from "../domain/KubernetesEvent.ts"
 import { headerNames, type Mark } from "../domain/streams.ts"
 import { eventSubject } from "../domain/subject.ts"
-import { tenantText } from "../domain/Tenant.ts"
+import { tenantHeader } from "../domain/Tenant.ts"
 
 const encoder = new TextEncoder()
 
@@ -21,7 +21,7 @@ export const eventMessage = (event: KubernetesEvent, mark: Mark): OutgoingMessag
   body: encoder.encode(event.json),
   headers: {
     [headerNames.cluster]: event.cluster,
-    [headerNames.tenant]: tenantText(event.tenant),
+    [headerNames.tenant]: tenantHeader(event.tenant),
     [headerNames.mark]: mark,
     [headerNames.order]: event.order.toString()
   }

@@ -41,7 +41,7 @@ export const listen = <R>(options: ListenerOptions<R>): Effect.Effect<Listener, 
       // A client that goes away surfaces as a closed response; without a handler Node would end the process.
       request.on("error", () => undefined)
       response.on("error", () => undefined)
-      run(options.handle(request, response))
+      run(options.handle(request, response).pipe(Effect.tapDefect((defect) => Effect.logError("a request died", { error: String(defect) }))))
     }
     const made = yield* Effect.try({
       try: () => makeServer(options, onRequest),

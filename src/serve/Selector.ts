@@ -53,7 +53,9 @@ export const labelSelectorFrom = (text: string): Result.Result<ReadonlyArray<Lab
     } else if (exists !== null) {
       requirements.push({ key: exists[2] ?? "", operator: exists[1] === "!" ? "absent" : "exists", values: [] })
     } else {
-      return Result.fail(`unable to parse requirement: "${term.trim()}"`)
+      return Result.fail(
+        `unable to parse requirement: "${term.trim()}"; the forms are key=value, key!=value, key in (a, b), key notin (a, b), key and !key`
+      )
     }
   }
   return Result.succeed(requirements)

@@ -45,7 +45,7 @@ export const timeoutMillisFrom = (query: URLSearchParams): Result.Result<number 
   if (text === null || text === "") return Result.succeed(undefined)
   return /^\d{1,9}$/.test(text)
     ? Result.succeed(text === "0" ? undefined : Number(text) * 1000)
-    : Result.fail(badRequest(`timeoutSeconds: ${JSON.stringify(text)} is no number of seconds`))
+    : Result.fail(badRequest(`timeoutSeconds: ${JSON.stringify(text)} is no whole number of seconds, such as 300`))
 }
 
 /** The number of objects in a page; undefined for all. */
@@ -54,7 +54,7 @@ export const limitFrom = (query: URLSearchParams, max: number): Result.Result<nu
   if (text === "" || text === "0") return Result.succeed(undefined)
   return /^\d{1,9}$/.test(text)
     ? Result.succeed(Math.min(Number(text), max))
-    : Result.fail(badRequest(`limit: ${JSON.stringify(text)} is no number from 1 to ${max}`))
+    : Result.fail(badRequest(`limit: ${JSON.stringify(text)} is no whole number: use 1 to ${max}, or 0 for all`))
 }
 
 export const wantsBookmarks = (query: URLSearchParams): boolean => isTrue(query.get("allowWatchBookmarks"))
@@ -118,16 +118,14 @@ const nameLengthMax = 100
  *
  * @param own what the resource reads besides what every list has
  */
-export const unknownParameterWarnings = (
-  query: URLSearchParams,
-  own: ReadonlyArray<string>
-): ReadonlyArray<string> => {
+export const unknownParameterWarnings = (query: URLSearchParams, own: ReadonlyArray<string>): ReadonlyArray<string> => {
   const told = [...own, "fieldSelector", "labelSelector", "limit", "continue", "resourceVersion", "watch"].join(", ")
   return [...new Set(query.keys())]
     .filter((name) => !own.includes(name) && !kubernetesParameters.includes(name))
     .slice(0, unknownNamesMax)
     .map(
-      (name) => `the query parameter ${JSON.stringify(name.slice(0, nameLengthMax))} is unknown and ignored; known are ${told}`
+      (name) =>
+        `the query parameter ${JSON.stringify(name.slice(0, nameLengthMax))} is unknown and ignored; known are ${told}`
     )
 }
 

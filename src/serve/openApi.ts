@@ -139,10 +139,11 @@ const writeParameters: ReadonlyArray<Parameter> = [
 
 const listParameters: ReadonlyArray<Parameter> = [
   queryText("continue", "Token of the page before."),
-  queryText("fieldSelector", "Restricts the list by fields."),
+  queryText("fieldSelector", "Restricts the list by fields: field=value, field!=value."),
   queryText("labelSelector", "Restricts the list by labels."),
   { ...queryText("limit", "The largest number of objects in the answer."), schema: { type: "integer" } },
   queryText("resourceVersion", "The version that the answer must not be older than."),
+  queryText("resourceVersionMatch", "NotOlderThan, where resourceVersion is given."),
   { ...queryText("timeoutSeconds", "Ends the watch after so many seconds."), schema: { type: "integer" } },
   { ...queryText("watch", "Watch for changes in place of a list."), schema: { type: "boolean" } },
   { ...queryText("allowWatchBookmarks", "Send bookmarks."), schema: { type: "boolean" } }

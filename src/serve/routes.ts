@@ -162,8 +162,8 @@ const probe = (call: Call): Handler =>
           : call.user === anonymous
             ? "failed: a caller with credentials is told why\n"
             : checks
-              .map(({ name, problem }) => (problem === undefined ? `[+]${name} ok\n` : `[-]${name} ${problem}\n`))
-              .join("")
+                .map(({ name, problem }) => (problem === undefined ? `[+]${name} ok\n` : `[-]${name} ${problem}\n`))
+                .join("")
     })
     if (call.path === "/livez" || call.path === "/ping") return text(true)
     if (call.path === "/readyz") return text(ready)

@@ -9,7 +9,6 @@ import { Result } from "effect"
 import { type AuditRecord, isJsonObject, type Json, objectAt, textAt } from "../domain/AuditRecord.ts"
 import type { KubernetesEvent } from "../domain/KubernetesEvent.ts"
 import type { Mark } from "../domain/streams.ts"
-import type { Tenant } from "../domain/Tenant.ts"
 
 export type StoredTable = "audit_logs" | "k8s_events" | "activities"
 
@@ -89,8 +88,6 @@ export const kubernetesEventLine = (event: KubernetesEvent, sequence: number): S
 export interface ActivityMessage {
   /** The body: the canonical JSON of an Activity, stored and served as it is. */
   readonly json: string
-  readonly cluster: string
-  readonly tenant: Tenant
   readonly mark: Mark
   readonly order: bigint
   readonly sequence: number
@@ -104,6 +101,8 @@ export const activityLine = (message: ActivityMessage): Result.Result<StoredLine
   if (spec === undefined || !/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id)) {
     return Result.fail("the message is not an Activity: it has no spec, or metadata.uid is no UUID")
   }
+  // Whose it is says the body alone, which a watch reads too: list and watch cannot differ.
+  const tenant = objectAt(spec, "tenant")
   const actor = objectAt(spec, "actor")
   const resource = objectAt(spec, "resource")
   const policy = objectAt(spec, "policy")
@@ -115,9 +114,9 @@ export const activityLine = (message: ActivityMessage): Result.Result<StoredLine
       last_ts: textAt(spec, "lastTimestamp") || timestamp,
       seq: String(message.sequence),
       is_deleted: message.mark === "deleted" ? 1 : 0,
-      cluster: message.cluster,
-      tenant_type: message.tenant.type,
-      tenant_name: message.tenant.name,
+      cluster: textAt(spec, "cluster"),
+      tenant_type: textAt(tenant, "type"),
+      tenant_name: textAt(tenant, "name"),
       origin_type: textAt(origin, "type"),
       origin_id: textAt(origin, "id"),
       change_source: textAt(spec, "changeSource"),

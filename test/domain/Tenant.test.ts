@@ -1,5 +1,6 @@
+import fc from "fast-check"
 import { assert, describe, it } from "@effect/vitest"
-import { tenantFromText, tenantText, tenantTypeFrom } from "../../src/domain/Tenant.ts"
+import { tenantFromText, tenantFromHeader, tenantHeader, tenantTypeFrom } from "../../src/domain/Tenant.ts"
 
 describe("tenants", () => {
   it("known types have one spelling, others stay as written", () => {
@@ -20,6 +21,20 @@ describe("tenants", () => {
     assert.deepStrictEqual(tenantFromText("Project/a/b"), { type: "Project", name: "a/b" })
     assert.deepStrictEqual(tenantFromText("Platform/"), { type: "Platform", name: "" })
     assert.deepStrictEqual(tenantFromText("platform"), { type: "Platform", name: "" })
-    assert.strictEqual(tenantText({ type: "Project", name: "prod" }), "Project/prod")
+  })
+
+  it("a header holds any tenant, and no two the same", () => {
+    assert.strictEqual(tenantHeader({ type: "Project", name: "prod" }), "Project/prod")
+    const tenants = ["victim", "victim ", "victim\n", "victim\t", " victim", "a/b", "a%2Fb", "é😀", ""].flatMap((name) =>
+      ["Organization", "Organization/victim", ""].map((type) => ({ type, name }))
+    )
+    assert.strictEqual(new Set(tenants.map(tenantHeader)).size, tenants.length)
+    for (const tenant of tenants) assert.deepStrictEqual(tenantFromHeader(tenantHeader(tenant)), tenant)
+    fc.assert(
+      fc.property(fc.string({ unit: "binary" }), fc.string({ unit: "binary" }), (type, name) => {
+        assert.match(tenantHeader({ type, name }), /^[!-~]*\/[!-~]*$/)
+        assert.deepStrictEqual(tenantFromHeader(tenantHeader({ type, name })), { type, name })
+      })
+    )
   })
 })

@@ -49,6 +49,21 @@ describe("subjects", () => {
     for (const [text, token] of table) assert.strictEqual(subjectToken(text), token)
   })
 
+  it("a token is never longer than 200 bytes, and still tells long texts apart", () => {
+    const long = (end: string) => `${"n".repeat(6_000)}${end}`
+    for (const text of [long("a"), "é".repeat(500), ".".repeat(5_000), "%".repeat(100)]) {
+      assert.isAtMost(Buffer.byteLength(subjectToken(text)), 200)
+    }
+    assert.notStrictEqual(subjectToken(long("a")), subjectToken(long("b")))
+    assert.strictEqual(subjectToken("n".repeat(200)), "n".repeat(200))
+    const subject = activitySubject(
+      { tenantType: long("t"), tenantName: long("n"), apiGroup: long("g"), kind: long("k"), namespace: long("s"), name: long("m") },
+      "audit"
+    )
+    // What nats-server takes on one control line is 4 KiB.
+    assert.isAtMost(Buffer.byteLength(subject), 2_000)
+  })
+
   it("two texts never meet in one token", () => {
     fc.assert(
       fc.property(anyText, anyText, (one, other) => {

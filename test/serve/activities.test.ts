@@ -56,6 +56,61 @@ describe("activities", () => {
     await eventually("the floor is there", async () => (await list()).metadata.resourceVersion === String(sequences[4]))
   })
 
+  it("an empty list of the default window warns that there may be older ones", async () => {
+    const warningOf = async (parameters: Readonly<Record<string, string>>, accept = "application/json") =>
+      (await api.request("admin", `${all}?${new URLSearchParams(parameters)}`, { headers: { accept } })).headers[
+        "warning"
+      ]
+    const warning = '299 - "activities of the last hour only; ask with ?start=now-7d for more"'
+    const nothing = { search: "nothinghere" }
+    expect(await warningOf(nothing)).toBe(warning)
+    expect(await warningOf({ ...nothing, limit: "500" }, tableAccept)).toBe(warning)
+    expect(await warningOf(nothing, "application/yaml")).toBe(warning)
+    expect(await warningOf({ ...nothing, start: "now-1h" })).toBeUndefined()
+    expect(await warningOf({ search: "alice" })).toBeUndefined()
+  })
+
+  it("a parameter that nothing reads is warned of, in lists and watches; what Kubernetes' clients send is not", async () => {
+    const warningOf = async (query: string) => (await api.request("admin", `${all}?${query}`)).headers["warning"]
+    const warning =
+      '299 - "the query parameter \\"strt\\" is unknown and ignored; known are filter, search, start, end, fieldSelector, labelSelector, limit, continue, resourceVersion, watch"'
+    expect(await warningOf("strt=now-7d")).toBe(warning)
+    expect(await warningOf("strt=now-7d&strt=now-8d&limit=1")).toBe(warning)
+    expect(await warningOf("strt=now-7d&watch=true&timeoutSeconds=1")).toBe(warning)
+    expect(await warningOf(`${"x".repeat(1_000)}=1`)).toMatch(/^299 - "the query parameter \\"x{100}\\" is unknown/)
+    const many = Array.from({ length: 50 }, (_, index) => `p${index}=1`).join("&")
+    expect((await warningOf(many))?.match(/299 - /g)?.length).toBe(10)
+    expect(
+      await warningOf(
+        "limit=500&includeObject=Metadata&pretty=true&timeout=32s&timeoutSeconds=1&watch=false&allowWatchBookmarks=true&" +
+          "resourceVersion=0&resourceVersionMatch=NotOlderThan&fieldSelector=&labelSelector=&continue=&start=now-1d&end=now&" +
+          "filter=true&search=alice"
+      )
+    ).toBeUndefined()
+  })
+
+  it("a search without a word is ignored, and says so", async () => {
+    const answer = await api.request("admin", `${all}?search=!!!`)
+    expect(answer.headers["warning"]).toBe(
+      '299 - "the search has no word and is ignored: a word is of letters and digits"'
+    )
+    expect(idsOf(answer.json()).length).toBe(4)
+  })
+
+  it("a refusal says what is allowed", async () => {
+    const messageOf = async (parameters: Readonly<Record<string, string>>): Promise<string> =>
+      (await api.request("admin", `${all}?${new URLSearchParams(parameters)}`)).json().message
+    expect(await messageOf({ end: "now-2h" })).toBe(
+      'end: "now-2h" is before the default start now-1h: give a start before it'
+    )
+    expect(await messageOf({ start: "now", end: "now-2h" })).toBe('start: "now" is after the end "now-2h"')
+    expect(await messageOf({ limit: "many" })).toBe('limit: "many" is no whole number: use 1 to 1000, or 0 for all')
+    expect(await messageOf({ labelSelector: "a b" })).toContain("the forms are key=value, key!=value, key in (a, b)")
+    expect(await messageOf({ filter: "spec.actor.name = 'alice'" })).toContain("such as spec.actor.name == 'alice'")
+    expect(await messageOf({ continue: "abc" })).toContain("start the list again without it")
+    expect(await messageOf({ watch: "true", start: "now-1h" })).toContain("the resourceVersion that a list gave")
+  })
+
   it("start and end are a window: relative, absolute with fractions, one minute ahead of our clock", async () => {
     const now = Date.now()
     const at = (seconds: number) => new Date(now + seconds * 1000).toISOString()

@@ -16,7 +16,7 @@ import { timestampText } from "../../src/domain/instant.ts"
 import { allStreams, headerNames, type Mark } from "../../src/domain/streams.ts"
 import { activitySubject } from "../../src/domain/subject.ts"
 import type { Tenant } from "../../src/domain/Tenant.ts"
-import { tenantText } from "../../src/domain/Tenant.ts"
+import { tenantHeader } from "../../src/domain/Tenant.ts"
 import { write } from "../../src/programs/writer/pipeline.ts"
 import { Health } from "../../src/runtime/Health.ts"
 import { serverCertificate } from "../../src/runtime/Tls.ts"
@@ -176,7 +176,9 @@ export interface Api extends AsyncDisposable {
   readonly stopServer: () => Promise<void>
   /** Starts one again, on the same port. */
   readonly startServer: () => Promise<void>
-  readonly run: <A, E>(effect: Effect.Effect<A, E, ClickHouse | Nats | PolicyStore | ActivityQueries>) => Promise<A>
+  readonly run: <A, E>(
+    effect: Effect.Effect<A, E, ClickHouse | Health | Nats | PolicyStore | ActivityQueries>
+  ) => Promise<A>
 }
 
 export interface Frame {
@@ -328,7 +330,7 @@ const messageFrom = (test: TestActivity, now: number) => {
     body: Buffer.from(json),
     headers: {
       [headerNames.cluster]: activity.spec.cluster,
-      [headerNames.tenant]: tenantText(activity.spec.tenant),
+      [headerNames.tenant]: tenantHeader(activity.spec.tenant),
       [headerNames.mark]: mark,
       [headerNames.order]: String(order)
     }

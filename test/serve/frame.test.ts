@@ -1,9 +1,27 @@
 import { gzipSync } from "node:zlib"
 import { writeFileSync, readFileSync } from "node:fs"
 import { join } from "node:path"
+import { Effect } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { Health } from "../../src/runtime/Health.ts"
 import { eventually } from "../support/eventually.ts"
+import { https, type HttpsOptions } from "../support/httpsJson.ts"
 import { type Api, group, startApi } from "./apiFixture.ts"
+
+interface Schema {
+  readonly description?: string
+  readonly properties?: Readonly<Record<string, Schema>>
+  readonly items?: Schema
+  readonly $ref?: string
+}
+
+/** Paths of fields that `kubectl explain` has nothing to say about. */
+const undescribed = (path: string, schema: Schema): ReadonlyArray<string> => [
+  ...(schema.$ref === undefined && (schema.description ?? "").length < 6 ? [path] : []),
+  ...Object.entries(schema.properties ?? {}).flatMap(([name, field]) => undescribed(`${path}.${name}`, field)),
+  // A list of texts says what they are itself.
+  ...(schema.items?.properties === undefined ? [] : undescribed(`${path}[]`, schema.items))
+]
 
 describe("the API's frame", () => {
   let api: Api
@@ -21,9 +39,60 @@ describe("the API's frame", () => {
     ])
   })
 
-  it("no token is answered 401, also for probes", async () => {
-    const answer = await api.request("admin", "/readyz", { headers: { authorization: "" } })
-    expect(answer.status).toBe(401)
+  it("without credentials the three probes are answered, shortly, and nothing else", async () => {
+    const anonymous = (path: string, options: Partial<HttpsOptions> = {}) =>
+      https(`${api.url}${path}`, { authority: api.authority, ...options })
+    for (const path of ["/livez", "/readyz", "/healthz", "/readyz?verbose"]) {
+      const answer = await anonymous(path)
+      expect([path, answer.status, answer.text]).toEqual([path, 200, "ok"])
+    }
+    expect((await api.request("nobody", "/readyz?verbose")).text).toContain("[+]api-listener ok")
+    const statuses = await Promise.all(
+      [
+        anonymous("/readyz", { method: "POST", body: "" }),
+        anonymous("/readyz/"),
+        anonymous("/readyz/nats"),
+        anonymous("//readyz"),
+        anonymous("/ping"),
+        anonymous("/version"),
+        anonymous("/apis"),
+        anonymous("/api/v1/namespaces/a"),
+        anonymous("/openapi/v3"),
+        anonymous(`${group}/activities`),
+        anonymous(`${group}/activitypolicies`),
+        anonymous("/readyz", { headers: { authorization: "Bearer wrong" } }),
+        anonymous("/readyz", { headers: { authorization: "" } })
+      ].map(async (sent) => (await sent).status)
+    )
+    expect(new Set(statuses)).toEqual(new Set([401]))
+  })
+
+  it("what is wrong is told to those who are known only", async () => {
+    let problem: string | undefined = "the disk is full"
+    await api.run(
+      Effect.gen(function* () {
+        const health = yield* Health
+        yield* health.register({ name: "disk", role: "informative", problem: () => problem })
+        const healthz = (headers = {}) =>
+          Effect.promise(() => https(`${api.url}/healthz`, { authority: api.authority, headers }))
+        const unknown = yield* healthz()
+        const known = yield* healthz({ authorization: "Bearer token-nobody" })
+        expect([unknown.status, unknown.text]).toEqual([503, "failed: a caller with credentials is told why\n"])
+        expect([known.status, known.text]).toEqual([503, expect.stringContaining("[-]disk the disk is full\n")])
+      })
+    )
+    problem = undefined
+    expect((await api.request("nobody", "/healthz")).status).toBe(200)
+  })
+
+  it("whether a namespace exists is refused, not denied: kubectl takes a 404 for its absence", async () => {
+    const answer = await api.request("master", "/api/v1/namespaces/team-1")
+    expect([answer.status, answer.json().reason, answer.json().message]).toEqual([
+      403,
+      "Forbidden",
+      'namespaces "team-1" is forbidden: this server has no namespaces, only what happened in them'
+    ])
+    expect((await api.request("master", "/api/v1/namespaces/team-1/pods")).status).toBe(404)
   })
 
   it("a list by somebody without a role is refused in kube-apiserver's words", async () => {
@@ -147,6 +216,15 @@ describe("the API's frame", () => {
     ])
     const references = [...answer.text.matchAll(/"\$ref":"#\/components\/schemas\/([^"]+)"/g)].map((match) => match[1]!)
     expect(references.filter((name) => !(name in document.components.schemas))).toEqual([])
+  })
+
+  it("every field of every schema is described", async () => {
+    for (const version of ["v1alpha1", "v1"]) {
+      const { components } = (await api.request("nobody", `/openapi/v3/apis/activity.miloapis.com/${version}`)).json()
+      expect(Object.keys(components.schemas)).toContain(`com.miloapis.activity.${version}.Activity`)
+      const bare = Object.entries<Schema>(components.schemas).flatMap(([name, schema]) => undescribed(name, schema))
+      expect(bare).toEqual([])
+    }
   })
 
   it("what nobody can give is answered 406", async () => {

@@ -1,9 +1,12 @@
 /** What a person at a terminal sees: the real kubectl against the API server. */
 import { execFile, spawn } from "node:child_process"
-import { writeFileSync } from "node:fs"
+import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { Effect } from "effect"
 import { stringify } from "yaml"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { placePolicies, readPolicyFiles } from "../../src/programs/up/policyFiles.ts"
 import { eventually } from "../support/eventually.ts"
 import { findKubectl } from "../support/kubectl.ts"
 import { type Api, nameOf, startApi } from "./apiFixture.ts"
@@ -148,6 +151,19 @@ describe("kubectl", () => {
     expect((await run(["get", "activities", "-A"])).code).toBe(0)
   })
 
+  it("an activity that is not there is not found, in a namespace too", async () => {
+    const notFound = 'Error from server (NotFound): activities.activity.miloapis.com "nope" not found\n'
+    expect((await run(["get", "activity", "-n", "team-1", "nope"])).err).toBe(notFound)
+    expect((await run(["get", "activity", "nope"])).err).toBe(notFound)
+  })
+
+  it("an empty answer is printed with the reason that it may be empty for", async () => {
+    const { err } = await run(["get", "activities", "-n", "empty"])
+    expect(err).toBe(
+      "Warning: activities of the last hour only; ask with ?start=now-7d for more\nNo resources found in empty namespace.\n"
+    )
+  })
+
   it("explain knows fields of both kinds", async () => {
     expect((await run(["explain", "activity.spec"])).out).toMatch(/summary\t<string> -required-/)
     expect((await run(["explain", "activitypolicy.spec.auditRules"])).out).toContain("match\t<string> -required-")
@@ -168,6 +184,18 @@ describe("kubectl", () => {
     writeFileSync(file("policy.yaml"), fine.replace("a deployment", "another"))
     expect((await run(["apply", "-f", file("policy.yaml")])).out).toContain("configured")
     expect((await run(["get", "ap", "deployments"])).out).toMatch(/deployments +apps +Deployment +1 +0 +True/)
+  })
+
+  it("policies that up placed from files are applied without a warning: unchanged, or configured", async () => {
+    const folder = fileURLToPath(new URL("../../infra/policies", import.meta.url))
+    await api.run(Effect.flatMap(readPolicyFiles(folder), placePolicies))
+    const same = await run(["apply", "-f", folder])
+    expect([same.err, new Set(same.out.match(/ \w+$/gm))]).toEqual(["", new Set([" unchanged"])])
+    const text = readFileSync(join(folder, "core-pod.yaml"), "utf8")
+    writeFileSync(file("core-pod.yaml"), text.replace("kind: Pod\n", "kind: Pod\n  kindLabel: pod\n"))
+    const changed = await run(["apply", "-f", file("core-pod.yaml")])
+    expect([changed.err, changed.out]).toEqual(["", "activitypolicy.activity.miloapis.com/core-pod configured\n"])
+    expect((await run(["delete", "-f", folder])).code).toBe(0)
   })
 
   it("apply of a broken rule names rule, field, line and column", async () => {

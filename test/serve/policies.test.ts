@@ -42,6 +42,11 @@ describe("activitypolicies", () => {
     expect(created.metadata.uid).toMatch(/^[0-9a-f-]{36}$/)
     expect(created.metadata.creationTimestamp).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/)
     expect(created.status).toMatchObject({ observedGeneration: 1, conditions: [{ type: "Ready", status: "True" }] })
+    expect(created.status.conditions[0]).toMatchObject({
+      reason: "Valid",
+      message: "All rules validated successfully",
+      observedGeneration: 1
+    })
     expect((await api.request("admin", `${path}/created`)).json()).toEqual(created)
   })
 

@@ -2,7 +2,7 @@ import { cp, readFile, writeFile } from "node:fs/promises"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, type Scope } from "effect"
 import { ClickHouse } from "../../src/clients/clickhouse/ClickHouse.ts"
-import { migrate, retentionDefault } from "../../src/store/migrate.ts"
+import { migrate } from "../../src/store/migrate.ts"
 import { statementsFrom } from "../../src/store/statements.ts"
 import { temporaryFolder } from "../support/temporaryFolder.ts"
 import { emptyLayer } from "./storeLayer.ts"
@@ -39,9 +39,9 @@ describe("migrate", () => {
     () =>
       withDatabase(
         Effect.gen(function* () {
-          assert.deepStrictEqual(yield* migrate(), ["0001_initial.sql"])
+          assert.deepStrictEqual((yield* migrate()).applied, ["0001_initial.sql"])
           assert.deepStrictEqual(yield* tables, allTables)
-          assert.deepStrictEqual(yield* migrate(), [])
+          assert.deepStrictEqual(yield* migrate(), { applied: [], retentionChanges: [], tieredTables: [] })
           assert.deepStrictEqual(yield* tables, allTables)
         })
       ),
@@ -93,7 +93,7 @@ describe("migrate", () => {
               "CREATE TABLE IF NOT EXISTS {DATABASE}.future {ON_CLUSTER} (n UInt8) ENGINE = MergeTree ORDER BY n;"
             )
           )
-          assert.deepStrictEqual(yield* migrate({ folder }), ["0001_initial.sql", "0002_future.sql"])
+          assert.deepStrictEqual((yield* migrate({ folder })).applied, ["0001_initial.sql", "0002_future.sql"])
           const error = yield* Effect.flip(migrate())
           assert.strictEqual(error._tag === "MigrateError" ? error.reason._tag : error._tag, "SchemaNewer")
           assert.include(error.message, "0002_future.sql")
@@ -115,36 +115,72 @@ describe("migrate", () => {
           const error = yield* Effect.flip(migrate({ folder }))
           assert.strictEqual(error._tag, "ClickHouseError")
           yield* Effect.promise(() => writeFile(second, table("first", "UInt8") + table("second", "UInt8")))
-          assert.deepStrictEqual(yield* migrate({ folder }), ["0002_two_tables.sql"])
+          assert.deepStrictEqual((yield* migrate({ folder })).applied, ["0002_two_tables.sql"])
+        })
+      ),
+    60_000
+  )
+
+  /** The TTL of each table as the engine tells it. */
+  const ttls = ClickHouse.use((clickhouse) =>
+    clickhouse.query({
+      sql: "SELECT name, extract(engine_full, 'TTL (.*?) SETTINGS') AS ttl FROM system.tables WHERE database = currentDatabase() AND name != 'schema_migrations'"
+    })
+  ).pipe(Effect.map((rows) => Object.fromEntries(rows.map((row) => [row["name"], row["ttl"]]))))
+  const ttlsOf = (activities: number, audit: number, events: number) => ({
+    activities: `toDateTime(ts) + toIntervalDay(${activities})`,
+    audit_logs: `toDateTime(ts) + toIntervalDay(${audit})`,
+    k8s_events: `toDateTime(last_ts) + toIntervalDay(${events})`
+  })
+
+  it.live(
+    "tables are made with their defaults, or what is given; without a setting a later run keeps what is there",
+    () =>
+      withDatabase(
+        Effect.gen(function* () {
+          const made = yield* migrate({ retention: { auditDays: 30 } })
+          assert.deepStrictEqual(made.retentionChanges, [{ table: "audit_logs", days: 30 }])
+          assert.deepStrictEqual(yield* ttls, ttlsOf(60, 30, 60))
+          const kept = yield* migrate()
+          assert.deepStrictEqual(kept.retentionChanges, [])
+          assert.deepStrictEqual(yield* ttls, ttlsOf(60, 30, 60))
         })
       ),
     60_000
   )
 
   it.live(
-    "retention is a setting: it changes the TTL, and an operator's tiers stay",
+    "a retention that is given changes its tables alone, and is told with what was there",
+    () =>
+      withDatabase(
+        Effect.gen(function* () {
+          yield* migrate()
+          assert.deepStrictEqual(yield* ttls, ttlsOf(60, 365, 60))
+          const changed = yield* migrate({ retention: { activityDays: 90, eventDays: 60 } })
+          assert.deepStrictEqual(changed.retentionChanges, [{ table: "activities", daysBefore: 60, days: 90 }])
+          assert.deepStrictEqual(yield* ttls, ttlsOf(90, 365, 60))
+          const again = yield* migrate({ retention: { activityDays: 90, eventDays: 60 } })
+          assert.deepStrictEqual(again.retentionChanges, [])
+        })
+      ),
+    60_000
+  )
+
+  it.live(
+    "an operator's tiers stay, and it is told that they did",
     () =>
       withDatabase(
         Effect.gen(function* () {
           const clickhouse = yield* ClickHouse
-          const ttlOf = (table: string) =>
-            clickhouse
-              .query({
-                sql: "SELECT extract(engine_full, 'TTL (.*?) SETTINGS') AS ttl FROM system.tables WHERE database = currentDatabase() AND name = {table:String}",
-                parameters: { table }
-              })
-              .pipe(Effect.map((rows) => rows[0]?.["ttl"]))
           yield* migrate()
-          assert.strictEqual(yield* ttlOf("audit_logs"), "toDateTime(ts) + toIntervalDay(365)")
-          assert.strictEqual(yield* ttlOf("activities"), "toDateTime(ts) + toIntervalDay(60)")
-          assert.strictEqual(yield* ttlOf("k8s_events"), "toDateTime(last_ts) + toIntervalDay(60)")
           yield* clickhouse.command(
             "ALTER TABLE k8s_events MODIFY TTL toDateTime(last_ts) + INTERVAL 1 DAY TO VOLUME 'default', toDateTime(last_ts) + INTERVAL 9 DAY"
           )
-          yield* migrate({ retention: { ...retentionDefault, auditDays: 30, activityDays: 6, eventDays: 6 } })
-          assert.strictEqual(yield* ttlOf("audit_logs"), "toDateTime(ts) + toIntervalDay(30)")
-          assert.strictEqual(yield* ttlOf("activities"), "toDateTime(ts) + toIntervalDay(6)")
-          assert.include(yield* ttlOf("k8s_events"), "toIntervalDay(9)")
+          const before = yield* ttls
+          const migrated = yield* migrate({ retention: { activityDays: 6, eventDays: 1 } })
+          assert.deepStrictEqual(migrated.tieredTables, ["k8s_events"])
+          assert.deepStrictEqual(migrated.retentionChanges, [{ table: "activities", daysBefore: 60, days: 6 }])
+          assert.deepStrictEqual(yield* ttls, { ...before, activities: "toDateTime(ts) + toIntervalDay(6)" })
         })
       ),
     60_000

@@ -94,8 +94,6 @@ export const activityRow = (activity: TestActivity): StoredLine => {
           ...activity.spec
         }
       }),
-      cluster,
-      tenant,
       mark,
       order,
       sequence: activity.sequence

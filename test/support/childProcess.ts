@@ -4,13 +4,17 @@
 import { spawn } from "node:child_process"
 import { existsSync } from "node:fs"
 import { delimiter, join } from "node:path"
-import { onTestFailed } from "vitest"
+import { setTimeout as pause } from "node:timers/promises"
+import { onTestFailed, onTestFinished } from "vitest"
 import { projectFolder } from "../../.ci/projectFolder.ts"
 import { denoBinary, denoPermissions } from "./denoBinary.ts"
 import { eventually } from "./eventually.ts"
 
 /** How much of what a process printed is kept, in characters. Enough for every run so far, and bounded. */
 const logLengthMax = 4 * 1024 * 1024
+
+/** How long what a test left running has to end by itself. Hooks of a test may take 10 seconds. */
+const drainMillisMax = 8_000
 
 /** How much of it a failure shows, in lines. */
 const shownLinesMax = 200
@@ -51,7 +55,7 @@ export interface StartOptions {
   readonly ownGroup?: boolean
 }
 
-/** Starts a process. It is killed with the test's own process at the latest; what it printed is shown when its test fails. */
+/** Starts a process. It ends with its test, or with the test's own process, at the latest; what it printed is shown when its test fails. */
 export const startProcess = (options: StartOptions): ChildProcess => {
   const child = spawn(options.command, [...options.arguments], {
     cwd: options.folder ?? projectFolder,
@@ -96,6 +100,14 @@ export const startProcess = (options: StartOptions): ChildProcess => {
     if (options.ownGroup === true && child.pid !== undefined) killGroup(child.pid)
   }
   process.on("exit", killNow)
+
+  // What a failed test has left running drains, and takes its own children with it.
+  afterTest(async () => {
+    if (status !== undefined) return
+    child.kill("SIGTERM")
+    await Promise.race([exited, pause(drainMillisMax, undefined, { ref: false })])
+    killNow()
+  })
 
   const shownLog = () => log.split("\n").slice(-shownLinesMax).join("\n")
   showOnFailure(() => console.error(`--- ${title}\n${shownLog()}\n---`))
@@ -182,6 +194,15 @@ export const cleanEnvironment = (): Record<string, string> => {
     return value === undefined ? [] : [[name, value] as const]
   })
   return { PATH: [bin, process.env["PATH"] ?? ""].join(delimiter), ...Object.fromEntries(inherited) }
+}
+
+/** Inside a test, `work` runs at its end; what a hook of a file started belongs to all of the file's tests. */
+const afterTest = (work: () => Promise<void>): void => {
+  try {
+    onTestFinished(work)
+  } catch {
+    // Vitest throws outside of a test.
+  }
 }
 
 /** Inside a test, `show` runs when it fails; in a hook of a file there is no test yet, and nothing is shown. */

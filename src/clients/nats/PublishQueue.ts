@@ -8,7 +8,7 @@ import { createInbox, nuid, type Msg, type NatsConnection, type Subscription } f
 import { Effect } from "effect"
 import type { Connection } from "./Connection.ts"
 import { MessageTooLarge, NatsError, type OutgoingMessage, type PublishAck, StreamFull } from "./Nats.ts"
-import { answeredError, apiCodes, isFullCode, sortFailure, unavailable } from "./sortFailure.ts"
+import { answeredError, apiCodes, isFullCode, refused, sortFailure, unavailable } from "./sortFailure.ts"
 
 /** What became of one message. */
 export type PublishOutcome = PublishAck | NatsError
@@ -19,6 +19,8 @@ export const isPublished = (outcome: PublishOutcome): outcome is PublishAck => !
 const inFlightMax = 512
 /** Bounds what the server has to read before it answers the last: 16 MiB are some 100 ms. */
 const inFlightBytesMax = 16 * 1024 * 1024
+/** nats-server ends the connection of who sends a longer control line, 4 KiB by default; reply and sizes need some. */
+const subjectBytesMax = 3_500
 /** An answer that has not come by then is asked for again. */
 const resendAfterMillis = 2_000
 /** A stream that cannot be trimmed any further for so long is full. */
@@ -200,6 +202,8 @@ export class PublishQueue {
   }
 
   #send(client: NatsConnection, item: Item, now: number): void {
+    const fault = subjectFault(item.message.subject)
+    if (fault !== undefined) return this.#fail(item, refused("publish", 400, fault))
     const sizeBytesMax = this.#connection.sizeBytesMax()
     if (item.sizeBytes > sizeBytesMax) {
       const {
@@ -354,6 +358,17 @@ export class PublishQueue {
 const isCounted = (item: Item): boolean => item.message.id !== ""
 
 const encoder = new TextEncoder()
+
+/** An empty token, a wildcard, white space or a control character. */
+const wrongInSubject = /^$|^\.|\.\.|\.$|(?:^|\.)[*>](?:\.|$)|[\s\u0000-\u001f\u007f]/
+
+/** Why the server would take the subject for a breach of the protocol, and end the connection; undefined when it would not. */
+const subjectFault = (subject: string): string | undefined => {
+  if (subject.length * 3 > subjectBytesMax && Buffer.byteLength(subject) > subjectBytesMax) {
+    return `subject too long: ${Buffer.byteLength(subject)} bytes of ${subjectBytesMax}, it begins with ${subject.slice(0, 100)}`
+  }
+  return wrongInSubject.test(subject) ? `not a subject to publish to: ${JSON.stringify(subject)}` : undefined
+}
 
 /** NATS header block. A line break would start another header, so it becomes a space. */
 const headerBytes = (message: OutgoingMessage): Uint8Array => {

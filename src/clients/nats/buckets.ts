@@ -21,6 +21,10 @@ export interface BucketOptions {
 
 const duplicateWindowMillis = 120_000
 const keyPattern = /^[-/_=A-Za-z0-9]+(\.[-/_=A-Za-z0-9]+)*$/
+/** As names of Kubernetes. A subject that is much longer would cost the connection. */
+const keyBytesMax = 253
+/** What is not a key has no entry: it is never asked for, as `*` and `>` would find another's. */
+const isKey = (key: string): boolean => key.length <= keyBytesMax && keyPattern.test(key)
 const empty = new Uint8Array(0)
 const isTombstone = (operation: string): boolean => operation === "DEL" || operation === "PURGE"
 
@@ -56,7 +60,7 @@ export const openBucket = (
 
     const write = (key: string, value: Uint8Array, expected: number | undefined, operation?: "DEL") =>
       Effect.gen(function* () {
-        if (!keyPattern.test(key)) return yield* refused("bucket.write", 400, `not a key: ${key}`)
+        if (!isKey(key)) return yield* refused("bucket.write", 400, `not a key: ${key.slice(0, keyBytesMax)}`)
         const [outcome] = yield* queue.publish([
           {
             subject: prefix + key,
@@ -75,6 +79,12 @@ export const openBucket = (
           ? new NatsError({ reason: new RevisionMismatch({ bucket: name, key }) })
           : outcome
       })
+
+    /** A write over what was read. What is not a key was never written, as if somebody else had removed it. */
+    const overwrite = (key: string, value: Uint8Array, revision: number | undefined, operation?: "DEL") =>
+      isKey(key)
+        ? write(key, value, revision, operation)
+        : Effect.fail(new NatsError({ reason: new RevisionMismatch({ bucket: name, key }) }))
 
     const create = (key: string, value: Uint8Array) =>
       write(key, value, 0).pipe(
@@ -133,14 +143,16 @@ export const openBucket = (
 
     return {
       get: (key) =>
-        last(key).pipe(
-          Effect.map((found) => (found === undefined || found.deleted ? Option.none() : Option.some(found)))
-        ),
+        isKey(key)
+          ? Effect.map(last(key), (found) =>
+              found === undefined || found.deleted ? Option.none() : Option.some(found)
+            )
+          : Effect.succeedNone,
       list,
       create,
-      update: (key, value, revision) => write(key, value, revision),
+      update: (key, value, revision) => overwrite(key, value, revision),
       put: (key, value) => write(key, value, undefined),
-      delete: (key, revision) => write(key, empty, revision, "DEL"),
+      delete: (key, revision) => overwrite(key, empty, revision, "DEL"),
       watch: (revision) =>
         revision !== undefined
           ? watchFrom(revision)

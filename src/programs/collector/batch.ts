@@ -58,21 +58,35 @@ export const batchFrom = (items: ReadonlyArray<string>, options: BatchOptions): 
       return
     }
     if (record.auditID !== record.body["auditID"]) auditIDsCut++
-    let body = Buffer.from(record.json)
-    if (body.length > sizeBytesMax) {
-      truncated++
-      body = Buffer.from(withoutBodies(record))
+    const whole = Buffer.from(record.json)
+    const body = whole.length <= sizeBytesMax ? whole : withoutBodies(record, sizeBytesMax)
+    if (body === undefined) {
+      const reason = "it is larger than a message may be, also without its bodies"
+      unreadable.push({ index, reason })
+      deadLetters.push(unreadableLetter(item, reason, options.cluster, sizeBytesMax))
+      return
     }
+    if (body !== whole) truncated++
     messages.push({ subject, id: record.key, body, headers })
   })
   return { messages, deadLetters, filtered, truncated, auditIDsCut, unreadable }
 }
 
-/** Leaves the bodies out and says so, as kube-apiserver's own truncation does. */
-const withoutBodies = (record: AuditRecord): string => {
+/**
+ * Leaves the bodies out and says so, as kube-apiserver's own truncation does. Undefined when what is left is still too
+ * large, or nested too deep to be written again.
+ */
+const withoutBodies = (record: AuditRecord, sizeBytesMax: number): Buffer | undefined => {
   const { requestObject: _request, responseObject: _response, annotations, ...rest } = record.body
   const kept = typeof annotations === "object" && annotations !== null && !Array.isArray(annotations) ? annotations : {}
-  return JSON.stringify({ ...rest, annotations: { ...kept, "audit.k8s.io/truncated": "true" } })
+  try {
+    const text = JSON.stringify({ ...rest, annotations: { ...kept, "audit.k8s.io/truncated": "true" } })
+    const body = Buffer.from(text)
+    return body.length <= sizeBytesMax ? body : undefined
+  } catch (cause) {
+    if (cause instanceof RangeError) return undefined
+    throw cause
+  }
 }
 
 /** What cannot be read is kept as it came, as far as it fits a message. */

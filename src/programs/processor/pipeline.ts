@@ -17,7 +17,7 @@ import { activityVersion } from "../../domain/identity.ts"
 import * as streams from "../../domain/streams.ts"
 import { headerNames, type Mark } from "../../domain/streams.ts"
 import { subjectToken } from "../../domain/subject.ts"
-import { tenantFromText, tenantText, type Tenant } from "../../domain/Tenant.ts"
+import { tenantFromHeader, tenantHeader, type Tenant } from "../../domain/Tenant.ts"
 import { auditRecordFrom } from "../../normalise/auditRecordFrom.ts"
 import { kubernetesEventFromText } from "../../normalise/kubernetesEventFrom.ts"
 import { PolicyCache } from "../../process/PolicyCache.ts"
@@ -180,7 +180,7 @@ const evaluateRecord = (policies: PolicySet, options: ProcessorOptions, message:
 }
 
 const evaluateEvent = (policies: PolicySet, message: StoredMessage): Outcome => {
-  const tenant = tenantFromText(message.header(headerNames.tenant))
+  const tenant = tenantFromHeader(message.header(headerNames.tenant))
   const read = kubernetesEventFromText(decoder.decode(message.body), {
     cluster: message.header(headerNames.cluster),
     tenant
@@ -223,7 +223,7 @@ const outcomeFrom = (message: StoredMessage, evaluation: Evaluation, tenant: Ten
           body: encoder.encode(evaluation.json),
           headers: {
             [headerNames.cluster]: message.header(headerNames.cluster),
-            [headerNames.tenant]: tenantText(tenant),
+            [headerNames.tenant]: tenantHeader(tenant),
             [headerNames.mark]: evaluation.mark,
             [headerNames.order]: evaluation.order.toString()
           }

@@ -66,6 +66,7 @@ const adminTokenOf = (tokensFile: string): string => {
   if (fault !== undefined) throw new Error(`${tokensFile}: ${fault.message.split("\n", 1)[0] ?? ""}`)
   const entries: unknown = document.toJS()
   if (!Array.isArray(entries)) return ""
+  // People edit it: nothing is believed but that it is a list.
   for (const entry of entries as ReadonlyArray<{ token?: unknown; user?: { groups?: unknown } } | null>) {
     const groups = entry?.user?.groups
     if (Array.isArray(groups) && groups.includes(adminGroup) && typeof entry?.token === "string") return entry.token

@@ -9,7 +9,7 @@ import type { ClickHouseRefused } from "../../clients/clickhouse/ClickHouse.ts"
 import { type Delivery, Nats } from "../../clients/nats/Nats.ts"
 import * as streams from "../../domain/streams.ts"
 import { headerNames, type Mark } from "../../domain/streams.ts"
-import { tenantFromText, type Tenant } from "../../domain/Tenant.ts"
+import { tenantFromHeader, type Tenant } from "../../domain/Tenant.ts"
 import { auditRecordFrom } from "../../normalise/auditRecordFrom.ts"
 import { kubernetesEventFromText } from "../../normalise/kubernetesEventFrom.ts"
 import { Health } from "../../runtime/Health.ts"
@@ -65,7 +65,7 @@ const flows: ReadonlyArray<Flow> = [
     lineFrom: (delivery) =>
       kubernetesEventFromText(decoder.decode(delivery.body), {
         cluster: delivery.header(headerNames.cluster),
-        tenant: tenantFromText(delivery.header(headerNames.tenant))
+        tenant: tenantFromHeader(delivery.header(headerNames.tenant))
       }).pipe(
         Result.map((event) => kubernetesEventLine(event, delivery.sequence)),
         Result.mapError((error) => error.reason)
@@ -77,8 +77,6 @@ const flows: ReadonlyArray<Flow> = [
     lineFrom: (delivery) =>
       activityLine({
         json: decoder.decode(delivery.body),
-        cluster: delivery.header(headerNames.cluster),
-        tenant: tenantFromText(delivery.header(headerNames.tenant)),
         mark: markFrom(delivery.header(headerNames.mark)),
         order: orderFrom(delivery.header(headerNames.order)),
         sequence: delivery.sequence

@@ -3,6 +3,7 @@ import { Effect, Result } from "effect"
 import { activityFilterFields } from "../../cel/activityFilterFields.ts"
 import { type Expression, type Filter, parseFilter } from "../../cel/Filter.ts"
 import { groupName } from "../../contracts/resources.ts"
+import { searchWords } from "../../store/searchWords.ts"
 import { type ApiFailure, badRequest, invalid } from "../ApiFailure.ts"
 import type { Call } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
@@ -31,14 +32,10 @@ export interface ActivityRequest {
 const ownParameters = ["filter", "search", "start", "end"]
 
 /** Given twice, none of them would say what is meant. */
-const singleParameters = [
-  ...ownParameters,
-  "fieldSelector",
-  "labelSelector",
-  "continue",
-  "limit",
-  "resourceVersion"
-]
+const singleParameters = [...ownParameters, "fieldSelector", "labelSelector", "continue", "limit", "resourceVersion"]
+
+const filterForm =
+  "a filter is CEL with ==, !=, <, <=, >, >=, in, &&, ||, !, startsWith, endsWith, contains, such as spec.actor.name == 'alice'"
 
 /**
  * @fails ApiFailure BadRequest for parameters and selectors that are not supported
@@ -62,7 +59,7 @@ export const activityRequest = (call: Call, request: ResourceRequest): Effect.Ef
                 {
                   field: "filter",
                   reason: "FieldValueInvalid",
-                  message: `Invalid value: ${JSON.stringify(parameter("filter").slice(0, 200))}: line ${line}, column ${column}: ${message}`
+                  message: `Invalid value: ${JSON.stringify(parameter("filter").slice(0, 200))}: line ${line}, column ${column}: ${message} (${filterForm})`
                 }
               ])
             )
@@ -79,7 +76,12 @@ export const activityRequest = (call: Call, request: ResourceRequest): Effect.Ef
         namespace ?? null,
         ...["filter", "search", "fieldSelector", "labelSelector", "start", "end"].map(parameter)
       ]),
-      warnings: unknownParameterWarnings(query, ownParameters)
+      warnings: [
+        ...unknownParameterWarnings(query, ownParameters),
+        ...(parameter("search") !== "" && searchWords(parameter("search")).length === 0
+          ? ["the search has no word and is ignored: a word is of letters and digits"]
+          : [])
+      ]
     }
   })
 
@@ -102,7 +104,15 @@ export const resolvedWindow = (request: ActivityRequest, now: bigint): Result.Re
     Result.mapError(timeValueFrom(text, now), (sentence) => badRequest(`${name}: ${sentence}`))
   return Result.flatMap(time("start", request.start || defaultStart), (start) =>
     Result.flatMap(request.end === "" ? Result.succeed(farEnd) : time("end", request.end), (end) =>
-      start > end ? Result.fail(badRequest("start is after end")) : Result.succeed({ start, end })
+      start > end
+        ? Result.fail(
+            badRequest(
+              request.start === ""
+                ? `end: ${JSON.stringify(request.end)} is before the default start ${defaultStart}: give a start before it`
+                : `start: ${JSON.stringify(request.start)} is after the end ${JSON.stringify(request.end)}`
+            )
+          )
+        : Result.succeed({ start, end })
     )
   )
 }

@@ -173,7 +173,7 @@ const cursorOf = (
       Result.mapError(cursorFrom(token, binding, nowMillis), (refused) =>
         refused._tag === "CursorExpired"
           ? expired("The provided continue parameter is too old: start the list again without it")
-          : badRequest(`continue key is not valid: ${refused.problem}`)
+          : badRequest(`continue key is not valid: ${refused.problem}; start the list again without it`)
       )
     )
   })

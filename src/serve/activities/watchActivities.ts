@@ -30,7 +30,9 @@ export const watchActivities = Effect.fn("serve.watchActivities")(function* (
   if (call.query.has("sendInitialEvents")) return yield* initialEventsForbidden()
   const asked = yield* activityRequest(call, request)
   if (asked.start !== "" || asked.end !== "") {
-    return yield* badRequest("start and end belong to lists: a watch begins at a resourceVersion")
+    return yield* badRequest(
+      "start and end belong to lists: a watch begins at the resourceVersion that a list gave, or, without one, with the last hour"
+    )
   }
   const version = yield* Effect.fromResult(resourceVersionFrom(call.query))
   const feed = yield* ActivityFeed
@@ -85,7 +87,13 @@ export const watchActivities = Effect.fn("serve.watchActivities")(function* (
     // The answer has begun: what goes wrong now is told in a frame, and ends the watch.
     Stream.catch((error: ApiFailure) => Stream.succeed(frameText("ERROR", statusObject(error))))
   )
-  return { _tag: "Chunks", contentType: printer.contentType, chunks, live: true, warnings: asked.warnings } satisfies Answer
+  return {
+    _tag: "Chunks",
+    contentType: printer.contentType,
+    chunks,
+    live: true,
+    warnings: asked.warnings
+  } satisfies Answer
 })
 
 /** Makes the frames of one watch. */

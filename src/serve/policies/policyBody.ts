@@ -116,10 +116,10 @@ export const checkedPolicy = (
 const typeFrom = (body: JsonObject, request: ResourceRequest): Result.Result<void, string> => {
   const expected = `${groupName}/${request.version}`
   if (body["kind"] !== "ActivityPolicy")
-    return Result.fail(`the kind in the data (${String(body["kind"])}) is not ActivityPolicy`)
+    return Result.fail(`the kind in the data (${String(body["kind"] ?? "none")}) is not ActivityPolicy`)
   return body["apiVersion"] === expected
     ? Result.succeed(undefined)
     : Result.fail(
-        `the API version in the data (${String(body["apiVersion"])}) does not match the expected API version (${expected})`
+        `the API version in the data (${String(body["apiVersion"] ?? "none")}) does not match the expected API version (${expected})`
       )
 }

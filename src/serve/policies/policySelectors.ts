@@ -7,7 +7,9 @@ import { fieldSelectorFrom, labelSelectorFrom, type LabelRequirement } from "../
 export const policySelector = (query: URLSearchParams): Result.Result<(policy: ActivityPolicy) => boolean, string> =>
   Result.flatMap(fieldSelectorFrom(query.get("fieldSelector") ?? ""), (fields) => {
     const unknown = fields.find(({ field }) => field !== "metadata.name" && field !== "metadata.namespace")
-    if (unknown !== undefined) return Result.fail(`field label not supported: ${unknown.field}`)
+    if (unknown !== undefined) {
+      return Result.fail(`field label not supported: ${unknown.field}; supported are metadata.name, metadata.namespace`)
+    }
     return Result.map(
       labelSelectorFrom(query.get("labelSelector") ?? ""),
       (labels) => (policy) =>

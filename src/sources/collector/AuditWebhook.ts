@@ -19,6 +19,11 @@ export class IntakeRefused extends Schema.TaggedError<IntakeRefused>()("IntakeRe
   retryAfterSeconds: Schema.Number
 }) {}
 
+/** As many batches as may be are being stored. */
+class TooManyBatches extends Schema.TaggedError<TooManyBatches>()("TooManyBatches", {
+  inFlight: Schema.Number
+}) {}
+
 /** What became of a batch. Counts are records. */
 export interface BatchResult {
   readonly accepted: number
@@ -39,6 +44,7 @@ export interface Sender {
 export interface AuditWebhookOptions {
   readonly cluster: string
   readonly bodySizeBytesMax: number
+  /** Batches that are made durable at once; bodies that are still arriving do not count. */
   readonly requestsInFlightMax: number
   /** Undefined when the credentials are missing or wrong. */
   readonly authenticate: (request: IncomingMessage) => Sender | undefined
@@ -55,21 +61,31 @@ interface Answer {
 /** @returns the handler, for a listener */
 export const auditWebhook = (options: AuditWebhookOptions) => {
   let inFlight = 0
+  /** A batch takes a place when it has arrived whole: a slow sender keeps nobody else out. */
+  const slot: Slot = (take) =>
+    Effect.suspend((): ReturnType<Slot> => {
+      if (inFlight >= options.requestsInFlightMax) return Effect.fail(new TooManyBatches({ inFlight }))
+      inFlight++
+      return Effect.ensuring(take, Effect.sync(() => inFlight--))
+    })
   return (request: IncomingMessage, response: ServerResponse): Effect.Effect<void> =>
     Effect.suspend(() => {
-      const refused = refusalOf(options, request, inFlight)
+      const refused = refusalOf(options, request)
       if (refused !== undefined) return Effect.sync(() => send(request, response, refused))
-      inFlight++
-      return takeBatch(options, request).pipe(
-        Effect.map((answer) => send(request, response, answer)),
-        Effect.ensuring(Effect.sync(() => inFlight--))
+      return takeBatch(options, request, slot).pipe(
+        Effect.catchDefect((defect) =>
+          Effect.logError("a batch could not be taken", { error: String(defect) }).pipe(
+            Effect.as(problem(500, "InternalError", "The batch could not be taken, for a fault of ours. Send it again."))
+          )
+        ),
+        Effect.map((answer) => send(request, response, answer))
       )
     })
 }
 
 const path = /^\/audit(?:\/([^/]+))?\/?$/
 
-const refusalOf = (options: AuditWebhookOptions, request: IncomingMessage, inFlight: number): Answer | undefined => {
+const refusalOf = (options: AuditWebhookOptions, request: IncomingMessage): Answer | undefined => {
   const match = path.exec(pathOf(request))
   if (match === null) return problem(404, "NotFound", "Audit records are posted to /audit or /audit/{cluster}.")
   if (request.method !== "POST") {
@@ -89,24 +105,20 @@ const refusalOf = (options: AuditWebhookOptions, request: IncomingMessage, inFli
   if (sender.cluster !== undefined && named !== undefined && named !== sender.cluster) {
     return problem(403, "Forbidden", `This token speaks for cluster "${sender.cluster}", not for "${named}".`)
   }
-  if (inFlight >= options.requestsInFlightMax) {
-    return {
-      ...problem(429, "TooManyRequests", `${inFlight} batches are being stored. Send this one again.`),
-      headers: { "retry-after": "1" }
-    }
-  }
   return undefined
 }
 
 const clusterPattern = /^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/
 
-const takeBatch = (options: AuditWebhookOptions, request: IncomingMessage): Effect.Effect<Answer> =>
+type Slot = (take: Effect.Effect<BatchResult, IntakeRefused>) => Effect.Effect<BatchResult, IntakeRefused | TooManyBatches>
+
+const takeBatch = (options: AuditWebhookOptions, request: IncomingMessage, slot: Slot): Effect.Effect<Answer> =>
   Effect.gen(function*() {
     const text = yield* readBody(request, options.bodySizeBytesMax)
     const split = splitItems(text)
     if (Result.isFailure(split)) return problem(400, "BadRequest", split.failure.reason)
     const cluster = path.exec(pathOf(request))?.[1] ?? options.authenticate(request)?.cluster ?? options.cluster
-    const result = yield* options.accept(cluster, split.success.items)
+    const result = yield* slot(options.accept(cluster, split.success.items))
     const nothingRead = result.unreadable.length > 0 && result.unreadable.length === split.success.items.length
     return { status: nothingRead ? 422 : 200, body: { kind: "AuditBatchResult", ...result } }
   }).pipe(
@@ -117,6 +129,11 @@ const takeBatch = (options: AuditWebhookOptions, request: IncomingMessage): Effe
         Effect.succeed(
           problem(415, "UnsupportedMediaType", `Content-Encoding "${error.encoding}" is unknown. Send gzip, or none.`)
         ),
+      TooManyBatches: (error: TooManyBatches) =>
+        Effect.succeed({
+          ...problem(429, "TooManyRequests", `${error.inFlight} batches are being stored. Send this one again.`),
+          headers: { "retry-after": "1" }
+        }),
       IntakeRefused: (error) => Effect.succeed(notNow(error))
     })
   )

@@ -183,6 +183,31 @@ describe("bucket", () => {
   )
 
   it.live(
+    "what is not a key is absent, cannot be overwritten or created, and costs no connection",
+    () =>
+      connected(server, (nats) =>
+        Effect.gen(function* () {
+          const bucket = yield* nats.bucket("foreign", options)
+          const revision = yield* bucket.create("a", bytes("1"))
+          for (const key of ["*", ">", "a b", "a\r\nPING", "", ".", "a".repeat(254), "a".repeat(5_000)]) {
+            const label = key.slice(0, 10)
+            assert.isTrue(Option.isNone(yield* bucket.get(key)), label)
+            const updated = yield* Effect.flip(bucket.update(key, bytes("2"), revision))
+            assert.strictEqual(updated.reason._tag, "RevisionMismatch", label)
+            const deleted = yield* Effect.flip(bucket.delete(key, revision))
+            assert.strictEqual(deleted.reason._tag, "RevisionMismatch", label)
+            const created = yield* Effect.flip(bucket.create(key, bytes("2")))
+            assert.strictEqual(created.reason._tag === "NatsRefused" ? created.reason.code : 0, 400, label)
+          }
+          yield* bucket.create("a".repeat(253), bytes("1"))
+          assert.strictEqual(shown(Option.getOrThrow(yield* bucket.get("a"))), "a=1")
+          assert.strictEqual(nats.state().disconnects, 0)
+        })
+      ),
+    timeout
+  )
+
+  it.live(
     "a watch goes on without a gap when the server is killed",
     () =>
       Effect.gen(function* () {

@@ -137,6 +137,35 @@ describe("publish", () => {
   )
 
   it.live(
+    "a subject that would cost the connection is refused at once, and its neighbours are stored",
+    () =>
+      connected(server, (nats) =>
+        Effect.gen(function* () {
+          const stream = streamOf("CONTROL")
+          yield* nats.ensureStreams([stream])
+          const [message] = messagesOf(stream, "odd", 1)
+          assert.isDefined(message)
+          const odd = ["x".repeat(3_493), "ü".repeat(1_750), "x".repeat(9_000), "a b", "a\r\nPING", "a..b", "a.", "", "*", ">"]
+          const outcomes = yield* nats.publishEach([
+            ...messagesOf(stream, "a", 1),
+            ...odd.map((rest, index) => ({ ...message, id: `odd${index}`, subject: `control.${rest}` })),
+            { ...message, subject: `control.${"x".repeat(3_492)}` },
+            ...messagesOf(stream, "b", 1)
+          ])
+          assert.deepStrictEqual(
+            outcomes.map((outcome) => ("reason" in outcome ? outcome.reason._tag : "stored")),
+            ["stored", ...odd.map(() => "NatsRefused"), "stored", "stored"]
+          )
+          const [, long] = outcomes
+          assert.isTrue(long !== undefined && "reason" in long && !long.retryable)
+          assert.match(long !== undefined && "reason" in long ? long.message : "", /subject too long/)
+          assert.strictEqual(nats.state().disconnects, 0)
+        })
+      ),
+    timeout
+  )
+
+  it.live(
     "a subject that no stream takes yet is published as soon as one does, else NatsUnavailable",
     () =>
       connected(

@@ -111,4 +111,14 @@ describe("batchFrom", () => {
     // Its key does not depend on what was cut.
     assert.deepStrictEqual(idsOf(read), idsOf(batch(record())))
   })
+
+  it("one that is too large without its bodies too, or too deep to be cut, is kept apart; its neighbours go on", () => {
+    const deep = record({ requestObject: "x".repeat(1_100_000) }).replace("{", `{"deep":${"[".repeat(100_000)}${"]".repeat(100_000)},`)
+    for (const item of [record({ userAgent: "x".repeat(1_100_000) }), deep]) {
+      const read = batch(record(), item, record({ verb: "delete" }))
+      assert.strictEqual(read.messages.length, 2)
+      assert.deepStrictEqual(read.unreadable.map(({ index }) => index), [1])
+      assert.isAtMost(read.deadLetters[0]!.body.length, options.messageSizeBytesMax)
+    }
+  })
 })

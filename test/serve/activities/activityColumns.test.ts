@@ -26,7 +26,9 @@ const activity = (change: { summary?: string; actor?: string; name?: string }): 
 })
 
 const cellOf = (column: string, of: ServedActivity): string | number | undefined =>
-  activityColumns(() => Date.UTC(2026, 10, 20, 15, 2)).find(({ name }) => name === column)?.cell(of)
+  activityColumns(() => Date.UTC(2026, 10, 20, 15, 2))
+    .find(({ name }) => name === column)
+    ?.cell(of)
 
 describe("the columns of activities", () => {
   it("a long sentence is cut with a mark, a short one is whole", () => {

@@ -166,4 +166,30 @@ describe("POST /audit", () => {
       assert.strictEqual((yield* post(`${url}/audit`, listText(`{}`))).status, 200)
       assert.strictEqual(taken.length, 1)
     }))
+
+  it.live("a sender whose body never ends keeps nobody else out", () =>
+    Effect.gen(function*() {
+      const { port, url } = yield* webhook({ requestsInFlightMax: 1 })
+      const slow = [1, 2, 3].map(() => {
+        const socket = connect(port, "127.0.0.1")
+        socket.write("POST /audit HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n{")
+        return socket.on("error", () => undefined)
+      })
+      yield* Effect.addFinalizer(() => Effect.sync(() => slow.forEach((socket) => socket.destroy())))
+      assert.strictEqual((yield* post(`${url}/audit`, listText(`{}`))).status, 200)
+    }))
+
+  it.live("a fault of ours is answered 500, and the next batch is taken", () =>
+    Effect.gen(function*() {
+      let first = true
+      const { url } = yield* webhook({
+        accept: () => {
+          if (!first) return Effect.succeed({ accepted: 1, spooled: 0, filtered: 0, unreadable: [] })
+          first = false
+          return Effect.die(new Error("a bug"))
+        }
+      })
+      assert.strictEqual((yield* post(`${url}/audit`, listText(`{}`))).status, 500)
+      assert.strictEqual((yield* post(`${url}/audit`, listText(`{}`))).status, 200)
+    }))
 })
