@@ -98,7 +98,8 @@ export class PolicyStore extends Context.Service<
 }
 
 const bucketName = "activity_policies"
-const bucketOptions = { history: 8, sizeBytesMax: 64 * 1024 * 1024 }
+/** Reserved when it is made: some thousand policies with their history, and little of a small disk. */
+const bucketOptions = { history: 8, sizeBytesMax: 16 * 1024 * 1024 }
 
 /** Changes held for watches; a watch further behind lists again. */
 const heldEventsMax = 4_096

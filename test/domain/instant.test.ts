@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
-import { microsecondsFrom, secondsTimestampText, timestampText } from "../../src/domain/instant.ts"
+import { isFactInstant, microsecondsFrom, secondsTimestampText, timestampText } from "../../src/domain/instant.ts"
 
 describe("instants", () => {
   it("one instant has one number, however it is written", () => {
@@ -37,6 +37,13 @@ describe("instants", () => {
     assert.strictEqual(timestampText(1_780_315_200_000_042n), "2026-06-01T12:00:00.000042Z")
     assert.strictEqual(secondsTimestampText(1_780_315_200_999_999n), "2026-06-01T12:00:00Z")
     assert.strictEqual(timestampText(-500_000n), "1969-12-31T23:59:59.500000Z")
+  })
+
+  it("a fact's instant lies in the years 1970 to 2105", () => {
+    assert.isTrue(isFactInstant(microsecondsFrom("1970-01-01T00:00:00Z")!))
+    assert.isTrue(isFactInstant(microsecondsFrom("2105-12-31T23:59:59.999999Z")!))
+    assert.isFalse(isFactInstant(microsecondsFrom("1969-12-31T23:59:59.999999Z")!))
+    assert.isFalse(isFactInstant(microsecondsFrom("2106-01-01T00:00:00Z")!))
   })
 
   it("a printed instant reads as itself", () => {

@@ -88,9 +88,44 @@ describe("an audit record", () => {
 
   it("of the future is kept", () => {
     assert.strictEqual(
-      record({ requestReceivedTimestamp: "2999-01-01T00:00:00Z" }).requestReceivedTimestamp,
-      "2999-01-01T00:00:00Z"
+      record({ requestReceivedTimestamp: "2105-12-31T23:59:59.999999Z" }).requestReceivedTimestamp,
+      "2105-12-31T23:59:59.999999Z"
     )
+  })
+
+  it("from before 1970 or after 2105 is unreadable, whatever its other time says", () => {
+    for (const outside of [
+      "1969-12-31T23:59:59.999999Z",
+      "2106-01-01T00:00:00Z",
+      "2105-12-31T23:59:59-00:01",
+      "0000-01-01T00:00:00+14:00",
+      "9999-12-31T23:59:59-14:00"
+    ]) {
+      assert.strictEqual(
+        unreadableField(read({ requestReceivedTimestamp: outside })),
+        "requestReceivedTimestamp",
+        outside
+      )
+      assert.strictEqual(
+        unreadableField(read({ requestReceivedTimestamp: undefined, stageTimestamp: outside })),
+        "stageTimestamp",
+        outside
+      )
+    }
+  })
+
+  it("has its time in one spelling, and its key from the text that was sent", () => {
+    const canonical = "2026-11-20T15:07:46.123456Z"
+    const keys = ["2026-11-20t15:07:46.123456z", "2026-11-20T17:07:46.123456789012+02:00", canonical].map((sent) => {
+      const { key, requestReceivedTimestamp, auditID, stage, user, verb, requestURI } = record({
+        requestReceivedTimestamp: sent
+      })
+      assert.strictEqual(requestReceivedTimestamp, canonical)
+      const identity = { cluster: "dev", auditID, stage, username: user.username, verb, requestURI }
+      assert.strictEqual(key, auditRecordKey({ ...identity, requestReceivedTimestamp: sent }))
+      return key
+    })
+    assert.strictEqual(new Set(keys).size, 3)
   })
 
   it("with a long audit ID keeps its first 1,024 bytes, whole characters", () => {

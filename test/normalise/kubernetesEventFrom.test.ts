@@ -110,6 +110,16 @@ describe("a Kubernetes Event", () => {
     assert.strictEqual(field(read(noTimes)), "metadata.creationTimestamp")
   })
 
+  it("with a time from before 1970 or after 2105 is unreadable, with the field's name", () => {
+    const field = (result: ReturnType<typeof read>) => (Result.isFailure(result) ? result.failure.field : undefined)
+    for (const outside of ["1969-12-31T23:59:59Z", "2106-01-01T00:00:00Z", "0000-01-01T00:00:00+14:00"]) {
+      assert.strictEqual(field(read({ deprecatedLastTimestamp: outside })), "lastTimestamp", outside)
+      assert.strictEqual(field(read({ deprecatedFirstTimestamp: outside })), "firstTimestamp", outside)
+      const metadata = { uid: "x", creationTimestamp: outside }
+      assert.strictEqual(field(read({ metadata })), "metadata.creationTimestamp", outside)
+    }
+  })
+
   it("without a number for a resourceVersion has order 0", () => {
     for (const resourceVersion of ["", "abc", "12x", "1".repeat(40)]) {
       const { order } = Result.getOrThrow(

@@ -9,7 +9,7 @@ import type { Connection } from "./Connection.ts"
 import type { Bucket, LostPosition, NatsError } from "./Nats.ts"
 import { apiCodes, refusalCode } from "./sortFailure.ts"
 
-export const floorsBucket = { name: "activity_floors", history: 1, sizeBytesMax: 4 * 1024 * 1024 } as const
+export const floorsBucket = { name: "activity_floors", history: 1, sizeBytesMax: 1024 * 1024 } as const
 /** Lost positions that are remembered for whoever asks. */
 const lostPositionsMax = 1_000
 
