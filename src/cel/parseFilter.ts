@@ -1,7 +1,7 @@
 /** Reads filters: what the tree of {@link Filter} cannot hold is refused here, with its place. */
 import { type ASTNode, Environment, ParseError } from "@marcbachmann/cel-js"
 import { Result } from "effect"
-import { microsecondsFrom, timestampText } from "../domain/instant.ts"
+import { isFactInstant, microsecondsFrom, timestampText } from "../domain/instant.ts"
 import type { Expression, Filter, FilterField, Literal } from "./Filter.ts"
 import { positionOf } from "./position.ts"
 
@@ -226,7 +226,10 @@ const literalFrom = (ast: ASTNode, field: FilterField): Literal => {
         ast.op === "call" && ast.args[0] === "timestamp" && ast.args[1].length === 1 ? ast.args[1][0]! : ast
       const text = argument.op === "value" && typeof argument.args === "string" ? argument.args : ""
       const microseconds = microsecondsFrom(text)
-      if (microseconds !== undefined) return timestampText(microseconds)
+      if (microseconds !== undefined) {
+        if (isFactInstant(microseconds)) return timestampText(microseconds)
+        throw new Refusal(ast, `${field.path} is of the years 1970 to 2105`)
+      }
       throw new Refusal(ast, `${field.path} is a time; compare it with timestamp('2026-01-31T12:00:00Z')`)
     }
   }

@@ -26,7 +26,7 @@ export const objectAt = (value: Json | undefined, name: string): JsonObject | un
 /**
  * One audit record (audit.k8s.io/v1 Event) that entered: its envelope decoded, its whole JSON beside it.
  *
- * Times are the source's own text (RFC 3339, up to microseconds). Absent texts are "", an absent code is 0.
+ * Times are RFC 3339 in UTC with six fractional digits, however they were sent. Absent texts are "", an absent code is 0.
  */
 export interface AuditRecord {
   /** UUIDv5, see domain/identity.ts. */

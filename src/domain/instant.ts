@@ -28,6 +28,12 @@ export const microsecondsFrom = (text: string): bigint | undefined => {
   return microseconds === zeroTimeMicroseconds ? undefined : microseconds
 }
 
+/** 2106-01-01T00:00:00Z: ClickHouse's times of 32 bits end in that year. */
+const factInstantEnd = 4_291_747_200_000_000n
+
+/** True for microseconds of the years 1970 to 2105: other times cannot be stored, so no fact has one. */
+export const isFactInstant = (microseconds: bigint): boolean => microseconds >= 0n && microseconds < factInstantEnd
+
 /** RFC 3339 in UTC with six fractional digits, for instants of the years 0 to 9999. */
 export const timestampText = (microseconds: bigint): string => {
   const fraction = ((microseconds % 1_000_000n) + 1_000_000n) % 1_000_000n

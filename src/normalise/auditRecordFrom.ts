@@ -2,12 +2,12 @@
  * An audit record as kube-apiserver sent it becomes an {@link AuditRecord}: its envelope checked and decoded, its JSON
  * kept byte for byte.
  *
- * A record needs what identifies it: auditID, stage, verb, requestURI and a time. Times in the future are kept.
+ * A record needs what identifies it: auditID, stage, verb, requestURI and a time. Times in the future are kept, up to 2105.
  */
 import { Result } from "effect"
 import { type AuditRecord, type Json, type JsonObject, objectAt, textAt } from "../domain/AuditRecord.ts"
 import { auditRecordKey } from "../domain/identity.ts"
-import { microsecondsFrom } from "../domain/instant.ts"
+import { isFactInstant, microsecondsFrom, timestampText } from "../domain/instant.ts"
 import { type Tenant, tenantTypeFrom } from "../domain/Tenant.ts"
 import { jsonObjectFrom } from "./jsonObjectFrom.ts"
 import { unreadable, type Unreadable } from "./Unreadable.ts"
@@ -49,10 +49,11 @@ export const auditRecordFromBody = (
   if (verb === "") return Result.fail(unreadable("verb", "it is missing"))
   const requestURI = textAt(body, "requestURI")
   if (requestURI === "") return Result.fail(unreadable("requestURI", "it is missing"))
-  const requestReceivedTimestamp = firstTime(body, ["requestReceivedTimestamp", "stageTimestamp"])
-  if (requestReceivedTimestamp === undefined) {
+  const time = firstTime(body, ["requestReceivedTimestamp", "stageTimestamp"])
+  if (time === undefined) {
     return Result.fail(unreadable("requestReceivedTimestamp", "neither it nor stageTimestamp is an RFC 3339 time"))
   }
+  if (!isFactInstant(time.microseconds)) return Result.fail(unreadable(time.name, "it is not of the years 1970 to 2105"))
   const userObject = objectAt(body, "user")
   const user = { username: textAt(userObject, "username"), uid: textAt(userObject, "uid") }
   const reference = objectAt(body, "objectRef")
@@ -62,7 +63,8 @@ export const auditRecordFromBody = (
       cluster,
       auditID,
       stage,
-      requestReceivedTimestamp,
+      // As it was sent: the key of a stored record must never change.
+      requestReceivedTimestamp: time.text,
       username: user.username,
       verb,
       requestURI
@@ -74,7 +76,7 @@ export const auditRecordFromBody = (
     level: textAt(body, "level"),
     verb,
     requestURI,
-    requestReceivedTimestamp,
+    requestReceivedTimestamp: timestampText(time.microseconds),
     user,
     userAgent: textAt(body, "userAgent"),
     sourceIP: firstText(body["sourceIPs"]),
@@ -128,8 +130,20 @@ const isDryRun = (requestURI: string, body: JsonObject): boolean => {
   return Array.isArray(dryRun) ? dryRun.length > 0 : typeof dryRun === "string" && dryRun !== ""
 }
 
-const firstTime = (body: JsonObject, names: ReadonlyArray<string>): string | undefined =>
-  names.map((name) => textAt(body, name)).find((text) => microsecondsFrom(text) !== undefined)
+interface SentTime {
+  readonly name: string
+  readonly text: string
+  readonly microseconds: bigint
+}
+
+const firstTime = (body: JsonObject, names: ReadonlyArray<string>): SentTime | undefined => {
+  for (const name of names) {
+    const text = textAt(body, name)
+    const microseconds = microsecondsFrom(text)
+    if (microseconds !== undefined) return { name, text, microseconds }
+  }
+  return undefined
+}
 
 const firstText = (value: Json | undefined): string => {
   const first: Json | undefined = Array.isArray(value) ? value[0] : value

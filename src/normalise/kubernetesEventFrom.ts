@@ -8,7 +8,7 @@
 import { Result } from "effect"
 import { isJsonObject, type Json, type JsonObject, objectAt, textAt } from "../domain/AuditRecord.ts"
 import { kubernetesEventKey, kubernetesEventVersion } from "../domain/identity.ts"
-import { microsecondsFrom, timestampText } from "../domain/instant.ts"
+import { isFactInstant, microsecondsFrom, timestampText } from "../domain/instant.ts"
 import type { KubernetesEvent, ObjectReference } from "../domain/KubernetesEvent.ts"
 import type { Tenant } from "../domain/Tenant.ts"
 import { jsonObjectFrom } from "./jsonObjectFrom.ts"
@@ -40,7 +40,14 @@ export const kubernetesEventFrom = (
     return Result.fail(unreadable("metadata.creationTimestamp", "the Event holds no valid time"))
   const body = normalised(source)
   const resourceVersion = textAt(metadata, "resourceVersion")
-  const created = microsecondsFrom(textAt(metadata, "creationTimestamp"))
+  const created = microsecondsFrom(textAt(metadata, "creationTimestamp")) ?? sightings.firstSeen
+  for (const [field, instant] of [
+    ["metadata.creationTimestamp", created],
+    ["firstTimestamp", sightings.firstSeen],
+    ["lastTimestamp", sightings.lastSeen]
+  ] as const) {
+    if (!isFactInstant(instant)) return Result.fail(unreadable(field, "it is not of the years 1970 to 2105"))
+  }
   return Result.succeed({
     key: kubernetesEventKey(cluster, uid),
     version: kubernetesEventVersion(cluster, uid, resourceVersion),
@@ -51,7 +58,7 @@ export const kubernetesEventFrom = (
     order: /^\d{1,19}$/.test(resourceVersion) ? BigInt(resourceVersion) : 0n,
     namespace: textAt(metadata, "namespace"),
     name: textAt(metadata, "name"),
-    creationTimestamp: timestampText(created ?? sightings.firstSeen),
+    creationTimestamp: timestampText(created),
     firstSeen: timestampText(sightings.firstSeen),
     lastSeen: timestampText(sightings.lastSeen),
     count: sightings.count,

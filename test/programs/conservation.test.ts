@@ -108,6 +108,12 @@ const send = async (
   }
 }
 
+/** What is looked at of an activity that a server sends. */
+interface WatchedObject {
+  readonly metadata: { readonly resourceVersion: string }
+  readonly spec: { readonly summary: string }
+}
+
 interface WatchedActivity {
   readonly summary: string
   readonly resourceVersion: number
@@ -215,8 +221,7 @@ const listAll = async (api: RunningProgram): Promise<ReadonlyArray<readonly [str
   return found
 }
 
-// A server's JSON has no type here: two fields of it are looked at.
-const watchedFrom = (item: any): WatchedActivity => ({
+const watchedFrom = (item: WatchedObject): WatchedActivity => ({
   summary: item.spec.summary,
   resourceVersion: Number(item.metadata.resourceVersion)
 })

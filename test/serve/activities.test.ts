@@ -89,12 +89,16 @@ describe("activities", () => {
     ).toBeUndefined()
   })
 
-  it("a search without a word is ignored, and says so", async () => {
-    const answer = await api.request("admin", `${all}?search=!!!`)
-    expect(answer.headers["warning"]).toBe(
-      '299 - "the search has no word and is ignored: a word is of letters and digits"'
-    )
-    expect(idsOf(answer.json()).length).toBe(4)
+  it("a search without a word is 400 with a sentence, in lists and watches", async () => {
+    for (const query of ["search=!!!", "search=%25%25", "watch=true&search=_"]) {
+      const answer = await api.request("admin", `${all}?${query}`)
+      expect([query, answer.status, answer.json().message]).toEqual([
+        query,
+        400,
+        "search has no words: a word is of letters and digits, such as search=created"
+      ])
+    }
+    expect(idsOf((await api.request("admin", `${all}?search=`)).json()).length).toBe(4)
   })
 
   it("a refusal says what is allowed", async () => {
@@ -124,6 +128,9 @@ describe("activities", () => {
       { start: "yesterday" },
       { start: "now-1.5h" },
       { end: "2999-01-01T00:00:00Z" },
+      { start: "now-999999w" },
+      { start: "0000-01-01T00:00:00+14:00" },
+      { end: "0000-01-01T00:00:00Z" },
       { start: "now", end: "now-1h" },
       { start: "now-7xd" }
     ]) {

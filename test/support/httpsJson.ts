@@ -19,7 +19,8 @@ export interface HttpsAnswer {
   readonly headers: IncomingHttpHeaders
   readonly text: string
   /** Parsed at each call. */
-  readonly json: () => any // What a server sends has no type here; tests look at single fields.
+  // oxlint-disable-next-line no-explicit-any -- what a server sends has no type here: tests look at single fields of it
+  readonly json: () => any
 }
 
 export const https = (url: string, options: HttpsOptions): Promise<HttpsAnswer> =>

@@ -22,7 +22,6 @@ import { auditRecordFrom } from "../../normalise/auditRecordFrom.ts"
 import { kubernetesEventFromText } from "../../normalise/kubernetesEventFrom.ts"
 import { PolicyCache } from "../../process/PolicyCache.ts"
 import type { Evaluation, PolicySet } from "../../process/PolicySet.ts"
-import { Health } from "../../runtime/Health.ts"
 import { counterFamily, secondsBoundaries } from "../../runtime/Metrics.ts"
 import { consumeBatches } from "../consumeBatches.ts"
 import { deadLetterOf } from "../deadLetterOf.ts"
@@ -71,14 +70,8 @@ export const process = (options: ProcessorOptions) =>
     (stream) =>
       Effect.gen(function*() {
         const nats = yield* Nats
-        const health = yield* Health
         const told = new Set<string>()
         const consumer = yield* nats.consumer({ stream, durable: "processor", ackPendingMax })
-        yield* health.register({
-          name: `processor ${stream}`,
-          role: "ready",
-          problem: () => consumer.healthy() ? undefined : "its consumer does not answer"
-        })
         return yield* consumeBatches({
           name: `${stream} to activities`,
           consumer,

@@ -12,7 +12,6 @@ import { headerNames, type Mark } from "../../domain/streams.ts"
 import { tenantFromHeader, type Tenant } from "../../domain/Tenant.ts"
 import { auditRecordFrom } from "../../normalise/auditRecordFrom.ts"
 import { kubernetesEventFromText } from "../../normalise/kubernetesEventFrom.ts"
-import { Health } from "../../runtime/Health.ts"
 import { counterFamily, secondsBoundaries } from "../../runtime/Metrics.ts"
 import { insertRows } from "../../store/insertRows.ts"
 import { activityLine, auditLogLine, kubernetesEventLine, type StoredLine, type StoredTable } from "../../store/rows.ts"
@@ -114,13 +113,7 @@ export const write = (options: WriterOptions) => Effect.forEach(flows, runFlow(o
 const runFlow = (options: WriterOptions) => (flow: Flow) =>
   Effect.gen(function*() {
     const nats = yield* Nats
-    const health = yield* Health
     const consumer = yield* nats.consumer({ stream: flow.stream, durable: "writer", ackPendingMax })
-    yield* health.register({
-      name: `writer ${flow.stream}`,
-      role: "ready",
-      problem: () => consumer.healthy() ? undefined : "its consumer does not answer"
-    })
     return yield* consumeBatches({
       name: `${flow.stream} to ${flow.table}`,
       consumer,

@@ -47,6 +47,10 @@ export const activityRequest = (call: Call, request: ResourceRequest): Effect.Ef
     const repeated = repeatedParameter(query, singleParameters)
     if (repeated !== undefined) return yield* repeated
     const parameter = (name: string): string => query.get(name) ?? ""
+    // Without words it would find everything, which nobody asks for so.
+    if (parameter("search") !== "" && searchWords(parameter("search")).length === 0) {
+      return yield* badRequest("search has no words: a word is of letters and digits, such as search=created")
+    }
     const selectors = yield* Effect.fromResult(
       Result.mapError(selectorExpressions(parameter("fieldSelector"), parameter("labelSelector")), badRequest)
     )
@@ -76,12 +80,7 @@ export const activityRequest = (call: Call, request: ResourceRequest): Effect.Ef
         namespace ?? null,
         ...["filter", "search", "fieldSelector", "labelSelector", "start", "end"].map(parameter)
       ]),
-      warnings: [
-        ...unknownParameterWarnings(query, ownParameters),
-        ...(parameter("search") !== "" && searchWords(parameter("search")).length === 0
-          ? ["the search has no word and is ignored: a word is of letters and digits"]
-          : [])
-      ]
+      warnings: unknownParameterWarnings(query, ownParameters)
     }
   })
 

@@ -1,6 +1,6 @@
 /** Times as callers write them: RFC 3339, `now`, or `now-7d`. */
 import { Result } from "effect"
-import { microsecondsFrom } from "../../domain/instant.ts"
+import { isFactInstant, microsecondsFrom } from "../../domain/instant.ts"
 
 const unitMicroseconds: Readonly<Record<string, bigint>> = {
   s: 1_000_000n,
@@ -22,7 +22,7 @@ export const timeValueFrom = (text: string, now: bigint): Result.Result<bigint, 
   if (text === "now") return Result.succeed(now)
   const relative = /^now-(\d{1,6})([smhdw])$/.exec(text)
   if (relative !== null) {
-    return Result.succeed(now - BigInt(relative[1] ?? "0") * (unitMicroseconds[relative[2] ?? "s"] ?? 0n))
+    return notTooEarly(text, now - BigInt(relative[1] ?? "0") * (unitMicroseconds[relative[2] ?? "s"] ?? 0n))
   }
   const absolute = microsecondsFrom(text)
   if (absolute === undefined) {
@@ -32,5 +32,11 @@ export const timeValueFrom = (text: string, now: bigint): Result.Result<bigint, 
   }
   return absolute > now + skewMicrosecondsMax
     ? Result.fail(`"${text}" is in the future: activities are about what has happened`)
-    : Result.succeed(absolute)
+    : notTooEarly(text, absolute)
 }
+
+/** What is not in the future can only be too early. */
+const notTooEarly = (text: string, microseconds: bigint): Result.Result<bigint, string> =>
+  isFactInstant(microseconds)
+    ? Result.succeed(microseconds)
+    : Result.fail(`"${text}" is before 1970: there is no activity from then`)

@@ -22,12 +22,12 @@ describe("time values", () => {
 
   it.each([
     ["1970-01-01T00:00:00Z", 0n],
-    ["now-2929w", now - 2929n * 604_800_000_000n]
+    ["now-2930w", now - 2930n * 604_800_000_000n]
   ])("%s is as early as it goes", (text, expected) =>
     expect(Result.getOrThrow(timeValueFrom(text, now))).toBe(expected)
   )
 
-  it.each(["now-999999w", "now-2930w", "1969-12-31T23:59:59Z", "0000-01-01T00:00:00+14:00", "0000-01-01T00:00:00Z"])(
+  it.each(["now-999999w", "now-2931w", "1969-12-31T23:59:59Z", "0000-01-01T00:00:00+14:00", "0000-01-01T00:00:00Z"])(
     "%s is before 1970, and says so",
     (text) => expect(Result.getOrElse(Result.flip(timeValueFrom(text, now)), String)).toMatch(/before 1970/)
   )
