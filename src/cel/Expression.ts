@@ -8,7 +8,7 @@
  */
 import { type Environment, EvaluationError, ParseError, TypeError as CheckError } from "@marcbachmann/cel-js"
 import { Result } from "effect"
-import { budgetExceeded, expressionLengthMax, startBudget } from "./budget.ts"
+import { budgetExceeded, chargeWork, expressionLengthMax, startBudget } from "./budget.ts"
 import { replacedMethods } from "./functions.ts"
 import { guard } from "./guard.ts"
 import { positionOf } from "./position.ts"
@@ -65,13 +65,13 @@ export const compileExpression = (
     prepare(parsed.ast, 0, fields)
     const checked = parsed.check()
     if (!checked.valid) return Result.fail(problemFrom(checked.error, source))
-    guard(parsed.ast)
+    const work = guard(parsed.ast)
     return Result.succeed({
       source,
       type: checked.type ?? "dyn",
       mentions: (field) => fields.has(field),
       requiredTexts: (variable, field) => requiredTexts(parsed.ast, variable, field),
-      evaluate: (variables) => run(parsed, variables)
+      evaluate: (variables) => run(parsed, work, variables)
     })
   } catch (error) {
     return Result.fail(problemFrom(error, source))
@@ -84,18 +84,23 @@ export const problemAt = (source: string, offset: number, message: string): Expr
 })
 
 /** Capturing stacks makes failing four times as slow. Nothing else runs between set and reset. */
-const run = (parsed: (variables: Record<string, unknown>) => unknown, variables: Readonly<Record<string, unknown>>) => {
+const run = (
+  parsed: (variables: Record<string, unknown>) => unknown,
+  work: number,
+  variables: Readonly<Record<string, unknown>>
+) => {
   const stackTraceLimit = Error.stackTraceLimit
   Error.stackTraceLimit = 0
   startBudget()
   try {
+    chargeWork(work)
     const value = parsed(variables)
     const over = budgetExceeded()
     return over === undefined ? value : new EvaluationFailed(over.message, 0, true)
   } catch (error) {
     const over = budgetExceeded()
     if (over !== undefined) return new EvaluationFailed(over.message, 0, true)
-    if (error instanceof RangeError) return new EvaluationFailed("the expression costs too much", 0, true)
+    if (error instanceof RangeError) return new EvaluationFailed("evaluation budget exceeded: too deep, or too large", 0, true)
     return new EvaluationFailed(messageOf(error), offsetOf(error) ?? 0, false)
   } finally {
     Error.stackTraceLimit = stackTraceLimit

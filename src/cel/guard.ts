@@ -6,39 +6,53 @@
 import { chargeBuilt, chargeScanned, chargeSteps } from "./budget.ts"
 import type { Node } from "./syntaxTree.ts"
 
-/** Nodes that read their operands through: in a loop, that is work times steps. */
+/** Nodes that read their operands through. */
 const scanningNodes = new Set(["call", "rcall", "==", "!=", "<", "<=", ">", ">=", "in"])
 
-/** @param root the root of a checked tree */
-export const guard = (root: unknown): void => guardNode(root, false, new Set())
+/** Nodes that compare their operands, however deep they are. */
+const comparingNodes = new Set(["==", "!=", "in"])
 
-const guardNode = (value: unknown, inLoop: boolean, seen: Set<unknown>): void => {
-  if (typeof value !== "object" || value === null || seen.has(value)) return
-  if (Array.isArray(value)) {
-    for (const item of value) guardNode(item, inLoop, seen)
-    return
-  }
-  if (!("op" in value && "meta" in value)) return
-  seen.add(value)
+/**
+ * @param root the root of a checked tree
+ * @returns the units of work of one evaluation: its nodes, without the bodies of comprehensions, which count themselves
+ */
+export const guard = (root: unknown): number => guardNode(root, new Map())
+
+/** `seen` has the work of each node: macros share nodes with the calls that they stand for. */
+const guardNode = (value: unknown, seen: Map<unknown, number>): number => {
+  if (typeof value !== "object" || value === null) return 0
+  if (Array.isArray(value)) return value.reduce<number>((sum, item) => sum + guardNode(item, seen), 0)
+  if (!("op" in value && "meta" in value)) return 0
+  const known = seen.get(value)
+  if (known !== undefined) return known
+  seen.set(value, 0)
   // Every object with op and meta is a syntax node.
   const node = value as Node
-  const handle = node.handle
-  if (handle !== undefined) node.handle = counting(node, handle, inLoop)
-  if (node.meta.alternate !== undefined) guardNode(node.meta.alternate, inLoop, seen)
+  const { handle } = node
+  const { alternate } = node.meta
+  let stepWork = 0
+  let work = 1
   if (node.op === "comprehension") {
     // Its parts are the range, the first value, and the step that is done for each item.
     const { step, ...others } = node.args as Record<string, unknown>
-    guardNode(step, true, seen)
-    for (const part of Object.values(others)) guardNode(part, inLoop, seen)
-  } else guardNode(node.args, inLoop, seen)
+    stepWork = 1 + guardNode(step, seen)
+    for (const part of Object.values(others)) work += guardNode(part, seen)
+  } else if (alternate === undefined) work += guardNode(node.args, seen)
+  else {
+    work += guardNode(alternate, seen)
+    guardNode(node.args, seen)
+  }
+  if (handle !== undefined) node.handle = counting(node, handle, stepWork)
+  seen.set(value, work)
+  return work
 }
 
 type Handle = NonNullable<Node["handle"]>
 
-const counting = (node: Node, handle: Handle, inLoop: boolean): Handle => {
+const counting = (node: Node, handle: Handle, stepWork: number): Handle => {
   if (node.op === "comprehension") {
     return (items, ...rest) => {
-      chargeSteps(sizeOf(items))
+      chargeSteps(sizeOf(items), stepWork)
       return handle(items, ...rest)
     }
   }
@@ -49,15 +63,42 @@ const counting = (node: Node, handle: Handle, inLoop: boolean): Handle => {
       return sum
     }
   }
-  if (!inLoop || !scanningNodes.has(node.op)) return handle
+  if (!scanningNodes.has(node.op)) return handle
+  if (comparingNodes.has(node.op)) {
+    return (...operands) => {
+      chargeCompared(operands[0])
+      chargeCompared(operands[1])
+      return handle(...operands)
+    }
+  }
   return (...operands) => {
     // A call's operands come as one list, an operator's as the first two.
-    for (const operand of Array.isArray(operands[0]) && node.op !== "in" ? operands[0] : operands.slice(0, 2)) {
+    for (const operand of Array.isArray(operands[0]) ? operands[0] : operands.slice(0, 2)) {
       if (typeof operand === "string" || Array.isArray(operand)) chargeScanned(operand.length)
     }
     return handle(...operands)
   }
 }
 
-const sizeOf = (items: unknown): number =>
-  Array.isArray(items) ? items.length : typeof items === "object" && items !== null ? Object.keys(items).length : 0
+/** Walks as far as a comparison may; the budget ends it. */
+const chargeCompared = (operand: unknown): void => {
+  if (typeof operand === "string") return chargeScanned(operand.length)
+  if (typeof operand !== "object" || operand === null) return
+  const waiting: Array<unknown> = [operand]
+  while (waiting.length > 0) {
+    const value = waiting.pop()
+    if (typeof value === "string") chargeScanned(value.length)
+    else if (typeof value === "object" && value !== null) {
+      const items = Array.isArray(value) ? value : value instanceof Map ? [...value.values()] : Object.values(value)
+      chargeWork(1 + items.length)
+      // Not spread: a list may be longer than a call may have arguments.
+      for (const item of items) waiting.push(item)
+    }
+  }
+}
+
+const sizeOf = (items: unknown): number => {
+  if (Array.isArray(items)) return items.length
+  if (items instanceof Map) return items.size
+  return typeof items === "object" && items !== null ? Object.keys(items).length : 0
+}

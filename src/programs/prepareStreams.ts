@@ -13,6 +13,6 @@ export const prepareStreams = (
   options: { readonly firstSequenceMin?: number; readonly sizeScale?: number } = {}
 ) =>
   Nats.use((nats) => nats.ensureStreams(definitions, options)).pipe(
-    Effect.tapError((error) => Effect.logWarning("the streams are not ready", error)),
+    Effect.tapError((error) => Effect.logWarning("the streams are not ready", { error: error.message })),
     Effect.retry({ schedule: untilHealed, while: (error) => error.retryable })
   )

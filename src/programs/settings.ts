@@ -142,7 +142,8 @@ export const activityRetention = setting({
 /** Programs that make the same streams must be given the same, or each would set its own. */
 export const streamScale = setting({
   name: "stream-scale",
-  description: "what the streams' budgets (AUDIT_EVENTS 1 GiB, the others less) are multiplied by; the same for all programs",
+  description:
+    "what the streams' budgets (AUDIT_EVENTS 1 GiB, the others less) are multiplied by; the same for all programs",
   default: "1",
   read: factor
 })

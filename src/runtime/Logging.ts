@@ -3,34 +3,34 @@
  *
  * A line is `{"time", "level", "message", …}`; what was logged beside the message, and annotations, are its other fields.
  */
-import { Cause, Effect, type Layer, Logger } from "effect"
+import { Cause, Effect, type Layer, Logger, References } from "effect"
 import { createWriteStream } from "node:fs"
 
+type Fields = Readonly<Record<string, unknown>>
+
 /** What a line holds, before it is JSON. */
-const fieldsOf: Logger.Logger<unknown, Readonly<Record<string, unknown>>> = Logger.map(
-  Logger.formatStructured,
-  ({ annotations, cause, level, message, timestamp }) => {
-    const [text, ...rest] = Array.isArray(message) ? (message as ReadonlyArray<unknown>) : [message] // Whatever was logged.
-    return {
-      time: timestamp,
-      level: level.toLowerCase(),
-      message: typeof text === "string" ? text : JSON.stringify(text),
-      ...annotations,
-      ...Object.assign({}, ...rest.map((value) => fieldFrom(value))),
-      ...(cause === undefined ? {} : { cause })
-    }
+const fieldsOf: Logger.Logger<unknown, Fields> = Logger.make(({ cause, date, fiber, logLevel, message }) => {
+  // An array of what was logged, or the one thing that was.
+  const [text, ...rest]: ReadonlyArray<unknown> = Array.isArray(message) ? message : [message]
+  return {
+    time: date.toISOString(),
+    level: logLevel.toLowerCase(),
+    message: typeof text === "string" ? text : JSON.stringify(text),
+    ...fiber.getRef(References.CurrentLogAnnotations),
+    ...Object.assign({}, ...rest.map(fieldFrom)),
+    ...(cause.reasons.length === 0 ? {} : { cause: Cause.pretty(cause) })
   }
-)
+})
 
 /** Errors by name and sentence: what they carry besides is for programs. */
-const fieldFrom = (value: unknown): Readonly<Record<string, unknown>> => {
+const fieldFrom = (value: unknown): Fields => {
   if (Cause.isCause(value)) return { error: Cause.pretty(value) }
   if (typeof value !== "object" || value === null) return { detail: value }
   if (value instanceof Error) return { error: value.message }
   return "_tag" in value ? { error: "message" in value ? value.message : value._tag } : { ...value }
 }
 
-const lineOf = (fields: Readonly<Record<string, unknown>>): string => `${JSON.stringify(fields)}\n`
+const lineOf = (fields: Fields): string => `${JSON.stringify(fields)}\n`
 
 /** JSON lines on standard error. */
 export const jsonLogs: Layer.Layer<never> = Logger.layer([
@@ -59,7 +59,7 @@ export const fileLogs = (path: string): Layer.Layer<never> =>
 const warningLevels = new Set(["warn", "error", "fatal"])
 
 /** `15:08:33  ! a policy fails: policy core-pod, rule create, cause no such key` */
-const sentenceOf = ({ level, message, time, ...fields }: Readonly<Record<string, unknown>>): string => {
+const sentenceOf = ({ level, message, time, ...fields }: Fields): string => {
   const rest = Object.entries(fields).map(([name, value]) =>
     `${name} ${typeof value === "string" ? value : JSON.stringify(value)}`
   )

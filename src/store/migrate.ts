@@ -126,7 +126,10 @@ export const migrate = Effect.fn("migrate")(function* (options: MigrateOptions =
     )
     applied.push(migration.name)
   }
-  return { applied, ...(yield* setRetention(clickhouse, options.retention ?? {}, before, onCluster)) } satisfies Migrated
+  return {
+    applied,
+    ...(yield* setRetention(clickhouse, options.retention ?? {}, before, onCluster))
+  } satisfies Migrated
 })
 
 interface Migration {

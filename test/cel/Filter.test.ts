@@ -124,6 +124,7 @@ describe("a refused filter", () => {
     ["spec.changeSource in spec.outcome", /list of constants/, 1, 22],
     ["spec.timestamp > 5", /is a time/, 1, 18],
     ["spec.timestamp > timestamp('yesterday')", /is a time/, 1, 18],
+    ["spec.timestamp > timestamp('0000-01-01T00:00:00+14:00')", /of the years 1970 to 2105/, 1, 18],
     ["spec.changeSource == spec.outcome", /a field and a constant/, 1, 1],
     ["1 == 1", /a field and a constant/, 1, 1],
     ["spec.changeSource == 'x' ? true : false", /'\?:' is not supported/, 1, 1],

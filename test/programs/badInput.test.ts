@@ -126,6 +126,31 @@ describe("bad input", () => {
     await eventually("what came after it is listed", isListed("afterregex"))
   })
 
+  it("the metrics account for every record and every message", async () => {
+    const metric = (metrics: string, name: string): number => {
+      const line = metrics.split("\n").find((one) => one.startsWith(`${name} `))
+      assert(line !== undefined, `${name} is in the metrics`)
+      return Number(line.slice(name.length + 1))
+    }
+    const sum = (metrics: string, name: string, label: string, values: ReadonlyArray<string>): number =>
+      values.reduce((total, value) => total + metric(metrics, `${name}{${label}="${value}"}`), 0)
+    await eventually("nothing is in flight", async () => {
+      const metrics = await (await fetch(`${up.endpoints.ops}/metrics`)).text()
+      const intake = "activity_collector_intake_messages"
+      const processed = "activity_processor_messages_total"
+      return (
+        metric(metrics, `${intake}{outcome="received"}`) ===
+          sum(metrics, intake, "outcome", ["published", "duplicates", "spooled", "refused", "returned"]) &&
+        metric(metrics, "activity_processor_received_total") ===
+          sum(metrics, processed, "outcome", ["published", "duplicate", "filtered", "dead_letter"]) &&
+        metric(metrics, "activity_processor_received_total") > 30 &&
+        metric(metrics, "activity_writer_rows_total") > 30 &&
+        metric(metrics, `activity_nats_consumer_lag_messages{stream="ACTIVITIES",consumer="writer"}`) === 0 &&
+        metric(metrics, "process_resident_memory_bytes") > 0
+      )
+    })
+  })
+
   it("is still ready at the end", async () => {
     const answer = await fetch(`${up.endpoints.ops}/readyz`)
     assert.strictEqual(answer.status, 200, await answer.text())

@@ -20,22 +20,26 @@ const closedPort = () =>
   })
 
 describe("activity migrate", () => {
-  it("changes the retention that it is given, says so, and keeps it without a setting", { timeout: 120_000 }, async () => {
-    await using folder = await temporaryFolder("migrate")
-    const store = ["--clickhouse-url", `embedded:${folder.path}/clickhouse`]
-    assert.strictEqual((await migrate(store)).stdout, "Applied 0001_initial.sql.\n")
-    assert.strictEqual(
-      (await migrate([...store, "--activity-retention", "90d"])).stdout,
-      "The tables are up to date.\nRetention of activities: 60d → 90d\nRetention of Events: 60d → 90d\n"
-    )
-    assert.strictEqual((await migrate(store)).stdout, "The tables are up to date.\n")
-    assert.strictEqual(
-      // Part of a day is kept whole.
-      (await migrate([...store, "--audit-retention", "25h", "--activity-retention", "60d"])).stdout,
-      "The tables are up to date.\nRetention of audit records: 365d → 2d\n" +
-        "Retention of activities: 90d → 60d\nRetention of Events: 90d → 60d\n"
-    )
-  })
+  it(
+    "changes the retention that it is given, says so, and keeps it without a setting",
+    { timeout: 120_000 },
+    async () => {
+      await using folder = await temporaryFolder("migrate")
+      const store = ["--clickhouse-url", `embedded:${folder.path}/clickhouse`]
+      assert.strictEqual((await migrate(store)).stdout, "Applied 0001_initial.sql.\n")
+      assert.strictEqual(
+        (await migrate([...store, "--activity-retention", "90d"])).stdout,
+        "The tables are up to date.\nRetention of activities: 60d → 90d\nRetention of Events: 60d → 90d\n"
+      )
+      assert.strictEqual((await migrate(store)).stdout, "The tables are up to date.\n")
+      assert.strictEqual(
+        // Part of a day is kept whole.
+        (await migrate([...store, "--audit-retention", "25h", "--activity-retention", "60d"])).stdout,
+        "The tables are up to date.\nRetention of audit records: 365d → 2d\n" +
+          "Retention of activities: 90d → 60d\nRetention of Events: 90d → 60d\n"
+      )
+    }
+  )
 
   it("says what an empty retention means", { timeout: 60_000 }, async () => {
     const { stdout } = await migrate(["--help"])
@@ -43,13 +47,17 @@ describe("activity migrate", () => {
     assert.match(stdout, /--activity-retention .*empty keeps what is there, new tables: 60d/)
   })
 
-  it("a ClickHouse that does not answer is one sentence without the password, exit code 2", { timeout: 60_000 }, async () => {
-    const host = `127.0.0.1:${await closedPort()}`
-    const { all, code } = await migrate(["--clickhouse-url", `http://joe:s3cret@${host}/activity`])
-    assert.strictEqual(
-      all.trim(),
-      `ClickHouse at ${host} does not answer (ECONNREFUSED): start it, or give --clickhouse-url.`
-    )
-    assert.strictEqual(code, 2)
-  })
+  it(
+    "a ClickHouse that does not answer is one sentence without the password, exit code 2",
+    { timeout: 60_000 },
+    async () => {
+      const host = `127.0.0.1:${await closedPort()}`
+      const { all, code } = await migrate(["--clickhouse-url", `http://joe:s3cret@${host}/activity`])
+      assert.strictEqual(
+        all.trim(),
+        `ClickHouse at ${host} does not answer (ECONNREFUSED): start it, or give --clickhouse-url.`
+      )
+      assert.strictEqual(code, 2)
+    }
+  )
 })

@@ -10,7 +10,11 @@ import { readPolicyFiles } from "../../src/programs/up/policyFiles.ts"
 import { startProgram } from "../support/childProcess.ts"
 import { temporaryFolder } from "../support/temporaryFolder.ts"
 
-const guides = ["README.md", "infra/policies/README.md", ...globSync("src/programs/**/README.md", { cwd: projectFolder })]
+const guides = [
+  "README.md",
+  "infra/policies/README.md",
+  ...globSync("src/programs/**/README.md", { cwd: projectFolder })
+]
 const textOf = (path: string): string => readFileSync(join(projectFolder, path), "utf8")
 
 /** The code blocks of a guide in one language; "" are those without. */
@@ -19,13 +23,15 @@ const blocksIn = (text: string, language: string): ReadonlyArray<string> =>
 
 /** `npx activity …` and `src/main.ts …` in blocks and sentences, with their continuation lines. */
 const invocations = guides.flatMap((guide) =>
-  [...textOf(guide).replaceAll("\\\n", " ").matchAll(/(?:npx activity|src\/main\.ts) ([a-z]+)([^\n`#]*)/g)].map(
-    ([, program = "", rest = ""]) => ({
-      guide,
-      program,
-      flags: [...rest.matchAll(/ --([a-z-]+)/g)].map(([, flag = ""]) => flag)
-    })
-  )
+  [
+    ...textOf(guide)
+      .replaceAll("\\\n", " ")
+      .matchAll(/(?:npx activity|src\/main\.ts) ([a-z]+)([^\n`#]*)/g)
+  ].map(([, program = "", rest = ""]) => ({
+    guide,
+    program,
+    flags: [...rest.matchAll(/ --([a-z-]+)/g)].map(([, flag = ""]) => flag)
+  }))
 )
 
 describe("the guides", () => {
@@ -39,16 +45,19 @@ describe("the guides", () => {
     const samples = await Effect.runPromise(readPolicyFiles(join(projectFolder, "infra/policies")))
     assert.isAbove(samples.length, 0)
     const written = parse(block)
-    const nameAndKind = (value: { metadata: { name: string }; spec: { resource: { apiGroup: string; kind: string } } }) => [
-      value.metadata.name,
-      `${value.spec.resource.apiGroup}/${value.spec.resource.kind}`
-    ]
+    const nameAndKind = (value: {
+      metadata: { name: string }
+      spec: { resource: { apiGroup: string; kind: string } }
+    }) => [value.metadata.name, `${value.spec.resource.apiGroup}/${value.spec.resource.kind}`]
     assert.isDefined(policy)
     assert.deepStrictEqual(nameAndKind(written), ["shop-widget", "shop.example.com/Widget"])
-    const taken = globSync("infra/policies/*.yaml", { cwd: projectFolder }).flatMap((path) => nameAndKind(parse(textOf(path))))
+    const taken = globSync("infra/policies/*.yaml", { cwd: projectFolder }).flatMap((path) =>
+      nameAndKind(parse(textOf(path)))
+    )
     for (const word of nameAndKind(written)) assert.notInclude(taken, word)
-    const items: ReadonlyArray<{ objectRef: { apiGroup: string }; responseObject: { kind: string } }> =
-      JSON.parse(exampleBatchText(0)).items
+    const items: ReadonlyArray<{ objectRef: { apiGroup: string }; responseObject: { kind: string } }> = JSON.parse(
+      exampleBatchText(0)
+    ).items
     // The batch that the page posts has one that this policy tells.
     assert.include(
       items.map((item) => `${item.objectRef.apiGroup}/${item.responseObject.kind}`),
@@ -76,7 +85,8 @@ describe("the guides", () => {
   it("every npm script that they name is there", () => {
     const { scripts } = JSON.parse(textOf("package.json"))
     for (const guide of guides) {
-      for (const [, script = ""] of textOf(guide).matchAll(/npm run ([a-z:]+)/g)) assert.property(scripts, script, guide)
+      for (const [, script = ""] of textOf(guide).matchAll(/npm run ([a-z:]+)/g))
+        assert.property(scripts, script, guide)
     }
   })
 

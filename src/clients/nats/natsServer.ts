@@ -1,16 +1,18 @@
 /**
- * A nats-server of our own: found, started in its own process group, started again when it dies, stopped with the scope.
+ * A nats-server of our own: found, started in its own process group, started again when it dies or cannot recover from a
+ * disk that was full (see {@link watchRoom}), stopped with the scope.
  *
  * Its data, configuration, log and {@link recordName} (pid, port and random name) live in one folder. What a killed
  * process left running on the folder is recognised by its name or its command line, and stopped first; a process that
  * is not recognised is never touched.
  */
-import { Effect, Random, Schedule, Schema, type Scope } from "effect"
+import { Clock, Duration, Effect, Random, Schedule, Schema, type Scope } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { connect } from "node:net"
 import { join } from "node:path"
 import { isAlive, signal } from "../../runtime/processes.ts"
+import { hasRoom, newLogText } from "./diskRoom.ts"
 import { findNatsServerWith, type FindNatsServerOptions, type NatsServerMissing } from "./findNatsServer.ts"
 
 /** nats-server did not come up, or an older one on the same folder does not go. */
@@ -36,14 +38,22 @@ export interface NatsServerOptions extends FindNatsServerOptions {
   readonly folder: string
   /** 0 takes a free one. */
   readonly port?: number
+  /** How long a disk that was full must have room before the server is started anew; 30 seconds when absent. */
+  readonly roomWait?: Duration.Input
 }
 
 /** JetStream's largest message here; kube-apiserver cuts its audit records far below. */
 export const messageSizeBytesMax = 8 * 1024 * 1024
 const recordName = "nats-server.json"
+/** Subjects are bounded far below (PublishQueue, domain/subject.ts); a foreign client's long one costs no connection. */
+const controlLineBytesMax = 16 * 1024
+/** What a power loss may take; a server, or process, that is killed loses nothing (decision 0006-stream-limits). */
+const syncInterval = "1s"
 const startMillisMax = 30_000
 const stopMillisMax = 5_000
 const restartPause = "1 second"
+const roomWaitDefault = "30 seconds"
+const roomLookPause = "1 second"
 
 interface ServerRecord {
   readonly pid: number
@@ -86,7 +96,49 @@ export const startNatsServer = (
       )
     })
     yield* Effect.forkScoped(Effect.forever(supervise))
+    yield* Effect.forkScoped(watchRoom(folder, options.roomWait ?? roomWaitDefault, () => child))
     return { url: `nats://127.0.0.1:${port}`, port, pid: () => child?.pid ?? 0 }
+  })
+
+/**
+ * Ends a server whose disk was full and has had room for `roomWait`: supervision starts it again.
+ *
+ * nats-server 2.15 keeps a failed write for ever: the stream answers no publish and no purge until the server is started
+ * anew, however much room there is. Each refused publish leaves a line in its log; who publishes here tries again.
+ */
+const watchRoom = (
+  folder: string,
+  roomWait: Duration.Input,
+  child: () => ChildProcess | undefined
+): Effect.Effect<never> =>
+  Effect.gen(function* () {
+    const path = logPath(folder)
+    const wait = Duration.toMillis(Duration.fromInputUnsafe(roomWait))
+    let seen: ChildProcess | undefined
+    let readTo = 0
+    let failed = false
+    let roomSince = 0
+    const look = Effect.gen(function* () {
+      const current = child()
+      // What an earlier server said is over.
+      if (current !== seen) readTo = newLogText(path, Number.POSITIVE_INFINITY).readTo
+      if (current !== seen) failed = false
+      seen = current
+      const log = newLogText(path, readTo)
+      readTo = log.readTo
+      const now = yield* Clock.currentTimeMillis
+      if (!hasRoom(folder)) roomSince = now
+      if (/no space left on device|disk quota exceeded/.test(log.text) && !failed) {
+        failed = true
+        roomSince = now
+        yield* Effect.logError("the disk of nats-server is full").pipe(Effect.annotateLogs({ folder }))
+      }
+      if (!failed || now - roomSince < wait || current === undefined) return
+      failed = false
+      yield* Effect.logWarning("the disk has room again; nats-server is started anew, as it does not recover by itself")
+      yield* end(current)
+    })
+    return yield* Effect.forever(Effect.andThen(look, Effect.sleep(roomLookPause)))
   })
 
 /** The configuration of a server on `folder`. */
@@ -95,17 +147,19 @@ export const natsServerConfig = (folder: string, name: string, port: number): st
     `server_name: ${JSON.stringify(name)}`,
     `listen: "127.0.0.1:${port === 0 ? -1 : port}"`,
     `max_payload: ${messageSizeBytesMax}`,
+    `max_control_line: ${controlLineBytesMax}`,
     // The default of 64 MiB disconnects a client whose reads pause while 16 MiB of large messages wait.
     `max_pending: ${128 * 1024 * 1024}`,
     `ports_file_dir: ${JSON.stringify(folder)}`,
-    `log_file: ${JSON.stringify(join(folder, "nats-server.log"))}`,
+    `log_file: ${JSON.stringify(logPath(folder))}`,
     `logfile_size_limit: ${10 * 1024 * 1024}`,
     "logfile_max_num: 3",
-    `jetstream { store_dir: ${JSON.stringify(join(folder, "jetstream-data"))} }`,
+    `jetstream { store_dir: ${JSON.stringify(join(folder, "jetstream-data"))}, sync_interval: "${syncInterval}" }`,
     ""
   ].join("\n")
 
 const configPath = (folder: string): string => join(folder, "nats-server.conf")
+const logPath = (folder: string): string => join(folder, "nats-server.log")
 const errorsPath = (folder: string): string => join(folder, "nats-server.err")
 const portsPath = (folder: string, pid: number): string => join(folder, `nats-server_${pid}.ports`)
 
@@ -170,7 +224,7 @@ const portIn = (path: string): number => {
 }
 
 const lastError = (folder: string): string => {
-  for (const path of [errorsPath(folder), join(folder, "nats-server.log")]) {
+  for (const path of [errorsPath(folder), logPath(folder)]) {
     const lines = existsSync(path) ? readFileSync(path, "utf8").trim().split("\n") : []
     const line = lines.findLast((text) => /\[(FTL|ERR)\]/.test(text)) ?? lines.at(-1)
     if (line !== undefined && line !== "") return line
@@ -205,9 +259,9 @@ const exited = (child: ChildProcess): Effect.Effect<void> =>
     return Effect.sync(() => void child.off("exit", done))
   })
 
-const stopChild = (child: ChildProcess, folder: string): Effect.Effect<void> =>
+/** SIGTERM, then SIGKILL; returns when it is gone. */
+const end = (child: ChildProcess): Effect.Effect<void> =>
   Effect.gen(function* () {
-    if (child.pid === undefined) return
     child.kill("SIGTERM")
     // A stopped process would keep the signal until it goes on.
     child.kill("SIGCONT")
@@ -221,6 +275,12 @@ const stopChild = (child: ChildProcess, folder: string): Effect.Effect<void> =>
           )
       })
     )
+  })
+
+const stopChild = (child: ChildProcess, folder: string): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    if (child.pid === undefined) return
+    yield* end(child)
     rmSync(portsPath(folder, child.pid), { force: true })
     rmSync(join(folder, recordName), { force: true })
   })

@@ -72,6 +72,7 @@ const download = async (url: string, millisMax: number): Promise<Uint8Array> => 
 /** `fetch` says only that it failed; why is in its cause. */
 const reasonOf = (cause: unknown): string => {
   const inner = cause instanceof Error && cause.cause !== undefined ? cause.cause : cause
-  if (typeof inner === "object" && inner !== null && "code" in inner && typeof inner.code === "string") return inner.code
+  if (typeof inner === "object" && inner !== null && "code" in inner && typeof inner.code === "string")
+    return inner.code
   return inner instanceof Error ? inner.message : String(inner)
 }

@@ -29,21 +29,24 @@ const retained: Readonly<Record<string, string>> = {
 
 /** One sentence for each table whose retention is another one now, or was to be. */
 export const retentionLines = (migrated: Migrated): ReadonlyArray<string> => [
-  ...migrated.retentionChanges.map(({ days, daysBefore, table }) =>
-    `Retention of ${retained[table] ?? table}: ${daysBefore === undefined ? "" : `${daysBefore}d → `}${days}d`
+  ...migrated.retentionChanges.map(
+    ({ days, daysBefore, table }) =>
+      `Retention of ${retained[table] ?? table}: ${daysBefore === undefined ? "" : `${daysBefore}d → `}${days}d`
   ),
-  ...migrated.tieredTables.map((table) =>
-    `Retention of ${retained[table] ?? table} stays as it is: the TTL of ${table} moves parts to a volume or disk.`
+  ...migrated.tieredTables.map(
+    (table) =>
+      `Retention of ${retained[table] ?? table} stays as it is: the TTL of ${table} moves parts to a volume or disk.`
   )
 ]
 
 /** Migrates, prints what it changed, and ends. */
 export const migrate = (settings: MigrateSettings) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const migrated = yield* migrateTables({ retention: retentionFrom(settings) }).pipe(
       Effect.catchTag("MigrateError", (error) => Effect.fail(new StartRefused({ sentence: error.message }))),
       Effect.catchTag("ClickHouseError", (error) =>
-        Effect.fail(new StartRefused({ sentence: refusal(settings.clickHouseUrl, error) })))
+        Effect.fail(new StartRefused({ sentence: refusal(settings.clickHouseUrl, error) }))
+      )
     )
     const { applied } = migrated
     yield* Console.log(applied.length === 0 ? "The tables are up to date." : `Applied ${applied.join(", ")}.`)
@@ -52,7 +55,14 @@ export const migrate = (settings: MigrateSettings) =>
 
 /** What the connection says when nobody is there, or nobody answers in time. */
 const silenceCodes = new Set([
-  "ECONNREFUSED", "ECONNRESET", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH", "ENOTFOUND", "EPIPE", "ETIMEDOUT"
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENOTFOUND",
+  "EPIPE",
+  "ETIMEDOUT"
 ])
 
 /** One sentence; the user and password of the URL are not in it. */
@@ -61,7 +71,8 @@ const refusal = (url: string, error: ClickHouseError): string => {
   if (host === "" || error.reason._tag !== "ClickHouseUnavailable") return `${error.message}.`.replace(/\.\.$/, ".")
   const cause = error.reason.cause
   const code = typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : ""
-  if (silenceCodes.has(code)) return `ClickHouse at ${host} does not answer (${code}): start it, or give --clickhouse-url.`
+  if (silenceCodes.has(code))
+    return `ClickHouse at ${host} does not answer (${code}): start it, or give --clickhouse-url.`
   const why = cause instanceof Error ? cause.message : String(cause)
   return why === "Timeout error."
     ? `ClickHouse at ${host} does not answer (no word in time): start it, or give --clickhouse-url.`

@@ -27,7 +27,7 @@ import { serveApi } from "../../serve/serveApi.ts"
 import { acceptBatch, observeIntake, replaySpool } from "../collector/pipeline.ts"
 import { auditTokens, authenticateBy } from "../collector/tokens.ts"
 import { clickHouseFrom, natsFrom, observed } from "../layers.ts"
-import { retentionFrom } from "../migrate/program.ts"
+import { retentionFrom, retentionLines } from "../migrate/program.ts"
 import { policySourceLayer } from "../policySource.ts"
 import { observeNats } from "../observeNats.ts"
 import { prepareStreams } from "../prepareStreams.ts"
@@ -107,9 +107,10 @@ const running = (prepared: Prepared) =>
     yield* observeNats("ready", allStreams)
     yield* watchClickHouse("ready")
     const operations = yield* serveOperations(settings.opsListen)
-    yield* migrate({ retention: retentionFrom(settings) }).pipe(
+    const migrated = yield* migrate({ retention: retentionFrom(settings) }).pipe(
       Effect.mapError((error) => new StartRefused({ sentence: `The store cannot be prepared: ${error.message}.` }))
     )
+    yield* Effect.forEach(retentionLines(migrated), (line) => Console.log(line), { discard: true })
     const budget = allStreams.reduce((sum, stream) => sum + stream.sizeBytesMax, 0)
     const fitting = settings.natsUrl === "" ? streamScale(folder.path, budget) : 1
     const sizeScale = settings.streamScale ?? fitting
@@ -211,7 +212,7 @@ const sayWhatIsWaitedFor = (settings: UpSettings, folder: DataFolder) =>
   })
 
 const ownNatsServer = (folder: DataFolder) =>
-  startNatsServer({ folder: folder.at("nats") }).pipe(
+  startNatsServer({ folder: folder.at("nats"), announce: (sentence) => Console.log(sentence) }).pipe(
     Effect.map((server) => server.url),
     Effect.mapError((error) => new StartRefused({ sentence: error.message }))
   )

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Effect } from "effect"
-import { spawn } from "node:child_process"
-import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { ConfigProvider, Effect, Fiber, Stream } from "effect"
+import { execFileSync, spawn, spawnSync } from "node:child_process"
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { kill } from "node:process"
 import { findNatsServer } from "../../../src/clients/nats/findNatsServer.ts"
@@ -10,7 +10,7 @@ import { Nats } from "../../../src/clients/nats/Nats.ts"
 import { startNatsServer } from "../../../src/clients/nats/natsServer.ts"
 import { isAlive } from "../../../src/runtime/processes.ts"
 import { temporaryFolder } from "../../support/temporaryFolder.ts"
-import { messagesOf, streamOf, until } from "./fixtures.ts"
+import { idIn, messagesOf, streamOf, until } from "./fixtures.ts"
 
 const timeout = 330_000
 
@@ -18,6 +18,9 @@ const folder = Effect.acquireRelease(
   Effect.promise(() => temporaryFolder("nats")),
   (made) => Effect.promise(made.remove)
 ).pipe(Effect.map((made) => made.path))
+
+/** Tried once in a mount namespace of its own, which leaves nothing. */
+const mountPermitted = spawnSync("unshare", ["--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).status === 0
 
 describe("a nats-server of our own", () => {
   it.live(
@@ -66,6 +69,50 @@ describe("a nats-server of our own", () => {
           assert.strictEqual((yield* nats.streamState("AGAIN")).messages, 2)
         }).pipe(Effect.provide(natsLayer({ servers: [server.url], name: "test", unavailableAfter: "1 minute" })))
         assert.isFalse(isAlive(first))
+      }).pipe(Effect.scoped),
+    timeout
+  )
+
+  // A disk that can be filled is a mount, which needs root and a system that permits it.
+  it.live.skipIf(!mountPermitted)(
+    "a disk that was full and has room again: publishes go on, and what was confirmed is there",
+    () =>
+      Effect.gen(function* () {
+        const path = yield* folder
+        const disk = yield* Effect.acquireRelease(
+          Effect.sync(() => {
+            const made = join(path, "disk")
+            mkdirSync(made)
+            execFileSync("mount", ["-t", "tmpfs", "-o", "size=100m", "tmpfs", made])
+            return made
+          }),
+          // Released after the server, whose files it holds.
+          (made) => Effect.sync(() => void execFileSync("umount", ["-l", made]))
+        )
+        const server = yield* startNatsServer({ folder: disk, roomWait: "2 seconds" })
+        const first = server.pid()
+        yield* Effect.gen(function* () {
+          const nats = yield* Nats
+          const stream = streamOf("CRAMPED", { sizeMebibytes: 8 })
+          yield* nats.ensureStreams([stream])
+          yield* nats.publish(messagesOf(stream, "before", 100, { sizeBytes: 3_000 }))
+          assert.throws(() => execFileSync("dd", ["if=/dev/zero", `of=${disk}/filler`, "bs=1M"], { stdio: "ignore" }))
+          const publishing = yield* Effect.forkChild(
+            nats.publish(messagesOf(stream, "full", 100, { sizeBytes: 3_000 }))
+          )
+          yield* until(
+            "publishes are not answered",
+            Effect.sync(() => nats.state().resent > 0)
+          )
+          assert.strictEqual(server.pid(), first)
+          rmSync(join(disk, "filler"))
+          yield* Fiber.join(publishing)
+          assert.notStrictEqual(server.pid(), first)
+          const ids = yield* nats
+            .tail({ stream: "CRAMPED", from: 1 })
+            .pipe(Stream.take(200), Stream.map(idIn), Stream.runCollect)
+          assert.strictEqual(new Set(ids).size, 200)
+        }).pipe(Effect.provide(natsLayer({ servers: [server.url], name: "test", unavailableAfter: "1 minute" })))
       }).pipe(Effect.scoped),
     timeout
   )
