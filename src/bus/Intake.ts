@@ -1,11 +1,12 @@
 /**
  * Where facts become durable: in the bus, else in the local spool.
  *
- * What the bus does not take now is spooled and replayed beside live traffic, so order is not promised. Per process life
+ * What the bus does not take now is spooled and replayed beside live traffic, so order is not promised. A stream that is
+ * full holds up nothing but its own: the rest goes past it, live and from the spool. Per process life
  * `received = published + duplicates + spooled + refused + returned` (messages), and `spooled` of this and earlier lives
  * = `replayed` + what the spool still holds.
  */
-import { Context, type Duration, Effect, Layer, Schema } from "effect"
+import { Clock, Context, type Duration, Effect, Layer, Schema } from "effect"
 import { Nats, NatsError, type OutgoingMessage, type PublishAck } from "../clients/nats/Nats.ts"
 import { uuidFrom } from "../domain/identity.ts"
 import { allStreams, headerNames } from "../domain/streams.ts"
@@ -18,8 +19,10 @@ import { openSpool, type Spool, type SpoolOptions, type SpoolState, type SpoolUn
  * 20 seconds, and kube-apiserver gives up on its request after 30.
  */
 const busWait = "5 seconds"
-/** Between two tries to bring spooled messages to a bus that does not take them. */
+/** Between two looks at a bus that is away. */
 const replayPause = "1 second"
+/** Between two tries to bring spooled messages to a stream that does not take them; each costs the rest 2 seconds. */
+const closedMillis = 5_000
 /** A spool that is fuller than this takes no batch of 10 MiB any more, with the default of 2 GiB. */
 const spoolFullPart = 0.99
 /** Subject, id and headers of a dead letter. */
@@ -123,42 +126,51 @@ const makeIntake = (nats: Nats["Service"], spool: Spool | undefined): Intake["Se
     )
   }
 
-  /** The last try left messages over though there is a connection: the bus is full, or hangs. */
-  let refusing = false
+  /** Whose last try left messages over though there is a connection, and when: the stream is full, or the bus hangs. */
+  const closed = new Map<string, number>()
+  const learn = (tried: ReadonlyArray<OutgoingMessage>, result: Tried, now: number): void => {
+    for (const family of familiesOf(tried)) closed.delete(family)
+    if (nats.connected()) for (const family of result.leftFamilies) closed.set(family, now)
+  }
   /**
-   * A bus that is known to be away or full is not waited for when there is somewhere else to go: the sender hears at once
-   * what became of its batch. While the spool holds something its replay tries the bus for all.
+   * A bus that is away, and a stream that is known to be full, are not waited for when there is somewhere else to go: the
+   * sender hears at once what became of its batch. While the spool holds something its replay tries them for all.
    */
-  const goesToSpool = (): boolean =>
-    spool !== undefined && (!nats.connected() || (refusing && spool.state().messages > 0))
+  const goesToSpool = (message: OutgoingMessage): boolean =>
+    spool !== undefined &&
+    (!nats.connected() || (closed.has(familyOf(message)) && spool.state().messages > 0))
 
   return Intake.of({
     publish: Effect.fnUntraced(function* (messages) {
       counts.received += messages.length
-      const result = goesToSpool()
-        ? { published: 0, duplicates: 0, refused: 0, left: messages, cause: undefined }
-        : yield* spool === undefined ? tryBus(nats, messages) : tryBusFor(busWait, nats, messages)
-      refusing = result.left.length > 0 && nats.connected()
+      const aside = messages.filter(goesToSpool)
+      const tried = aside.length === 0 ? messages : messages.filter((message) => !goesToSpool(message))
+      const result = yield* spool === undefined ? tryBus(nats, tried) : tryBusFor(busWait, nats, tried)
+      learn(tried, result, yield* Clock.currentTimeMillis)
       counts.published += result.published
       counts.duplicates += result.duplicates
       counts.refused += result.refused
-      if (result.left.length > 0) yield* keep(result.left, result.cause)
+      const left = [...aside, ...result.left]
+      if (left.length > 0) yield* keep(left, result.cause)
       const { duplicates, published, refused } = result
-      return { published, duplicates, refused, spooled: result.left.length }
+      return { published, duplicates, refused, spooled: left.length }
     }),
     replay:
       spool === undefined
         ? Effect.never
         : spool.drain(
             Effect.fnUntraced(function* (messages) {
-              let left = messages
-              while (left.length > 0) {
-                const result = yield* tryBus(nats, left)
-                refusing = result.left.length > 0 && nats.connected()
-                counts.replayed += left.length - result.left.length
-                left = result.left
-                if (left.length > 0) yield* Effect.sleep(replayPause)
+              while (!nats.connected()) yield* Effect.sleep(replayPause)
+              const now = yield* Clock.currentTimeMillis
+              const isClosed = (message: OutgoingMessage): boolean => {
+                const since = closed.get(familyOf(message))
+                return since !== undefined && now - since < closedMillis
               }
+              const tried = messages.filter((message) => !isClosed(message))
+              const result = yield* tryBus(nats, tried)
+              learn(tried, result, yield* Clock.currentTimeMillis)
+              counts.replayed += tried.length - result.left.length
+              return [...messages.filter(isClosed), ...result.left]
             })
           ),
     counts: () => ({ ...counts }),
@@ -172,20 +184,42 @@ const makeIntake = (nats: Nats["Service"], spool: Spool | undefined): Intake["Se
   })
 }
 
+/** The first token of the subject: each stream has its own. */
+const familyOf = ({ subject }: OutgoingMessage): string => subject.split(".", 1)[0] ?? ""
+
+const familiesOf = (messages: ReadonlyArray<OutgoingMessage>): ReadonlySet<string> => new Set(messages.map(familyOf))
+
+interface Tried extends Omit<IntakeResult, "spooled"> {
+  /** What the bus does not take now. */
+  readonly left: ReadonlyArray<OutgoingMessage>
+  /** Those whose stream did not take them; not those whose dead letter was not taken. */
+  readonly leftFamilies: ReadonlySet<string>
+  readonly cause: NatsError | undefined
+}
+
 /** The same, and no longer than `wait`: then all is left. What was stored of it meanwhile is stored once, by its id. */
 const tryBusFor = (wait: Duration.Input, nats: Nats["Service"], messages: ReadonlyArray<OutgoingMessage>) =>
   tryBus(nats, messages).pipe(
     Effect.timeoutOrElse({
       duration: wait,
-      orElse: () => Effect.succeed({ published: 0, duplicates: 0, refused: 0, left: messages, cause: undefined })
+      orElse: () =>
+        Effect.succeed<Tried>({
+          published: 0,
+          duplicates: 0,
+          refused: 0,
+          left: messages,
+          leftFamilies: familiesOf(messages),
+          cause: undefined
+        })
     })
   )
 
-/** Publishes, and sets aside what the bus will never take; `left` is what it does not take now. */
-const tryBus = (nats: Nats["Service"], messages: ReadonlyArray<OutgoingMessage>) =>
+/** Publishes, and sets aside what the bus will never take. */
+const tryBus = (nats: Nats["Service"], messages: ReadonlyArray<OutgoingMessage>): Effect.Effect<Tried> =>
   Effect.gen(function* () {
     const { cause, duplicates, left, published, refused } = sorted(messages, yield* nats.publishEach(messages))
-    if (refused.length === 0) return { published, duplicates, refused: 0, left, cause }
+    const leftFamilies = familiesOf(left)
+    if (refused.length === 0) return { published, duplicates, refused: 0, left, leftFamilies, cause }
     const letters = refused.map(({ error, message }) => letterOf(message, error, nats.messageSizeBytesMax()))
     const aside = sorted(
       refused.map(({ message }) => message),
@@ -199,7 +233,14 @@ const tryBus = (nats: Nats["Service"], messages: ReadonlyArray<OutgoingMessage>)
       )
     }
     const lettered = aside.published + aside.duplicates
-    return { published, duplicates, refused: lettered, left: [...left, ...aside.left], cause: cause ?? aside.cause }
+    return {
+      published,
+      duplicates,
+      refused: lettered,
+      left: [...left, ...aside.left],
+      leftFamilies,
+      cause: cause ?? aside.cause
+    }
   })
 
 const sorted = (messages: ReadonlyArray<OutgoingMessage>, outcomes: ReadonlyArray<PublishAck | NatsError>) => {

@@ -2,8 +2,8 @@
  * Messages on the local disk while the bus does not take them.
  *
  * `append` answers when the messages are on the disk (fsync; those that come together share one). They leave in the
- * order in which they came, at least once: a segment is deleted when all of it was taken, and read again from its start
- * after a restart. A kill at any byte loses nothing that was answered; the torn end is cut when the folder is opened.
+ * order in which they came, except for what is put aside, and at least once: a segment is deleted when all of it was
+ * taken, and read again from its start after a restart. A kill at any byte loses nothing that was answered; the torn end is cut when the folder is opened.
  * As durable as its volume.
  */
 import { Effect, Schema, type Scope } from "effect"
@@ -42,11 +42,12 @@ export interface Spool {
   /** All or none, on the disk when it returns. */
   readonly append: (messages: ReadonlyArray<OutgoingMessage>) => Effect.Effect<void, SpoolFull | SpoolUnavailable>
   /**
-   * Hands everything to `take`, oldest first, for ever; deletes what `take` has returned from. One drain at a time. Ends
-   * only with the failure of `take` or of the disk; what was not taken stays.
+   * Hands everything to `take`, oldest first, for ever; deletes what `take` has returned from, and puts what it gives
+   * back aside, behind all the rest. One drain at a time. Ends only with the failure of `take` or of the disk; what was
+   * not taken stays.
    */
   readonly drain: <E>(
-    take: (messages: ReadonlyArray<OutgoingMessage>) => Effect.Effect<void, E>
+    take: (messages: ReadonlyArray<OutgoingMessage>) => Effect.Effect<ReadonlyArray<OutgoingMessage>, E>
   ) => Effect.Effect<never, E | SpoolUnavailable>
   readonly state: () => SpoolState
 }
@@ -61,6 +62,8 @@ export interface SpoolOptions {
 
 const segmentBytesDefault = 16 * 1024 * 1024
 const takeMessagesMax = 500
+/** After a segment of which nothing was taken: what is put aside is read again no faster than 16 MiB a second. */
+const asidePause = "1 second"
 const suffix = ".spool"
 
 interface Segment {
@@ -106,15 +109,28 @@ export const openSpool = (options: SpoolOptions): Effect.Effect<Spool, FolderLoc
 const drainOne = <E>(
   folder: string,
   files: SpoolFiles,
-  take: (messages: ReadonlyArray<OutgoingMessage>) => Effect.Effect<void, E>
+  take: (messages: ReadonlyArray<OutgoingMessage>) => Effect.Effect<ReadonlyArray<OutgoingMessage>, E>
 ): Effect.Effect<void, E | SpoolUnavailable> =>
   Effect.gen(function* () {
     yield* files.whenFilled
     const segment = yield* onDisk(folder, () => files.seal())
     if (segment === undefined) return
     const messages = yield* onDisk(folder, () => files.read(segment))
-    for (let at = 0; at < messages.length; at += takeMessagesMax) yield* take(messages.slice(at, at + takeMessagesMax))
-    yield* onDisk(folder, () => files.remove(segment))
+    const left: Array<OutgoingMessage> = []
+    for (let at = 0; at < messages.length; at += takeMessagesMax) {
+      for (const message of yield* take(messages.slice(at, at + takeMessagesMax))) left.push(message)
+    }
+    if (left.length === 0) return yield* onDisk(folder, () => files.remove(segment))
+    const shortened =
+      left.length < messages.length &&
+      // A disk without room for the rest keeps the whole: it is taken again, by the same ids.
+      (yield* onDisk(folder, () => files.replace(segment, left)).pipe(
+        Effect.as(true),
+        Effect.catch(() => Effect.succeed(false))
+      ))
+    if (shortened) return
+    files.putAside(segment)
+    yield* Effect.sleep(asidePause)
   })
 
 const onDisk = <A>(folder: string, work: () => Promise<A>): Effect.Effect<A, SpoolUnavailable> =>
@@ -123,9 +139,10 @@ const onDisk = <A>(folder: string, work: () => Promise<A>): Effect.Effect<A, Spo
 class SpoolFiles {
   readonly #options: SpoolOptions
   readonly #segmentBytesMax: number
+  /** In the order in which they are drained. */
   #segments: Array<Segment> = []
   #cutBytes = 0
-  /** The segment that is being written; also the last of {@link #segments}. */
+  /** The segment that is being written; also one of {@link #segments}. */
   #active: { readonly segment: Segment; readonly file: FileHandle } | undefined
   #nextNumber = 1
   readonly #waiting: Array<Waiting> = []
@@ -200,6 +217,30 @@ class SpoolFiles {
     this.#segments = this.#segments.filter((other) => other !== segment)
   }
 
+  /** Behind all others. */
+  putAside(segment: Segment): void {
+    this.#segments = [...this.#segments.filter((other) => other !== segment), segment]
+  }
+
+  /** What is left of a closed segment becomes one of its own, behind all others; needs no more room in the end. */
+  replace(segment: Segment, left: ReadonlyArray<OutgoingMessage>): Promise<void> {
+    return this.#inTurn(async () => {
+      const bytes = Buffer.concat(left.map(encodeEntry))
+      const { file, number, path } = await this.#create()
+      try {
+        await writeAll(file, bytes, 0)
+        await file.datasync()
+      } catch (cause) {
+        await rm(path, { force: true }).catch(() => undefined)
+        throw cause
+      } finally {
+        await file.close()
+      }
+      this.#segments.push({ path, number, sizeBytes: bytes.length, messages: left.length })
+      await this.remove(segment)
+    })
+  }
+
   close(): Promise<void> {
     return this.#inTurn(() => this.#closeActive())
   }
@@ -262,14 +303,19 @@ class SpoolFiles {
   }
 
   async #openSegment(): Promise<{ readonly segment: Segment; readonly file: FileHandle }> {
-    const number = this.#nextNumber++
-    const path = join(this.#options.folder, `${String(number).padStart(16, "0")}${suffix}`)
-    const file = await open(path, "wx", 0o600)
-    await syncFolder(this.#options.folder)
+    const { file, number, path } = await this.#create()
     const opened = { segment: { path, number, sizeBytes: 0, messages: 0 }, file }
     this.#segments.push(opened.segment)
     this.#active = opened
     return opened
+  }
+
+  async #create(): Promise<{ readonly path: string; readonly number: number; readonly file: FileHandle }> {
+    const number = this.#nextNumber++
+    const path = join(this.#options.folder, `${String(number).padStart(16, "0")}${suffix}`)
+    const file = await open(path, "wx", 0o600)
+    await syncFolder(this.#options.folder)
+    return { path, number, file }
   }
 
   async #closeActive(): Promise<void> {

@@ -244,5 +244,8 @@ const isNumber = (value: unknown): value is number | bigint => typeof value === 
 const same = (one: unknown, other: unknown): boolean => {
   if (isNumber(one) && isNumber(other)) return compare(one, other) === 0
   if (one instanceof Date && other instanceof Date) return one.getTime() === other.getTime()
-  return typeof one === "object" && one !== null ? JSON.stringify(one) === JSON.stringify(other) : one === other
+  if (typeof one !== "object" || one === null) return one === other
+  const text = JSON.stringify(one)
+  chargeBuilt(text.length)
+  return text === JSON.stringify(other)
 }

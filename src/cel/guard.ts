@@ -3,7 +3,7 @@
  *
  * cel-js keeps what a node does in its `handle`; the counting is put around that, so the evaluator stays as it is.
  */
-import { chargeBuilt, chargeScanned, chargeSteps } from "./budget.ts"
+import { chargeBuilt, chargeScanned, chargeSteps, chargeWork, failureWork } from "./budget.ts"
 import type { Node } from "./syntaxTree.ts"
 
 /** Nodes that read their operands through. */
@@ -42,12 +42,24 @@ const guardNode = (value: unknown, seen: Map<unknown, number>): number => {
     work += guardNode(alternate, seen)
     guardNode(node.args, seen)
   }
-  if (handle !== undefined) node.handle = counting(node, handle, stepWork)
+  if (handle !== undefined) node.handle = failing(counting(node, handle, stepWork))
   seen.set(value, work)
   return work
 }
 
 type Handle = NonNullable<Node["handle"]>
+
+/** A failure costs far more than a value, and `||`, `&&` and `exists` go on after it. */
+const failing =
+  (handle: Handle): Handle =>
+  (...operands) => {
+    try {
+      return handle(...operands)
+    } catch (error) {
+      chargeWork(failureWork)
+      throw error
+    }
+  }
 
 const counting = (node: Node, handle: Handle, stepWork: number): Handle => {
   if (node.op === "comprehension") {

@@ -3,7 +3,8 @@
  * at most one activity out.
  *
  * Policies are asked in the order of their names, so that arrival never matters; the first rule that matches decides.
- * Plain functions, no I/O: this is the processor's hot path.
+ * Plain functions, no I/O: this is the processor's hot path. What all rules together may cost is bounded for each record;
+ * beyond that it fails, with the rule that asked for more.
  */
 import type { Activity } from "../domain/Activity.ts"
 import type { AuditRecord } from "../domain/AuditRecord.ts"
@@ -11,6 +12,7 @@ import type { KubernetesEvent } from "../domain/KubernetesEvent.ts"
 import type { Mark } from "../domain/streams.ts"
 import { activityFromAudit, activityFromEvent } from "./activityFrom.ts"
 import { auditActor, eventActor, type ResolvedActor } from "./actor.ts"
+import { withRecordBudget } from "../cel/budget.ts"
 import { EvaluationFailed } from "../cel/Expression.ts"
 import { positionOf } from "../cel/position.ts"
 import { bodyKind, type CompletedAudit, completedAudit, outcomeOf, type RequestOutcome } from "./completedAudit.ts"
@@ -75,6 +77,15 @@ export class PolicySet {
   }
 
   evaluateAudit(record: AuditRecord): Evaluation {
+    return withRecordBudget(() => this.#evaluateAudit(record))
+  }
+
+  /** @param mark whether this is the Event's first sight or a later one; the activity's message carries it on */
+  evaluateEvent(event: KubernetesEvent, mark: Mark): Evaluation {
+    return withRecordBudget(() => this.#evaluateEvent(event, mark))
+  }
+
+  #evaluateAudit(record: AuditRecord): Evaluation {
     if (!record.hasObjectRef) return notMatched("no_object_ref")
     if (record.stage !== "ResponseComplete" && record.stage !== "Panic") return notMatched("stage")
     if (record.dryRun) return notMatched("dry_run")
@@ -100,8 +111,7 @@ export class PolicySet {
     return notMatched("no_matching_rule")
   }
 
-  /** @param mark whether this is the Event's first sight or a later one; the activity's message carries it on */
-  evaluateEvent(event: KubernetesEvent, mark: Mark): Evaluation {
+  #evaluateEvent(event: KubernetesEvent, mark: Mark): Evaluation {
     const policies = this.#byKind.get(`${event.regarding.apiGroup}/${event.regarding.kind}`) ?? []
     if (policies.length === 0) return notMatched("no_matching_policy")
     const resolved = eventActor(event)

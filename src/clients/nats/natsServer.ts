@@ -92,7 +92,9 @@ export const startNatsServer = (
       yield* Effect.sleep(restartPause)
       yield* start(port).pipe(
         Effect.tapError((error) => Effect.logError(error.message)),
-        Effect.ignore
+        Effect.ignore,
+        // A full disk takes no configuration: the next round tries again.
+        Effect.catchDefect((cause) => Effect.logError("nats-server cannot be started", cause))
       )
     })
     yield* Effect.forkScoped(Effect.forever(supervise))
@@ -138,7 +140,9 @@ const watchRoom = (
       yield* Effect.logWarning("the disk has room again; nats-server is started anew, as it does not recover by itself")
       yield* end(current)
     })
-    return yield* Effect.forever(Effect.andThen(look, Effect.sleep(roomLookPause)))
+    // A log that cannot be read now is read at the next look.
+    const looking = Effect.catchDefect(look, () => Effect.void)
+    return yield* Effect.forever(Effect.andThen(looking, Effect.sleep(roomLookPause)))
   })
 
 /** The configuration of a server on `folder`. */

@@ -42,6 +42,10 @@ export const splitItems = (text: string): Result.Result<SplitList, NotAList> => 
   }
   if (kind === "Event") return Result.succeed({ kind, apiVersion, items: [text] })
   if (cut === undefined) return Result.fail({ reason: "The EventList has no array \"items\"." })
+  // JSON lets a key stand twice; whichever was read, the other's records would be lost in silence.
+  if (itemsOf(`{${text.slice(cut.end)}`) !== undefined) {
+    return Result.fail({ reason: "The EventList has \"items\" twice." })
+  }
   return Result.succeed({ kind, apiVersion, items: cut.items })
 }
 

@@ -54,5 +54,7 @@ describe("splitItems", () => {
     assert.match(reasonOf("[]"), /is not a JSON object/)
     assert.match(reasonOf(`{"kind":"PodList","apiVersion":"v1","items":[]}`), /kind "PodList", apiVersion "v1"/)
     assert.match(reasonOf(`{"kind":"EventList","apiVersion":"audit.k8s.io/v1"}`), /no array "items"/)
+    assert.match(reasonOf(list(`[1],"items":[2]`)), /"items" twice/)
+    assert.deepStrictEqual(itemsOf(list(`[1],"more":{"items":[2]}`)), ["1"])
   })
 })
