@@ -6,6 +6,9 @@
  * again is written anew with one attempt more, and only then is the old one deleted: a crash between the two leaves
  * both, and the older is deleted when it is seen. Several replicas may run this at once; what they do twice has the same
  * ids.
+ *
+ * Letters that nobody tries again (what cannot be read stays so) are kept for people to look at, as long as there is
+ * room: they are removed, oldest first, when the stream is nearly full, so that it has room for those that can be mended.
  */
 import { Clock, Context, Effect, Layer, Option, Schedule, Stream } from "effect"
 import { Nats, type NatsError, type StoredMessage } from "../clients/nats/Nats.ts"
@@ -54,6 +57,8 @@ export class DeadLetters extends Context.Service<
     readonly wake: (policy: string) => Effect.Effect<void>
     /** Letters that are known, whoever is to try them. */
     readonly waiting: () => ReadonlyArray<WaitingLetter>
+    /** How many were removed for want of room; never any that is tried again. */
+    readonly trimmed: () => number
   }
 >()("activity/bus/DeadLetters") {
   static readonly layer: Layer.Layer<DeadLetters, never, Nats> = Layer.effect(
@@ -70,6 +75,14 @@ const lookPause = "1 second"
 /** Tried between two looks: each is one read, one evaluation, one delete. */
 const perLookMax = 200
 const triesAtOnce = 4
+/** Reasons of letters that stay as they are however often they are tried. */
+const finalReasons: ReadonlySet<string> = new Set(["unreadable", "row-refused", "refused"])
+/** Above this part of the budget they are removed, down to the lower. */
+const fullPart = 0.8
+const roomyPart = 0.7
+/** A look removes no more: some 100 ms. */
+const trimLettersMax = 2_000
+const removesAtOnce = 32
 
 /** @param attempts tries so far, the first included */
 export const backoffMillis = (attempts: number): number =>
@@ -87,6 +100,9 @@ const letterFrom = (message: StoredMessage): WaitingLetter => {
   }
 }
 
+/** `dead.<stream>.<program>.<reason>.<policy or destination>` */
+const isFinal = (letter: WaitingLetter): boolean => finalReasons.has(letter.subject.split(".")[3] ?? "")
+
 const makeDeadLetters = Effect.gen(function* () {
   const nats = yield* Nats
   const letters = new Map<number, WaitingLetter>()
@@ -94,6 +110,7 @@ const makeDeadLetters = Effect.gen(function* () {
   const newest = new Map<string, number>()
   /** Replaced by a newer one. */
   const superseded = new Set<number>()
+  let trimmed = 0
 
   const keyOf = (letter: WaitingLetter): string | undefined =>
     letter.position === "" ? undefined : `${letter.subject} ${letter.position}`
@@ -150,16 +167,55 @@ const makeDeadLetters = Effect.gen(function* () {
       yield* Effect.forEach(due, (letter) => tryOne(letter, options.retry), { concurrency: triesAtOnce, discard: true })
     })
 
+  const trim = Effect.gen(function* () {
+    const { messages, sizeBytes, sizeBytesMax } = yield* nats.streamState(deadLetters.name)
+    if (messages === 0 || sizeBytes <= sizeBytesMax * fullPart) return
+    const excess = Math.ceil((sizeBytes - sizeBytesMax * roomyPart) / (sizeBytes / messages))
+    const goes: Array<number> = []
+    // In the order in which they were written.
+    for (const letter of letters.values()) {
+      if (goes.length >= Math.min(excess, trimLettersMax)) break
+      if (isFinal(letter)) goes.push(letter.sequence)
+    }
+    if (goes.length === 0) return
+    if (trimmed === 0) {
+      yield* Effect.logWarning(
+        "dead letters that nobody tries again are removed, oldest first: their stream is nearly full"
+      )
+    }
+    yield* Effect.forEach(
+      goes,
+      (sequence) =>
+        nats.deleteMessage(deadLetters.name, sequence).pipe(
+          Effect.map((deleted) => {
+            if (deleted) trimmed++
+            forget(sequence)
+          })
+        ),
+      { concurrency: removesAtOnce, discard: true }
+    )
+  }).pipe(
+    // The next look comes soon.
+    Effect.catchIf(
+      (error) => error.retryable,
+      () => Effect.void
+    )
+  )
+
   const follow = nats
     .tail({ stream: deadLetters.name, from: 1, headersOnly: true })
     .pipe(Stream.runForEachArray((messages) => Effect.sync(() => messages.forEach(learn))))
 
   return DeadLetters.of({
     run: (options) =>
-      Effect.all([follow, look(options).pipe(Effect.repeat(Schedule.spaced(lookPause)))], {
-        concurrency: "unbounded",
-        discard: true
-      }).pipe(Effect.andThen(Effect.never)),
+      Effect.all(
+        [
+          follow,
+          look(options).pipe(Effect.repeat(Schedule.spaced(lookPause))),
+          trim.pipe(Effect.repeat(Schedule.spaced(lookPause)))
+        ],
+        { concurrency: "unbounded", discard: true }
+      ).pipe(Effect.andThen(Effect.never)),
     wake: (policy) =>
       Effect.map(Clock.currentTimeMillis, (now) => {
         for (const letter of letters.values()) {
@@ -167,7 +223,8 @@ const makeDeadLetters = Effect.gen(function* () {
             letters.set(letter.sequence, { ...letter, dueMillis: Math.min(letter.dueMillis, now) })
         }
       }),
-    waiting: () => [...letters.values()].filter((letter) => !superseded.has(letter.sequence))
+    waiting: () => [...letters.values()].filter((letter) => !superseded.has(letter.sequence)),
+    trimmed: () => trimmed
   })
 })
 

@@ -137,14 +137,13 @@ const makeIntake = (nats: Nats["Service"], spool: Spool | undefined): Intake["Se
    * sender hears at once what became of its batch. While the spool holds something its replay tries them for all.
    */
   const goesToSpool = (message: OutgoingMessage): boolean =>
-    spool !== undefined &&
-    (!nats.connected() || (closed.has(familyOf(message)) && spool.state().messages > 0))
+    spool !== undefined && (!nats.connected() || (closed.has(familyOf(message)) && spool.state().messages > 0))
 
   return Intake.of({
     publish: Effect.fnUntraced(function* (messages) {
       counts.received += messages.length
-      const aside = messages.filter(goesToSpool)
-      const tried = aside.length === 0 ? messages : messages.filter((message) => !goesToSpool(message))
+      const aside = new Set(messages.filter(goesToSpool))
+      const tried = messages.filter((message) => !aside.has(message))
       const result = yield* spool === undefined ? tryBus(nats, tried) : tryBusFor(busWait, nats, tried)
       learn(tried, result, yield* Clock.currentTimeMillis)
       counts.published += result.published
@@ -162,15 +161,14 @@ const makeIntake = (nats: Nats["Service"], spool: Spool | undefined): Intake["Se
             Effect.fnUntraced(function* (messages) {
               while (!nats.connected()) yield* Effect.sleep(replayPause)
               const now = yield* Clock.currentTimeMillis
-              const isClosed = (message: OutgoingMessage): boolean => {
-                const since = closed.get(familyOf(message))
-                return since !== undefined && now - since < closedMillis
-              }
-              const tried = messages.filter((message) => !isClosed(message))
+              const aside = new Set(
+                messages.filter((message) => now - (closed.get(familyOf(message)) ?? -closedMillis) < closedMillis)
+              )
+              const tried = messages.filter((message) => !aside.has(message))
               const result = yield* tryBus(nats, tried)
               learn(tried, result, yield* Clock.currentTimeMillis)
               counts.replayed += tried.length - result.left.length
-              return [...messages.filter(isClosed), ...result.left]
+              return [...aside, ...result.left]
             })
           ),
     counts: () => ({ ...counts }),

@@ -100,7 +100,8 @@ const run = (
   } catch (error) {
     const over = budgetExceeded()
     if (over !== undefined) return new EvaluationFailed(over.message, 0, true)
-    if (error instanceof RangeError) return new EvaluationFailed("evaluation budget exceeded: too deep, or too large", 0, true)
+    if (error instanceof RangeError)
+      return new EvaluationFailed("evaluation budget exceeded: too deep, or too large", 0, true)
     return new EvaluationFailed(messageOf(error), offsetOf(error) ?? 0, false)
   } finally {
     Error.stackTraceLimit = stackTraceLimit

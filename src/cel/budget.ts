@@ -30,11 +30,14 @@ export const evaluationScannedMax = 67_108_864
  */
 export const recordWorkMax = 200_000
 
-/** Units of work of a failed operation: making cel-js's error takes 2.5 µs. */
-export const failureWork = 25
+/** Units of work of a failed operation: making cel-js's error and carrying it out of a chain of `||` takes up to 11 µs. */
+export const failureWork = 100
 
 /** Characters and items that are read or built in one unit of work. */
 const charactersPerWork = 16
+
+/** Instructions of all literal patterns of one policy, about: compiling them takes up to 100 ms, in one piece. */
+export const policyPatternsMax = 20_000
 
 /** Characters of one rendered summary. */
 export const summaryLengthMax = 8_192
@@ -65,6 +68,26 @@ export const withRecordBudget = <A>(evaluate: () => A): A => {
   } finally {
     inRecord = false
   }
+}
+
+let patterns: number | undefined
+
+/** One budget for the patterns that are compiled in `compile`, which must be synchronous. */
+export const withPatternBudget = <A>(compile: () => A): A => {
+  patterns = 0
+  try {
+    return compile()
+  } finally {
+    patterns = undefined
+  }
+}
+
+/** @throws when the patterns of a policy are too many; outside of {@link withPatternBudget} there is no bound */
+export const chargePattern = (size: number): void => {
+  if (patterns === undefined) return
+  patterns += size
+  if (patterns > policyPatternsMax)
+    throw new Error(`the policy's patterns together have more than ${policyPatternsMax} steps`)
 }
 
 /** Units of work since the record's start. */

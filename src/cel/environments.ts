@@ -2,6 +2,7 @@
 import { Environment } from "@marcbachmann/cel-js"
 import { expressionNodesMax } from "./budget.ts"
 import { registerFunctions } from "./functions.ts"
+import { originalOf } from "./ruleValue.ts"
 
 /** Called for every link() that is evaluated; returns what stands in the summary. */
 export type LinkRecorder = (text: string, reference: unknown) => string
@@ -27,5 +28,7 @@ const environmentFor = (variable: "audit" | "event"): Environment => {
 /** Audit rules see `audit`, event rules see `event`; both `actor`, `actorRef`, `kind` and `kindPlural`. */
 export const ruleEnvironments = (variable: "audit" | "event", link: LinkRecorder): RuleEnvironments => ({
   match: environmentFor(variable),
-  summary: environmentFor(variable).registerFunction("link(string, dyn): string", link)
+  summary: environmentFor(variable).registerFunction("link(string, dyn): string", (text: string, reference: unknown) =>
+    link(text, originalOf(reference))
+  )
 })

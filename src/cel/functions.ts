@@ -10,6 +10,7 @@ import { formatText } from "./formatText.ts"
 import { registerNetworkAddresses } from "./networkAddress.ts"
 import { registerQuantities } from "./quantity.ts"
 import { found, isFound, Pattern, patternFrom } from "./regularExpression.ts"
+import { jsonOf } from "./ruleValue.ts"
 import { valueText } from "./valueText.ts"
 import { registerWebAddresses } from "./webAddress.ts"
 
@@ -245,7 +246,7 @@ const same = (one: unknown, other: unknown): boolean => {
   if (isNumber(one) && isNumber(other)) return compare(one, other) === 0
   if (one instanceof Date && other instanceof Date) return one.getTime() === other.getTime()
   if (typeof one !== "object" || one === null) return one === other
-  const text = JSON.stringify(one)
+  const text = jsonOf(one)
   chargeBuilt(text.length)
-  return text === JSON.stringify(other)
+  return typeof other === "object" && text === jsonOf(other)
 }

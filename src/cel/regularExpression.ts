@@ -3,7 +3,8 @@
  * 27 characters.
  */
 import { RE2JS } from "re2js"
-import { chargeScanned, chargeWork } from "./budget.ts"
+import { chargePattern, chargeScanned, chargeWork } from "./budget.ts"
+import { patternSize } from "./patternSize.ts"
 
 /** Compiled patterns kept that were not literals. */
 const dynamicPatternsMax = 256
@@ -11,11 +12,18 @@ const dynamicPatternsMax = 256
 /** Characters of one pattern. */
 const patternLengthMax = 1_024
 
+/** Instructions of one pattern, about: compiling them takes 5 ms. */
+const patternSizeMax = 2_000
+
 /** A pattern that was a literal: compiled once, at admission. */
 export class Pattern {
   readonly expression: RE2JS
   constructor(source: string) {
     if (source.length > patternLengthMax) throw new Error(`the pattern is longer than ${patternLengthMax} characters`)
+    const size = patternSize(source)
+    if (size > patternSizeMax)
+      throw new Error(`the pattern repeats too much: ${size} steps, at most ${patternSizeMax} are allowed`)
+    chargePattern(size)
     this.expression = RE2JS.compile(source)
   }
 }
@@ -32,20 +40,13 @@ const chargeMatching = (text: string, { expression }: Pattern): void => {
   chargeWork(Math.ceil(text.length * (matchWork + expression.programSize() / instructionsPerWork)))
 }
 
-/** How often the whole pattern may stand in its program: `{n,m}` is written out, up to 1,000 times in all. */
-const repetitionsOf = (source: string): number => {
-  let product = 1
-  for (const [, from, to] of source.matchAll(/\{(\d+)(?:,(\d*))?\}/g)) product *= Math.max(1, Number(from), Number(to ?? 0))
-  return Math.min(product, 1_000)
-}
-
 const dynamicPatterns = new Map<string, Pattern>()
 
 /** @throws when `source` is no RE2 pattern */
 export const patternFrom = (source: string): Pattern => {
   const known = dynamicPatterns.get(source)
   if (known !== undefined) return known
-  chargeWork(source.length * repetitionsOf(source) * compileWork)
+  chargeWork(patternSize(source) * compileWork)
   const pattern = new Pattern(source)
   // The oldest goes: a Map keeps the order of insertion.
   const oldest = dynamicPatterns.size >= dynamicPatternsMax ? dynamicPatterns.keys().next() : undefined

@@ -30,12 +30,19 @@ export interface Node extends Positioned {
 
 const comprehensions = new Set(["all", "exists", "exists_one", "map", "filter", "bind"])
 
+const lostKeys: ReadonlySet<unknown> = new Set(["constructor", "prototype", "__proto__"])
+
 /** Before the check: renames what we replace, compiles literal patterns, collects fields, refuses deep nesting. */
 export const prepare = (ast: ASTNode, nesting: number, fields: Set<string>): void => {
   if (ast.op === ".") fields.add(ast.args[1])
   if (ast.op === "[]") {
     const [, key] = ast.args
     if (key.op === "value" && typeof key.args === "string") fields.add(key.args)
+  }
+  if (ast.op === "map") {
+    // cel-js would leave them out without a word.
+    const lost = ast.args.find(([key]) => key.op === "value" && lostKeys.has(key.args))
+    if (lost !== undefined) throw new Refused(`a map may not have the key ${String(lost[0].args)} here`, lost[0])
   }
   if (ast.op === "rcall") {
     const call = ast.args

@@ -1,3 +1,5 @@
+import { jsonOf, originalOf } from "./ruleValue.ts"
+
 /**
  * How a value is shown in a summary: texts as they are, whole numbers without a decimal point, times in RFC 3339,
  * lists separated by commas, maps as JSON.
@@ -17,10 +19,7 @@ export const valueText = (value: unknown): string => {
       if (value === null) throw new Error("null cannot be shown")
       if (value instanceof Date) return value.toISOString().replace(/\.?0*Z$/, "Z")
       if (Array.isArray(value)) return value.map(valueText).join(", ")
-      if (Object.getPrototypeOf(value) === Object.prototype) {
-        return JSON.stringify(value, (_, inner: unknown) => (typeof inner === "bigint" ? Number(inner) : inner))
-      }
-      return String(value)
+      return Object.getPrototypeOf(originalOf(value)) === Object.prototype ? jsonOf(value) : String(value)
     }
     default:
       throw new Error(`a ${typeof value} cannot be shown`)

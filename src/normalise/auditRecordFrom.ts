@@ -53,7 +53,8 @@ export const auditRecordFromBody = (
   if (time === undefined) {
     return Result.fail(unreadable("requestReceivedTimestamp", "neither it nor stageTimestamp is an RFC 3339 time"))
   }
-  if (!isFactInstant(time.microseconds)) return Result.fail(unreadable(time.name, "it is not of the years 1970 to 2105"))
+  if (!isFactInstant(time.microseconds))
+    return Result.fail(unreadable(time.name, "it is not of the years 1970 to 2105"))
   const userObject = objectAt(body, "user")
   const user = { username: textAt(userObject, "username"), uid: textAt(userObject, "uid") }
   const reference = objectAt(body, "objectRef")

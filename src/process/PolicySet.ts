@@ -15,7 +15,8 @@ import { auditActor, eventActor, type ResolvedActor } from "./actor.ts"
 import { withRecordBudget } from "../cel/budget.ts"
 import { EvaluationFailed } from "../cel/Expression.ts"
 import { positionOf } from "../cel/position.ts"
-import { bodyKind, type CompletedAudit, completedAudit, outcomeOf, type RequestOutcome } from "./completedAudit.ts"
+import { ruleValueFrom } from "../cel/ruleValue.ts"
+import { bodyKind, completedAudit, type CompletedReference, outcomeOf, type RequestOutcome } from "./completedAudit.ts"
 import type { CompiledPolicy, CompiledRule } from "./compilePolicy.ts"
 import { builtInKind } from "./kinds.ts"
 import { isRenderingFailed, type RenderedSummary, renderSummary } from "./renderSummary.ts"
@@ -93,13 +94,13 @@ export class PolicySet {
     if (policies.length === 0) return notMatched("no_matching_policy")
     const outcome = outcomeOf(record)
     // Made for the first rule that may match: most records meet none.
-    let completed: CompletedAudit | undefined
+    let completed: CompletedForRules | undefined
     let resolved: ResolvedActor | undefined
     for (const policy of policies) {
       let variables: Variables | undefined
       for (const rule of policy.auditRules) {
         if (!mayMatch(rule, record, outcome)) continue
-        const { audit, reference } = (completed ??= completedAudit(record))
+        const { audit, reference } = (completed ??= completedForRules(record))
         const { actor } = (resolved ??= auditActor(record))
         variables ??= variablesOf("audit", audit, resolved, policy)
         const evaluation = evaluateRule(policy, rule, variables, (rendered) =>
@@ -117,8 +118,9 @@ export class PolicySet {
     const resolved = eventActor(event)
     // Rules ask for the reason first; core/v1 lets it be absent.
     const body = event.reason === "" ? { ...event.body, reason: "" } : event.body
+    const seen = ruleValueFrom(body, event.json)
     for (const policy of policies) {
-      const variables = variablesOf("event", body, resolved, policy)
+      const variables = variablesOf("event", seen, resolved, policy)
       for (const rule of policy.eventRules) {
         const evaluation = evaluateRule(policy, rule, variables, (rendered) =>
           activityFromEvent({ event, mark, actor: resolved.actor, policy, rule, rendered })
@@ -149,6 +151,16 @@ export class PolicySet {
     if (this.#byResourceAndKind.size < kindsKnownMax) this.#byResourceAndKind.set(key, found)
     return found
   }
+}
+
+interface CompletedForRules {
+  readonly audit: unknown
+  readonly reference: CompletedReference
+}
+
+const completedForRules = (record: AuditRecord): CompletedForRules => {
+  const { audit, reference } = completedAudit(record)
+  return { audit: ruleValueFrom(audit, record.json), reference }
 }
 
 const kindsKnownMax = 4_096

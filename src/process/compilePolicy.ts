@@ -3,6 +3,7 @@
  * admission and in the processor.
  */
 import { Result } from "effect"
+import { withPatternBudget } from "../cel/budget.ts"
 import { compileExpression, type Expression, type ExpressionProblem } from "../cel/Expression.ts"
 import type { RuleEnvironments } from "../cel/environments.ts"
 import { compileTemplate, type Template } from "../cel/Template.ts"
@@ -55,6 +56,12 @@ export interface CompiledPolicy {
 export const compilePolicy = (
   policy: ActivityPolicy,
   kindAnnotations?: Readonly<Record<string, string>>
+): Result.Result<CompiledPolicy, ReadonlyArray<PolicyProblem>> =>
+  withPatternBudget(() => compiledPolicy(policy, kindAnnotations))
+
+const compiledPolicy = (
+  policy: ActivityPolicy,
+  kindAnnotations: Readonly<Record<string, string>> | undefined
 ): Result.Result<CompiledPolicy, ReadonlyArray<PolicyProblem>> => {
   const problems: Array<PolicyProblem> = []
   // Admission hands over what a client wrote: nothing about it is known yet.

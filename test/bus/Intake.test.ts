@@ -137,6 +137,49 @@ describe("Intake", () => {
   )
 
   it.live(
+    "a full stream holds up only its own messages, from the spool and live, and gets them when it has room",
+    () =>
+      withIntake(16 * mebibyte, (intake, nats) =>
+        Effect.gen(function* () {
+          const junk = streamOf("JUNK", { sizeMebibytes: 1 })
+          const good = streamOf("GOOD")
+          yield* nats.ensureStreams([junk, good])
+          const first = yield* intake.publish(messagesOf(junk, "a", 18, { sizeBytes: 100_000 }))
+          assert.isAtLeast(first.spooled, 8)
+          // Spooled behind the junk, as the bus was full for it.
+          const mixed = yield* intake.publish([
+            ...messagesOf(junk, "b", 2, { sizeBytes: 100_000 }),
+            ...messagesOf(good, "b", 3)
+          ])
+          assert.deepStrictEqual(mixed, { published: 3, duplicates: 0, spooled: 2, refused: 0 })
+          const unreachable = streamOf("LATE")
+          yield* intake.publish(messagesOf(unreachable, "c", 3))
+          const spooled = first.spooled + 2
+          assert.strictEqual(intake.spool()?.messages, spooled + 3)
+          yield* nats.ensureStreams([unreachable])
+          const replaying = yield* Effect.forkChild(intake.replay)
+          yield* until(
+            "what is behind the junk is stored",
+            Effect.map(nats.streamState("LATE"), (state) => state.messages === 3)
+          )
+          yield* until(
+            "the junk is all that is left",
+            Effect.sync(() => intake.spool()?.messages === spooled)
+          )
+          yield* nats.ensureStreams([{ ...junk, sizeBytesMax: 16 * mebibyte }])
+          yield* until(
+            "the spool is empty",
+            Effect.sync(() => intake.spool()?.messages === 0)
+          )
+          yield* Fiber.interrupt(replaying)
+          assert.strictEqual((yield* nats.streamState("JUNK")).messages, 20)
+          assert.strictEqual(intake.counts().replayed, spooled + 3)
+        })
+      ),
+    timeout
+  )
+
+  it.live(
     "without a spool a bus that is away is IntakeFull, unavailable",
     () =>
       Effect.scoped(
@@ -186,6 +229,61 @@ describe("Intake", () => {
 })
 
 describe("DeadLetters", () => {
+  it.live(
+    "letters that nobody tries again go, oldest first, when the stream is nearly full; those of policies stay",
+    () =>
+      Effect.gen(function* () {
+        const nats = yield* Nats
+        const letters = yield* DeadLetters
+        const small = { ...deadLetters, sizeBytesMax: 4 * mebibyte }
+        yield* nats.ensureStreams([small])
+        const letterOf = (reason: string, index: number) => ({
+          subject: `dead.AUDIT%5FEVENTS.processor.${reason}._`,
+          id: `trim-${reason}-${index}`,
+          body: Buffer.alloc(10_000),
+          headers: { [headerNames.attempts]: "1" }
+        })
+        // 2.5 MB that stay, and 1.5 MB of the others: 4 MB of 4 MiB, of which 110 letters have to go.
+        yield* nats.publish(Array.from({ length: 250 }, (_, index) => letterOf("policy-failed", index)))
+        const junk = ["unreadable", "row-refused", "refused"].flatMap((reason) =>
+          Array.from({ length: 50 }, (_, index) => letterOf(reason, index))
+        )
+        yield* nats.publish(junk)
+        const last = (yield* nats.streamState(deadLetters.name)).lastSequence
+        const running = yield* Effect.forkChild(letters.run({ accepts: () => false, retry: () => Effect.die("never") }))
+        const sizeAfter = Effect.map(
+          nats.streamState(deadLetters.name),
+          (state) => state.sizeBytes / small.sizeBytesMax
+        )
+        yield* until(
+          "there is room",
+          Effect.map(sizeAfter, (part) => part <= 0.8)
+        )
+        yield* until(
+          "the trimming has ended",
+          Effect.map(nats.streamState(deadLetters.name), (state) => 400 - state.messages === letters.trimmed())
+        )
+        yield* Fiber.interrupt(running)
+        assert.isAbove(letters.trimmed(), 0)
+        assert.isAtLeast((yield* nats.streamState(deadLetters.name)).messages, 250)
+        const left = yield* nats.tail({ stream: deadLetters.name, from: 1 }).pipe(
+          Stream.takeUntil((letter) => letter.sequence === last),
+          Stream.map((letter) => letter.subject.split(".")[3]),
+          Stream.runCollect
+        )
+        assert.strictEqual(left.filter((reason) => reason === "policy-failed").length, 250)
+        // The newest of them are the last to go.
+        assert.strictEqual(left.at(-1), "refused")
+        yield* Effect.forEach(letters.waiting(), ({ sequence }) => nats.deleteMessage(deadLetters.name, sequence), {
+          concurrency: 16
+        })
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(DeadLetters.layer.pipe(Layer.provideMerge(natsLayer({ servers: [server.url], name: "test" }))))
+      ),
+    timeout
+  )
+
   it.live(
     "a letter waits, is tried again when its policy changes, and is deleted when it is settled",
     () =>

@@ -31,7 +31,12 @@ const drained = (spool: Spool, count: number) =>
   Effect.gen(function* () {
     const ids: Array<string> = []
     const draining = yield* Effect.forkChild(
-      spool.drain((messages) => Effect.sync(() => void ids.push(...messages.map((found) => found.id))))
+      spool.drain((messages) =>
+        Effect.sync(() => {
+          ids.push(...messages.map((found) => found.id))
+          return []
+        })
+      )
     )
     while (ids.length < count || spool.state().messages > 0) yield* Effect.sleep("5 millis")
     yield* Fiber.interrupt(draining)
@@ -54,7 +59,12 @@ describe("Spool", () => {
           assert.strictEqual(spool.state().messages, 3)
           const seen: Array<OutgoingMessage> = []
           const draining = yield* Effect.forkChild(
-            spool.drain((messages) => Effect.sync(() => void seen.push(...messages)))
+            spool.drain((messages) =>
+              Effect.sync(() => {
+                seen.push(...messages)
+                return []
+              })
+            )
           )
           while (spool.state().messages > 0) yield* Effect.sleep("5 millis")
           yield* Fiber.interrupt(draining)
@@ -157,6 +167,36 @@ describe("Spool", () => {
         assert.deepStrictEqual(yield* use(path, (spool) => drained(spool, 5_000)), ids)
       }).pipe(Effect.scoped),
     60_000
+  )
+
+  it.live("what the taker gives back waits behind the rest, and is there after the next opening", () =>
+    Effect.gen(function* () {
+      const path = yield* folder
+      yield* use(path, (spool) =>
+        Effect.gen(function* () {
+          yield* spool.append(["junk1", "1", "junk2", "2"].map((id) => message(id)))
+          const seen: Array<string> = []
+          const draining = yield* Effect.forkChild(
+            spool.drain((messages) =>
+              Effect.sync(() => {
+                seen.push(...messages.map((found) => found.id))
+                return messages.filter((found) => found.id.startsWith("junk"))
+              })
+            )
+          )
+          while (spool.state().messages !== 2) yield* Effect.sleep("5 millis")
+          yield* spool.append([message("3")])
+          while (!seen.includes("3") || spool.state().messages !== 2) yield* Effect.sleep("5 millis")
+          yield* Fiber.interrupt(draining)
+          assert.deepStrictEqual(
+            seen.filter((id) => !id.startsWith("junk")),
+            ["1", "2", "3"]
+          )
+        })
+      )
+      assert.deepStrictEqual(yield* use(path, (spool) => drained(spool, 2)), ["junk1", "junk2"])
+      assert.deepStrictEqual(segmentsIn(path), [])
+    }).pipe(Effect.scoped)
   )
 
   it.live("what the taker has not taken stays", () =>

@@ -14,6 +14,14 @@ const problems = (...rules: ReadonlyArray<PolicyRule>) => policyProblems(deploym
 const fields = (...rules: ReadonlyArray<PolicyRule>) => problems(...rules).map(({ field }) => field)
 
 describe("a policy", () => {
+  it("with patterns that repeat too much, one or all together, is refused", () => {
+    const matching = (pattern: string, count: number) =>
+      rule({ match: Array.from({ length: count }, () => `audit.verb.matches('${pattern}')`).join(" || ") })
+    assert.deepStrictEqual(fields(matching("(((a{9}){9}){9})", 20)), [])
+    assert.match(problems(matching("((a{99}){10}){2}", 1))[0]?.message ?? "accepted", /repeats too much/)
+    assert.match(problems(matching("(((a{10}){10}){10})", 20))[0]?.message ?? "accepted", /more than 20000 steps/)
+  })
+
   it("of the seed and all samples may be admitted", () => {
     for (const policy of [seedPolicy, ...samplePolicies()]) {
       assert.deepStrictEqual(policyProblems(policy), [], policy.metadata.name)

@@ -96,6 +96,80 @@ describe("activitypolicies", () => {
     expect(await fieldOf(policy("a", { resource: { apiGroup: "apps" } }))).toBe("spec.resource.kind")
   })
 
+  it("what is too large or too deep is refused at once, with its limit", async () => {
+    const meta = (metadata: object) => ({ ...policy("large"), metadata: { name: "large", ...metadata } })
+    const many = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, index) => [`k${index}`, "v"]))
+    const long = { match: `audit.verb == 'create'${" ".repeat(3_000)}`, summary: "x" }
+    const nested = (depth: number) => `${'{"a":'.repeat(depth)}1${"}".repeat(depth)}`
+    const answers = await Promise.all([
+      send("POST", path, policy("large", { auditRules: Array.from({ length: 128 }, () => long) })),
+      send("POST", path, meta({ labels: many(60_000) })),
+      send("POST", path, meta({ annotations: { a: "x".repeat(256 * 1024) } })),
+      send("POST", path, meta({ labels: { a: "v".repeat(64) } })),
+      send("POST", path, meta({ labels: { [`${"p".repeat(254)}/a`]: "v" } })),
+      send("POST", path, `{"apiVersion":"v1","metadata":${nested(64)}}`),
+      send("POST", path, `a:\n${"- [a, {b: c}]\n".repeat(10_000)}`, "application/yaml"),
+      send("POST", path, `a: 1\nb: 2\na: 3\n`, "application/yaml")
+    ])
+    expect(answers.map((answer) => [answer.status, answer.json().message])).toEqual([
+      [422, expect.stringMatching(/the policy is too large: its JSON has \d+ bytes without annotations/)],
+      [422, expect.stringMatching(/the policy is too large/)],
+      [422, expect.stringContaining("metadata.annotations: Too long: may not be more than 262144 bytes")],
+      [422, expect.stringContaining("metadata.labels")],
+      [422, expect.stringContaining("metadata.labels")],
+      [400, expect.stringContaining("may stand 64 deep")],
+      [413, expect.stringMatching(/a YAML body may have at most 131072 bytes, it has \d+: send JSON/)],
+      [400, expect.stringContaining("keys must be unique; a is repeated at line 3, column 1")]
+    ])
+    expect(answers[1]?.json().details.causes.length).toBe(1)
+    const annotated = meta({ annotations: { "example.com/a": "x".repeat(200 * 1024) } })
+    expect((await send("POST", `${path}?dryRun=All`, annotated)).status).toBe(201)
+  })
+
+  it("a JSON patch that copies too much, has too many operations or nests too deep is refused at once", async () => {
+    await create("copied")
+    const to = `${path}/copied`
+    const patch = (operations: ReadonlyArray<object>) => send("PATCH", to, operations, "application/json-patch+json")
+    const doubling = Array.from({ length: 60 }, (_, index) => ({
+      op: "copy",
+      from: "/metadata/annotations",
+      path: `/metadata/annotations/k${index}`
+    }))
+    const empty = { op: "add", path: "/metadata/annotations", value: { a: "x" } }
+    const copies = await patch([empty, ...doubling])
+    expect([copies.status, copies.json().message]).toEqual([
+      413,
+      expect.stringMatching(/the accumulated size increase of copy is \d+, exceeding the limit 3145728/)
+    ])
+    const operations = await patch(Array.from({ length: 10_001 }, () => empty))
+    expect([operations.status, operations.json().message]).toEqual([
+      413,
+      expect.stringContaining("is 10000, got 10001")
+    ])
+    expect((await patch([empty, ...doubling.slice(0, 12)])).status).toBe(400)
+    const small = await patch([empty, { op: "copy", from: "/metadata/annotations/a", path: "/metadata/annotations/b" }])
+    expect([small.status, small.json().metadata.annotations]).toEqual([200, { a: "x", b: "x" }])
+    const status = await send(
+      "PATCH",
+      `${to}/status`,
+      {
+        status: {
+          conditions: [
+            {
+              type: "X",
+              status: "True",
+              reason: "R",
+              message: "x".repeat(300_000),
+              lastTransitionTime: "2026-01-01T00:00:00Z"
+            }
+          ]
+        }
+      },
+      "application/merge-patch+json"
+    )
+    expect([status.status, status.json().message]).toEqual([422, expect.stringContaining("too large")])
+  })
+
   it("generateName makes a name", async () => {
     const answer = await send("POST", path, { ...policy(""), metadata: { generateName: "made-" } })
     expect(answer.json().metadata.name).toMatch(/^made-[a-z0-9]{5}$/)

@@ -14,6 +14,9 @@ const retries = counterFamily("activity_processor_retries_total", "Dead letters 
   "no_activity",
   "failed"
 ])
+const trimmed = Metric.gauge("activity_processor_dead_letters_trimmed_total", {
+  description: "Dead letters that nobody can retry and that went, oldest first, when DEAD_LETTERS was nearly full"
+})
 const waiting = Metric.gauge("activity_processor_dead_letters", { description: "Dead letters of policies that wait" })
 
 /** Runs for ever. */
@@ -25,7 +28,12 @@ export const retryDeadLetters = (options: ProcessorOptions) =>
     const metrics = yield* Metrics
     const accepts = (letter: { readonly subject: string }) => letter.subject.includes(`.processor.${policyFailed}.`)
     yield* metrics.onScrape(
-      Effect.suspend(() => Metric.update(waiting, letters.waiting().filter(accepts).length))
+      Effect.suspend(() =>
+        Effect.andThen(
+          Metric.update(waiting, letters.waiting().filter(accepts).length),
+          Metric.update(trimmed, letters.trimmed())
+        )
+      )
     )
     return yield* Effect.all([
       letters.run({ accepts, retry: (letter) => retryOne(nats, cache, options, letter) }),

@@ -90,16 +90,64 @@ const withReady = (policy: ActivityPolicy, now: string): ActivityPolicy => {
 
 const nameLengthMax = 253
 const subdomain = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/
-const qualifiedName = /^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/
+const qualifiedName = /^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/
+
+/** A name, or a DNS subdomain, a slash and a name. */
+const isQualifiedName = (key: string): boolean => {
+  const slash = key.indexOf("/")
+  const prefix = key.slice(0, Math.max(slash, 0))
+  return (
+    qualifiedName.test(key.slice(slash + 1)) &&
+    (slash < 0 || (prefix.length <= nameLengthMax && subdomain.test(prefix)))
+  )
+}
 const labelValue = /^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/
-const annotationsSizeMax = 256 * 1024
 
 /** Every reason to refuse the policy. `stored` is what it would replace. */
-export const policyFaults = (policy: ActivityPolicy, stored?: ActivityPolicy): ReadonlyArray<FieldFault> => [
-  ...metadataFaults(policy.metadata),
-  ...(stored === undefined ? [] : immutableFaults(policy, stored)),
-  ...policyProblems(policy).map((problem) => faultFrom(problem, policy))
-]
+export const policyFaults = (policy: ActivityPolicy, stored?: ActivityPolicy): ReadonlyArray<FieldFault> => {
+  const sizes = sizeFaults(policy)
+  // What is too large is not looked at any further: that is what the limits are for.
+  if (sizes.length > 0) return sizes
+  return [
+    ...metadataFaults(policy.metadata),
+    ...(stored === undefined ? [] : immutableFaults(policy, stored)),
+    ...policyProblems(policy).map((problem) => faultFrom(problem, policy))
+  ]
+}
+
+/** Bytes of the policy's JSON without its annotations, which have a limit of their own, as in Kubernetes. */
+const policySizeBytesMax = 256 * 1024
+const annotationsSizeBytesMax = 256 * 1024
+
+/** What holds for the status too. */
+export const sizeFaults = (policy: ActivityPolicy): ReadonlyArray<FieldFault> => {
+  const { annotations = {}, ...metadata } = policy.metadata
+  const sizeBytes = Buffer.byteLength(JSON.stringify({ ...policy, metadata }))
+  const annotationsSizeBytes = Object.entries(annotations).reduce(
+    (sum, [key, value]) => sum + Buffer.byteLength(key) + Buffer.byteLength(value),
+    0
+  )
+  return [
+    ...(sizeBytes <= policySizeBytesMax
+      ? []
+      : [
+          {
+            field: "",
+            reason: "FieldValueInvalid",
+            message: `Too long: the policy is too large: its JSON has ${sizeBytes} bytes without annotations, at most ${policySizeBytesMax} are allowed`
+          } as const
+        ]),
+    ...(annotationsSizeBytes <= annotationsSizeBytesMax
+      ? []
+      : [
+          {
+            field: "metadata.annotations",
+            reason: "FieldValueInvalid",
+            message: `Too long: may not be more than ${annotationsSizeBytesMax} bytes`
+          } as const
+        ])
+  ]
+}
 
 const metadataFaults = (metadata: PolicyMetadata): ReadonlyArray<FieldFault> => {
   const faults: Array<FieldFault> = []
@@ -123,7 +171,7 @@ const metadataFaults = (metadata: PolicyMetadata): ReadonlyArray<FieldFault> => 
     )
   }
   for (const [key, value] of Object.entries(metadata.labels ?? {})) {
-    if (!qualifiedName.test(key))
+    if (!isQualifiedName(key))
       refuse(
         "metadata.labels",
         key,
@@ -133,19 +181,12 @@ const metadataFaults = (metadata: PolicyMetadata): ReadonlyArray<FieldFault> => 
       refuse("metadata.labels", value, "a label's value has at most 63 letters, digits, '-', '_' or '.'")
   }
   for (const key of Object.keys(metadata.annotations ?? {})) {
-    if (!qualifiedName.test(key))
+    if (!isQualifiedName(key))
       refuse(
         "metadata.annotations",
         key,
         "an annotation's key is a name of at most 63 characters, with an optional DNS prefix and '/'"
       )
-  }
-  if (JSON.stringify(metadata.annotations ?? {}).length > annotationsSizeMax) {
-    faults.push({
-      field: "metadata.annotations",
-      reason: "FieldValueInvalid",
-      message: `Too long: may not be more than ${annotationsSizeMax} bytes`
-    })
   }
   return faults
 }

@@ -18,8 +18,14 @@ export const mergePatched = (target: Json | undefined, patch: Json): Json => {
 /** Operations of one JSON patch, as in kube-apiserver. */
 const operationsMax = 10_000
 
+/** What all `copy` operations of one JSON patch may copy together, as in kube-apiserver: each may double the document. */
+const copiedBytesMax = 3 * 1024 * 1024
+
+class CopiesTooMuch extends Error {}
+
 /**
  * @fails ApiFailure BadRequest when it is no JSON patch
+ * @fails ApiFailure RequestEntityTooLarge when it has too many operations, or copies too much
  * @fails ApiFailure Invalid when it cannot be applied, a failed `test` among it
  */
 export const jsonPatched = (target: Json, patch: Json): Effect.Effect<Json, ApiFailure> => {
@@ -33,14 +39,36 @@ export const jsonPatched = (target: Json, patch: Json): Effect.Effect<Json, ApiF
     )
   }
   return Effect.try({
-    // The library checks that each item is an operation.
-    try: () =>
-      jsonPatch.applyPatch(structuredClone(target), patch as Array<jsonPatch.Operation>, true).newDocument as Json,
+    try: () => applied(target, patch),
     catch: (cause) =>
-      failure(
-        "Invalid",
-        `the server rejected our request due to an error in our request: ${cause instanceof Error ? (cause.message.split("\n", 1)[0] ?? "") : String(cause)}`,
-        {}
-      )
+      cause instanceof CopiesTooMuch
+        ? failure("RequestEntityTooLarge", cause.message)
+        : failure(
+            "Invalid",
+            `the server rejected our request due to an error in our request: ${cause instanceof Error ? (cause.message.split("\n", 1)[0] ?? "") : String(cause)}`,
+            {}
+          )
   })
+}
+
+/** @throws CopiesTooMuch, and whatever the library does not like */
+const applied = (target: Json, patch: ReadonlyArray<Json>): Json => {
+  let document: unknown = structuredClone(target)
+  let copiedBytes = 0
+  for (const [index, operation] of patch.entries()) {
+    if (isJsonObject(operation) && operation["op"] === "copy" && typeof operation["from"] === "string") {
+      const copied: unknown = jsonPatch.getValueByPointer(document, operation["from"])
+      copiedBytes += Buffer.byteLength(JSON.stringify(copied) ?? "")
+      if (copiedBytes > copiedBytesMax) {
+        throw new CopiesTooMuch(
+          `Unable to complete the copy, the accumulated size increase of copy is ${copiedBytes}, exceeding the limit ${copiedBytesMax}`
+        )
+      }
+    }
+    // The library checks that it is an operation.
+    const checked = operation as unknown as jsonPatch.Operation
+    document = jsonPatch.applyOperation(document, checked, true, true, true, index).newDocument
+  }
+  // JSON in, JSON out.
+  return document as Json
 }

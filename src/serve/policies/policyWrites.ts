@@ -11,13 +11,14 @@ import {
   badRequest,
   conflict,
   expired,
+  type FieldFault,
   invalid,
   notFound,
   unavailable
 } from "../ApiFailure.ts"
 import type { Call } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
-import { createdPolicy, isSame, policyFaults, updatedPolicy, withStatus } from "./admission.ts"
+import { createdPolicy, isSame, policyFaults, sizeFaults, updatedPolicy, withStatus } from "./admission.ts"
 import { jsonPatched, mergePatched } from "./patches.ts"
 import {
   checkedPolicy,
@@ -119,7 +120,7 @@ const change = (
     yield* sameObject(sent, stored)
     const updated =
       request.subresource === "status" ? withStatus(stored, sent) : updatedPolicy(stored, sent, yield* currentMoment)
-    if (request.subresource === "") yield* admitted(updated, stored)
+    yield* request.subresource === "" ? admitted(updated, stored) : refusedFor(updated, sizeFaults(updated))
     if (isSame(updated, stored)) return { policy: stored, warnings }
     if (isGone(updated)) {
       if (!dryRun)
@@ -261,10 +262,10 @@ const named = (policy: ActivityPolicy & { metadata: { generateName?: string } },
 }
 
 const admitted = (policy: ActivityPolicy, stored?: ActivityPolicy): Effect.Effect<void, ApiFailure> =>
-  Effect.suspend(() => {
-    const faults = policyFaults(policy, stored)
-    return faults.length === 0 ? Effect.void : Effect.fail(invalid(policyKind, policy.metadata.name, faults))
-  })
+  Effect.suspend(() => refusedFor(policy, policyFaults(policy, stored)))
+
+const refusedFor = (policy: ActivityPolicy, faults: ReadonlyArray<FieldFault>): Effect.Effect<void, ApiFailure> =>
+  faults.length === 0 ? Effect.void : Effect.fail(invalid(policyKind, policy.metadata.name, faults))
 
 const missing =
   <A>(value: A) =>

@@ -145,7 +145,18 @@ describe("publish", () => {
           yield* nats.ensureStreams([stream])
           const [message] = messagesOf(stream, "odd", 1)
           assert.isDefined(message)
-          const odd = ["x".repeat(3_493), "ü".repeat(1_750), "x".repeat(9_000), "a b", "a\r\nPING", "a..b", "a.", "", "*", ">"]
+          const odd = [
+            "x".repeat(3_493),
+            "ü".repeat(1_750),
+            "x".repeat(9_000),
+            "a b",
+            "a\r\nPING",
+            "a..b",
+            "a.",
+            "",
+            "*",
+            ">"
+          ]
           const outcomes = yield* nats.publishEach([
             ...messagesOf(stream, "a", 1),
             ...odd.map((rest, index) => ({ ...message, id: `odd${index}`, subject: `control.${rest}` })),
