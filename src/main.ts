@@ -24,7 +24,9 @@ import manifest from "../package.json" with { type: "json" }
 const program = <A>(load: () => Promise<A>) => Effect.promise(load)
 
 const programs = Command.make("activity").pipe(
-  Command.withDescription("Turns audit logs and Kubernetes Events into a record that people can read, search and watch"),
+  Command.withDescription(
+    "Turns audit logs and Kubernetes Events into a record that people can read, search and watch"
+  ),
   Command.withSubcommands([
     Command.make("up", upSettings, (settings) =>
       program(() => import("./programs/up/program.ts")).pipe(Effect.flatMap(({ up }) => up(settings)))
@@ -58,9 +60,7 @@ const presenter: CliOutput.Presenter = {
   present: (event) => {
     if (event._tag !== "InvalidInvocation") return CliOutput.defaultPresenter.present(event)
     const path = event.commandPath.join(" ")
-    return Console.error(
-      `${event.errors.map((error) => error.message.trim()).join("\n")}\nSee ${path} --help.`
-    )
+    return Console.error(`${event.errors.map((error) => error.message.trim()).join("\n")}\nSee ${path} --help.`)
   }
 }
 
@@ -73,7 +73,7 @@ const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
 const isMendable = (error: unknown): boolean =>
   error instanceof StartRefused || error instanceof Config.ConfigError || CliError.isCliError(error)
 
-const main = Effect.gen(function*() {
+const main = Effect.gen(function* () {
   const provider = yield* configProviderFrom(process.argv.slice(2), process.env)
   yield* Command.runWith(programs, { version: manifest.version })(process.argv.slice(2)).pipe(
     Effect.provide(ConfigProvider.layer(provider))
@@ -89,7 +89,7 @@ const main = Effect.gen(function*() {
   Effect.provide(Layer.mergeAll(NodeServices.layer, CliOutput.layerPresenter(presenter)))
 )
 
-const messageOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 // A terminal that is closed, or a pipe that nobody reads any more, ends the program as SIGTERM does: with a drain.
 const stop = (): void => void process.kill(process.pid, "SIGTERM")

@@ -30,8 +30,8 @@ export const evaluationScannedMax = 67_108_864
  */
 export const recordWorkMax = 200_000
 
-/** Units of work of a failed operation: making cel-js's error and carrying it out of a chain of `||` takes up to 11 µs. */
-export const failureWork = 100
+/** Units of work of a failed operation: making cel-js's error and carrying it out of a chain of `||` takes up to 20 µs. */
+export const failureWork = 200
 
 /** Characters and items that are read or built in one unit of work. */
 const charactersPerWork = 16

@@ -77,4 +77,7 @@ export const activityVersion = (
   reindexUid: string,
   json: string
 ): string =>
-  `${key}-${createHash("sha256").update(JSON.stringify([state, sourceVersion, reindexUid, json])).digest("hex").slice(0, 16)}`
+  `${key}-${createHash("sha256")
+    .update(JSON.stringify([state, sourceVersion, reindexUid, json]))
+    .digest("hex")
+    .slice(0, 16)}`

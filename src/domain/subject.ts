@@ -30,9 +30,8 @@ const wholeToken = (text: string): string => {
   if (text === "") return "_"
   if (text === ".") return "%2E"
   if (plain.test(text)) return text
-  return text.replace(
-    /[.]|[_%*>\s\u0000-\u001f\u007f]|[^\u0000-\u007f]+/gu,
-    (found) => (found === "." ? "_" : percent(found))
+  return text.replace(/[.]|[_%*>\s\u0000-\u001f\u007f]|[^\u0000-\u007f]+/gu, (found) =>
+    found === "." ? "_" : percent(found)
   )
 }
 

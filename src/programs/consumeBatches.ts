@@ -32,7 +32,7 @@ const stuckMillisMax = 30_000
 export const consumeBatches = <E extends { readonly retryable: boolean; readonly message: string }, R>(
   loop: BatchLoop<E, R>
 ): Effect.Effect<never, E | NatsError, R | Health> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const clock = yield* Clock.Clock
     const health = yield* Health
     /** Batches that are being tried again: since when, and why. */
@@ -49,7 +49,7 @@ export const consumeBatches = <E extends { readonly retryable: boolean; readonly
         return undefined
       }
     })
-    const once = Effect.gen(function*() {
+    const once = Effect.gen(function* () {
       const batch = yield* loop.consumer.take(loop.batchMax, loop.batchWait)
       if (batch.length === 0) return
       const own = Symbol("batch")
@@ -60,12 +60,15 @@ export const consumeBatches = <E extends { readonly retryable: boolean; readonly
           return Effect.logWarning(`${loop.name}: waiting`, error)
         }),
         Effect.retry({ schedule: untilHealed, while: (error) => error.retryable }),
-        Effect.tap(() => failing.delete(own) ? Effect.logInfo(`${loop.name}: goes on`) : Effect.void),
+        Effect.tap(() => (failing.delete(own) ? Effect.logInfo(`${loop.name}: goes on`) : Effect.void)),
         Effect.ensuring(Effect.sync(() => failing.delete(own)))
       )
       // A lost acknowledgement only means that the batch comes again: its facts have the same keys.
       yield* loop.consumer.acknowledge(batch).pipe(
-        Effect.catchIf((error) => error.retryable, (error) => Effect.logDebug(`${loop.name}: not confirmed`, error))
+        Effect.catchIf(
+          (error) => error.retryable,
+          (error) => Effect.logDebug(`${loop.name}: not confirmed`, error)
+        )
       )
     })
     return yield* Effect.all(

@@ -13,9 +13,10 @@ export const clickHouseFrom = (settings: { readonly clickHouseUrl: string; reado
     Effect.map(
       settings.clickHouseCa === "" ? Effect.succeed(undefined) : readPem("clickhouse-ca", settings.clickHouseCa),
       (authorities) =>
-        layerFromUrl(settings.clickHouseUrl, authorities === undefined ? {} : { certificateAuthorities: authorities }).pipe(
-          Layer.catch((error) => Layer.effectContext(new StartRefused({ sentence: sentence(error.message) })))
-        )
+        layerFromUrl(
+          settings.clickHouseUrl,
+          authorities === undefined ? {} : { certificateAuthorities: authorities }
+        ).pipe(Layer.catch((error) => Layer.effectContext(new StartRefused({ sentence: sentence(error.message) }))))
     )
   )
 

@@ -29,46 +29,53 @@ const scrapeWait = "1 second"
  * @param streams those that this program reads or writes
  */
 export const observeNats = (role: "ready" | "informative", streams: ReadonlyArray<StreamDefinition>) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const nats = yield* Nats
     const health = yield* Health
     const metrics = yield* Metrics
     yield* health.register({
       name: "nats",
       role,
-      problem: () => nats.connected() ? undefined : "not connected"
+      problem: () => (nats.connected() ? undefined : "not connected")
     })
     yield* health.register({
       name: "nats-gaps",
       role: "informative",
       problem: () => {
         const gap = nats.state().lostPositions.at(-1)
-        return gap === undefined ? undefined : `messages were gone before they were read; the newest gap: ${JSON.stringify(gap)}`
+        return gap === undefined
+          ? undefined
+          : `messages were gone before they were read; the newest gap: ${JSON.stringify(gap)}`
       }
     })
-    yield* metrics.onScrape(Effect.gen(function*() {
-      const state = nats.state()
-      yield* Metric.update(connected, state.connected ? 1 : 0)
-      yield* Metric.update(disconnects, state.disconnects)
-      yield* Metric.update(published, state.published)
-      yield* Metric.update(duplicates, state.duplicates)
-      yield* Metric.update(resent, state.resent)
-      yield* Metric.update(trimmed, state.trimmed)
-      yield* Metric.update(lostPositions, state.lostPositions.length)
-      if (!state.connected) return
-      for (const stream of streams) {
-        const stopped = state.trimStopped.has(stream.name) ? 1 : 0
-        yield* Metric.update(Metric.withAttributes(trimStopped, { stream: stream.name }), stopped)
-        yield* observeStream(nats, stream).pipe(Effect.timeout(scrapeWait), Effect.ignore)
-      }
-    }))
+    yield* metrics.onScrape(
+      Effect.gen(function* () {
+        const state = nats.state()
+        yield* Metric.update(connected, state.connected ? 1 : 0)
+        yield* Metric.update(disconnects, state.disconnects)
+        yield* Metric.update(published, state.published)
+        yield* Metric.update(duplicates, state.duplicates)
+        yield* Metric.update(resent, state.resent)
+        yield* Metric.update(trimmed, state.trimmed)
+        yield* Metric.update(lostPositions, state.lostPositions.length)
+        if (!state.connected) return
+        for (const stream of streams) {
+          const stopped = state.trimStopped.has(stream.name) ? 1 : 0
+          yield* Metric.update(Metric.withAttributes(trimStopped, { stream: stream.name }), stopped)
+          yield* observeStream(nats, stream).pipe(Effect.timeout(scrapeWait), Effect.ignore)
+        }
+      })
+    )
   })
 
 const observeStream = (nats: Nats["Service"], stream: StreamDefinition) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const state = yield* nats.streamState(stream.name)
     const attributes = { stream: stream.name }
-    yield* Metric.update(Metric.withAttributes(fillRatio, attributes), state.sizeBytes / Math.max(1, state.sizeBytesMax))
+    yield* Metric.update(
+      Metric.withAttributes(fillRatio, attributes),
+      state.sizeBytes / Math.max(1, state.sizeBytesMax)
+    )
     for (const consumer of stream.requiredConsumers) {
       const floor = yield* nats.ackFloor(stream.name, consumer)
       yield* Metric.update(

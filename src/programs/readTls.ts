@@ -10,9 +10,10 @@ export interface ServerTls {
 }
 
 /** The certificate and key that a server was given. */
-export const readTls = (
-  settings: { readonly tlsCertificate: string; readonly tlsKey: string }
-): Effect.Effect<ServerTls, StartRefused> =>
+export const readTls = (settings: {
+  readonly tlsCertificate: string
+  readonly tlsKey: string
+}): Effect.Effect<ServerTls, StartRefused> =>
   Effect.all({
     certificate: readPem("tls-certificate", settings.tlsCertificate),
     key: readPem("tls-key", settings.tlsKey)
@@ -23,12 +24,12 @@ export const readPem = (setting: string, path: string): Effect.Effect<string, St
   path === ""
     ? Effect.fail(new StartRefused({ sentence: `--${setting} is missing: give a PEM file.` }))
     : Effect.try({
-      try: () => readFileSync(path, "utf8"),
-      catch: (cause) =>
-        new StartRefused({
-          sentence: `--${setting} ${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`
-        })
-    })
+        try: () => readFileSync(path, "utf8"),
+        catch: (cause) =>
+          new StartRefused({
+            sentence: `--${setting} ${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`
+          })
+      })
 
 /** How often the files are looked at: certificates are renewed days before they end. */
 const lookEvery = "10 seconds"
@@ -46,7 +47,10 @@ export const followTls = (
   let known = first
   let warned = false
   return readTls(settings).pipe(
-    Effect.filterOrFail((tls) => tls.certificate !== known.certificate || tls.key !== known.key, () => unchanged),
+    Effect.filterOrFail(
+      (tls) => tls.certificate !== known.certificate || tls.key !== known.key,
+      () => unchanged
+    ),
     Effect.flatMap((tls) =>
       Effect.try({
         try: () => {

@@ -19,11 +19,14 @@ export interface HealthReport {
   readonly checks: ReadonlyArray<{ readonly name: string; readonly role: string; readonly problem: string | undefined }>
 }
 
-export class Health extends Context.Service<Health, {
-  /** Registers a check under its name; the same name again replaces it. */
-  readonly register: (check: HealthCheck) => Effect.Effect<void>
-  readonly report: () => HealthReport
-}>()("activity/runtime/Health") {
+export class Health extends Context.Service<
+  Health,
+  {
+    /** Registers a check under its name; the same name again replaces it. */
+    readonly register: (check: HealthCheck) => Effect.Effect<void>
+    readonly report: () => HealthReport
+  }
+>()("activity/runtime/Health") {
   static readonly layer = Layer.sync(Health, () => {
     const checks = new Map<string, HealthCheck>()
     return Health.of({
@@ -34,7 +37,10 @@ export class Health extends Context.Service<Health, {
           role: check.role,
           problem: check.problem()
         }))
-        return { ready: results.every((result) => result.role !== "ready" || result.problem === undefined), checks: results }
+        return {
+          ready: results.every((result) => result.role !== "ready" || result.problem === undefined),
+          checks: results
+        }
       }
     })
   })
@@ -46,11 +52,11 @@ export class Health extends Context.Service<Health, {
  * A check is bad when two looks, a second apart, say so: what heals by itself at once, and the first moments of a start,
  * are no news.
  */
-export const logHealthChanges: Effect.Effect<never, never, Health> = Effect.gen(function*() {
+export const logHealthChanges: Effect.Effect<never, never, Health> = Effect.gen(function* () {
   const health = yield* Health
   const logged = new Map<string, string>()
   let before = new Set<string>()
-  const look = Effect.gen(function*() {
+  const look = Effect.gen(function* () {
     const { checks } = health.report()
     const bad = checks.filter((check) => check.problem !== undefined)
     for (const { name, problem } of bad) {

@@ -34,20 +34,25 @@ export interface Listener {
 
 /** @fails StartRefused when the address is in use or not ours */
 export const listen = <R>(options: ListenerOptions<R>): Effect.Effect<Listener, StartRefused, R | Scope.Scope> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const fibers = yield* FiberSet.make<void, never>()
     const run = yield* FiberSet.runtime(fibers)<R>()
     const onRequest = (request: http.IncomingMessage, response: http.ServerResponse): void => {
       // A client that goes away surfaces as a closed response; without a handler Node would end the process.
       request.on("error", () => undefined)
       response.on("error", () => undefined)
-      run(options.handle(request, response).pipe(Effect.tapDefect((defect) => Effect.logError("a request died", { error: String(defect) }))))
+      run(
+        options
+          .handle(request, response)
+          .pipe(Effect.tapDefect((defect) => Effect.logError("a request died", { error: String(defect) })))
+      )
     }
     const made = yield* Effect.try({
       try: () => makeServer(options, onRequest),
       catch: (cause) =>
         new StartRefused({
-          sentence: `The certificate or key of --${options.setting} cannot be used: ` +
+          sentence:
+            `The certificate or key of --${options.setting} cannot be used: ` +
             `${cause instanceof Error ? cause.message : String(cause)}.`
         })
     })
@@ -94,12 +99,22 @@ const answerBroken = (cause: NodeJS.ErrnoException, socket: Duplex): void => {
   if (!socket.writable || cause.code === "ECONNRESET") return void socket.destroy()
   const tooLarge = cause.code === "HPE_HEADER_OVERFLOW"
   const [status, reason, message] = tooLarge
-    ? ["431 Request Header Fields Too Large", "BadRequest", `The request line and headers are larger than ${headersBytesMax} bytes.`]
+    ? [
+        "431 Request Header Fields Too Large",
+        "BadRequest",
+        `The request line and headers are larger than ${headersBytesMax} bytes.`
+      ]
     : cause.code === "ERR_HTTP_REQUEST_TIMEOUT"
-    ? ["408 Request Timeout", "Timeout", "The request did not arrive in time."]
-    : ["400 Bad Request", "BadRequest", "This is not an HTTP request."]
+      ? ["408 Request Timeout", "Timeout", "The request did not arrive in time."]
+      : ["400 Bad Request", "BadRequest", "This is not an HTTP request."]
   const body = JSON.stringify({
-    kind: "Status", apiVersion: "v1", metadata: {}, status: "Failure", message, reason, code: Number(status.slice(0, 3))
+    kind: "Status",
+    apiVersion: "v1",
+    metadata: {},
+    status: "Failure",
+    message,
+    reason,
+    code: Number(status.slice(0, 3))
   })
   socket.end(
     `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
@@ -115,7 +130,8 @@ const refusal = <R>(options: ListenerOptions<R>, cause: NodeJS.ErrnoException): 
   const address = addressText(options.address)
   if (cause.code === "EADDRINUSE") {
     return new StartRefused({
-      sentence: `${address} is in use by another process. Stop it, or give --${options.setting} another address ` +
+      sentence:
+        `${address} is in use by another process. Stop it, or give --${options.setting} another address ` +
         `(port 0 takes a free one).`
     })
   }

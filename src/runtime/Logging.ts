@@ -60,9 +60,11 @@ const warningLevels = new Set(["warn", "error", "fatal"])
 
 /** `15:08:33  ! a policy fails: policy core-pod, rule create, cause no such key` */
 const sentenceOf = ({ level, message, time, ...fields }: Fields): string => {
-  const rest = Object.entries(fields).map(([name, value]) =>
-    `${name} ${typeof value === "string" ? value : JSON.stringify(value)}`
+  const rest = Object.entries(fields).map(
+    ([name, value]) => `${name} ${typeof value === "string" ? value : JSON.stringify(value)}`
   )
-  return `${String(time).slice(11, 19)}  ! ${String(message)}${rest.length === 0 ? "" : `: ${rest.join(", ")}`}` +
+  return (
+    `${String(time).slice(11, 19)}  ! ${String(message)}${rest.length === 0 ? "" : `: ${rest.join(", ")}`}` +
     (level === "warn" ? "" : ` (${String(level)})`)
+  )
 }

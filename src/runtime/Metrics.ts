@@ -8,13 +8,16 @@ import { Context, Effect, Layer, Metric } from "effect"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import { collectDefaultMetrics, Registry } from "prom-client"
 
-export class Metrics extends Context.Service<Metrics, {
-  /** Prometheus text, format 0.0.4. */
-  readonly text: Effect.Effect<string>
-  readonly contentType: string
-  /** Called before each scrape: sets gauges from state that others keep. */
-  readonly onScrape: (update: Effect.Effect<void>) => Effect.Effect<void>
-}>()("activity/runtime/Metrics") {
+export class Metrics extends Context.Service<
+  Metrics,
+  {
+    /** Prometheus text, format 0.0.4. */
+    readonly text: Effect.Effect<string>
+    readonly contentType: string
+    /** Called before each scrape: sets gauges from state that others keep. */
+    readonly onScrape: (update: Effect.Effect<void>) => Effect.Effect<void>
+  }
+>()("activity/runtime/Metrics") {
   static readonly layer = Layer.effect(
     Metrics,
     Effect.sync(() => {
@@ -24,7 +27,7 @@ export class Metrics extends Context.Service<Metrics, {
       return Metrics.of({
         contentType: "text/plain; version=0.0.4; charset=utf-8",
         onScrape: (update) => Effect.sync(() => void updates.push(update)),
-        text: Effect.gen(function*() {
+        text: Effect.gen(function* () {
           yield* Effect.all(updates, { discard: true })
           const own = yield* PrometheusMetrics.format()
           const process = yield* Effect.promise(() => registry.metrics())

@@ -14,7 +14,7 @@ import type { StartRefused } from "./StartRefused.ts"
 export const serveOperations = (
   address: ListenAddress
 ): Effect.Effect<Listener, StartRefused, Health | Metrics | Scope.Scope> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const health = yield* Health
     const metrics = yield* Metrics
     yield* Effect.forkScoped(logHealthChanges)
@@ -23,7 +23,7 @@ export const serveOperations = (
       address,
       drainMillis: 500,
       handle: (request, response) =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const { pathname, searchParams } = new URL(request.url ?? "/", "http://operations")
           const report = health.report()
           if (pathname === "/livez") return answer(response, 200, "ok\n")
@@ -43,11 +43,13 @@ export const serveOperations = (
   })
 
 const checksText = (checks: ReadonlyArray<{ name: string; role: string; problem: string | undefined }>): string =>
-  checks.map((check) =>
-    check.problem === undefined
-      ? `[+]${check.name} ok\n`
-      : `[${check.role === "ready" ? "-" : "!"}]${check.name} ${check.problem}\n`
-  ).join("") || "ok\n"
+  checks
+    .map((check) =>
+      check.problem === undefined
+        ? `[+]${check.name} ok\n`
+        : `[${check.role === "ready" ? "-" : "!"}]${check.name} ${check.problem}\n`
+    )
+    .join("") || "ok\n"
 
 const answer = (response: ServerResponse, status: number, body: string, contentType = "text/plain; charset=utf-8") => {
   response.writeHead(status, { "content-type": contentType, "content-length": Buffer.byteLength(body) }).end(body)

@@ -36,12 +36,12 @@ export const serverCertificate = (
   folder: string,
   names: ReadonlyArray<string>
 ): Effect.Effect<ServerCertificate, CertificatesRefused> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
     return yield* Effect.tryPromise({
       try: async () => {
         mkdirSync(folder, { recursive: true, mode: 0o700 })
-        return readCertificate(folder, names, now) ?? await makeCertificate(folder, names, now)
+        return readCertificate(folder, names, now) ?? (await makeCertificate(folder, names, now))
       },
       catch: (cause) => new CertificatesRefused({ folder, cause })
     })
@@ -106,7 +106,7 @@ const makeCertificate = async (
         { type: "dns", value: "localhost" },
         { type: "ip", value: "127.0.0.1" },
         { type: "ip", value: "::1" },
-        ...names.map((value) => ({ type: isAddress(value) ? "ip" as const : "dns" as const, value }))
+        ...names.map((value) => ({ type: isAddress(value) ? ("ip" as const) : ("dns" as const), value }))
       ])
     ]
   })

@@ -19,7 +19,7 @@ export const configProviderFrom = (
   argv: ReadonlyArray<string>,
   environment: Readonly<Record<string, string | undefined>>
 ): Effect.Effect<ConfigProvider.ConfigProvider, StartRefused> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const fromEnvironment = ConfigProvider.fromUnknown(
       Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined && value !== ""))
     )
@@ -36,7 +36,7 @@ const configPath = (argv: ReadonlyArray<string>): string | undefined => {
 }
 
 const readFile = (path: string): Effect.Effect<Readonly<Record<string, string>>, StartRefused> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const text = yield* Effect.try({
       try: () => readFileSync(path, "utf8"),
       catch: (cause) => new StartRefused({ sentence: `--config ${path} cannot be read: ${messageOf(cause)}` })
@@ -67,4 +67,4 @@ const readFile = (path: string): Effect.Effect<Readonly<Record<string, string>>,
     return found
   })
 
-const messageOf = (cause: unknown): string => cause instanceof Error ? cause.message : String(cause)
+const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))

@@ -55,13 +55,17 @@ export const toggle = (options: { name: string; description: string; default: bo
   const environment = environmentName(options.name)
   declaredNames.add(environment)
   return Flag.Boolean(options.name).pipe(
-    Flag.withDescription(`${options.description}; --no-${options.name} says no (default ${options.default}, ${environment})`),
+    Flag.withDescription(
+      `${options.description}; --no-${options.name} says no (default ${options.default}, ${environment})`
+    ),
     Flag.withFallbackConfig(Config.String(environment)),
     Flag.withDefault(options.default),
     Flag.mapEffect((value) =>
       typeof value === "boolean" || value === "true" || value === "false"
         ? Effect.succeed(value === true || value === "true")
-        : Effect.fail(new CliError.InvalidValue({ option: options.name, value, expected: "true or false", kind: "flag" }))
+        : Effect.fail(
+            new CliError.InvalidValue({ option: options.name, value, expected: "true or false", kind: "flag" })
+          )
     )
   )
 }
@@ -88,12 +92,14 @@ export const durationMillis: Reader<number> = (value) => {
     : Result.succeed(Number(match[1]) * (durationUnits[match[2] ?? ""] ?? 1))
 }
 
-export const wholeNumber = (minimum: number, maximum: number): Reader<number> => (value) => {
-  const number = Number(value)
-  return /^\d+$/.test(value) && number >= minimum && number <= maximum
-    ? Result.succeed(number)
-    : Result.fail(`a whole number from ${minimum} to ${maximum}`)
-}
+export const wholeNumber =
+  (minimum: number, maximum: number): Reader<number> =>
+  (value) => {
+    const number = Number(value)
+    return /^\d+$/.test(value) && number >= minimum && number <= maximum
+      ? Result.succeed(number)
+      : Result.fail(`a whole number from ${minimum} to ${maximum}`)
+  }
 
 /** `0.5`, `1`, `50`: more than 0, at most 10,000. */
 export const factor: Reader<number> = (value) => {
@@ -115,7 +121,7 @@ export const listenAddress: Reader<ListenAddress> = (value) => {
   const port = Number(match?.[3])
   return match === null || port > 65_535
     ? Result.fail("HOST:PORT such as 127.0.0.1:8443, [::1]:8443 or :8443")
-    : Result.succeed({ host: match[1] ?? (match[2] === "" ? "::" : match[2] ?? "::"), port })
+    : Result.succeed({ host: match[1] ?? (match[2] === "" ? "::" : (match[2] ?? "::")), port })
 }
 
 /** Only this machine can reach it. */
@@ -127,8 +133,9 @@ export const addressText = (address: ListenAddress): string =>
 
 /** `Project/prod`, `Platform/`. */
 export const tenant: Reader<Tenant> = (value) =>
-  !/^[^/]+\//.test(value) ? Result.fail("TYPE/NAME such as Project/prod or Platform/") :
-    Result.succeed(tenantFromText(value))
+  !/^[^/]+\//.test(value)
+    ? Result.fail("TYPE/NAME such as Project/prod or Platform/")
+    : Result.succeed(tenantFromText(value))
 
 /** A name that tells clusters apart: letters, digits, `-`, `.`, `_`; at most 253. */
 export const clusterName: Reader<string> = (value) =>
@@ -137,7 +144,8 @@ export const clusterName: Reader<string> = (value) =>
     : Result.fail("a name of letters, digits, '-', '.' and '_', at most 253")
 
 /** One of the schemes, as in `nats://host:4222`; empty where the setting may be left out. */
-export const url = (schemes: ReadonlyArray<string>, options: { readonly optional: boolean }): Reader<string> =>
+export const url =
+  (schemes: ReadonlyArray<string>, options: { readonly optional: boolean }): Reader<string> =>
   (value) =>
     (options.optional && value === "") || schemes.some((scheme) => value.startsWith(scheme))
       ? Result.succeed(value)

@@ -25,8 +25,8 @@ describe("tenants", () => {
 
   it("a header holds any tenant, and no two the same", () => {
     assert.strictEqual(tenantHeader({ type: "Project", name: "prod" }), "Project/prod")
-    const tenants = ["victim", "victim ", "victim\n", "victim\t", " victim", "a/b", "a%2Fb", "é😀", ""].flatMap((name) =>
-      ["Organization", "Organization/victim", ""].map((type) => ({ type, name }))
+    const tenants = ["victim", "victim ", "victim\n", "victim\t", " victim", "a/b", "a%2Fb", "é😀", ""].flatMap(
+      (name) => ["Organization", "Organization/victim", ""].map((type) => ({ type, name }))
     )
     assert.strictEqual(new Set(tenants.map(tenantHeader)).size, tenants.length)
     for (const tenant of tenants) assert.deepStrictEqual(tenantFromHeader(tenantHeader(tenant)), tenant)

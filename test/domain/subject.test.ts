@@ -57,7 +57,14 @@ describe("subjects", () => {
     assert.notStrictEqual(subjectToken(long("a")), subjectToken(long("b")))
     assert.strictEqual(subjectToken("n".repeat(200)), "n".repeat(200))
     const subject = activitySubject(
-      { tenantType: long("t"), tenantName: long("n"), apiGroup: long("g"), kind: long("k"), namespace: long("s"), name: long("m") },
+      {
+        tenantType: long("t"),
+        tenantName: long("n"),
+        apiGroup: long("g"),
+        kind: long("k"),
+        namespace: long("s"),
+        name: long("m")
+      },
       "audit"
     )
     // What nats-server takes on one control line is 4 KiB.

@@ -31,13 +31,19 @@ const record = (name: string, change: Readonly<Record<string, unknown>> = {}): R
   ...change
 })
 
-const text = (name: string, change: Readonly<Record<string, unknown>> = {}): string => JSON.stringify(record(name, change))
+const text = (name: string, change: Readonly<Record<string, unknown>> = {}): string =>
+  JSON.stringify(record(name, change))
 
 const isListed = (name: string) => async (): Promise<boolean> =>
   (await up.api(`${activities}?search=${name}`)).json().items.length === 1
 
 const post = (body: string | Uint8Array, headers: Readonly<Record<string, string>> = {}) =>
-  https(up.endpoints.audit, { authority: readFileSync(join(up.folder, "tls/ca.crt"), "utf8"), method: "POST", body, headers })
+  https(up.endpoints.audit, {
+    authority: readFileSync(join(up.folder, "tls/ca.crt"), "utf8"),
+    method: "POST",
+    body,
+    headers
+  })
 
 beforeAll(async () => {
   folder = await temporaryFolder("bad-input")
@@ -53,16 +59,38 @@ describe("bad input", () => {
   const items: ReadonlyArray<{ readonly what: string; readonly item: () => string; readonly unreadable: boolean }> = [
     { what: "an unknown stage", item: () => text("x", { stage: "Later" }), unreadable: true },
     { what: "no times", item: () => text("x", { requestReceivedTimestamp: undefined }), unreadable: true },
-    { what: "a future time", item: () => text("x", { requestReceivedTimestamp: "2030-01-01T00:00:00Z" }), unreadable: false },
-    { what: "a key __proto__", item: () => text("x").replace("{", `{"__proto__":{"stage":"Later"},`), unreadable: false },
+    {
+      what: "a future time",
+      item: () => text("x", { requestReceivedTimestamp: "2030-01-01T00:00:00Z" }),
+      unreadable: false
+    },
+    {
+      what: "a key __proto__",
+      item: () => text("x").replace("{", `{"__proto__":{"stage":"Later"},`),
+      unreadable: false
+    },
     { what: "half a surrogate pair", item: () => text("x").replace(`"alice`, `"\\ud800alice`), unreadable: false },
     { what: "a number beyond all numbers", item: () => text("x").replace("201", "1e999"), unreadable: false },
-    { what: "100,000 brackets", item: () => text("x").replace("{", `{"deep":${"[".repeat(100_000)}${"]".repeat(100_000)},`), unreadable: false },
+    {
+      what: "100,000 brackets",
+      item: () => text("x").replace("{", `{"deep":${"[".repeat(100_000)}${"]".repeat(100_000)},`),
+      unreadable: false
+    },
     { what: "a name of 6,000 characters", item: () => text("n".repeat(6_000)), unreadable: false },
-    { what: "a user name of 100 KB", item: () => text("x", { user: { username: "u".repeat(100_000) } }), unreadable: false },
+    {
+      what: "a user name of 100 KB",
+      item: () => text("x", { user: { username: "u".repeat(100_000) } }),
+      unreadable: false
+    },
     {
       what: "a tenant with a line break",
-      item: () => text("x", { user: { username: "a", extra: { "iam.miloapis.com/parent-type": ["Project"], "iam.miloapis.com/parent-name": ["p\n"] } } }),
+      item: () =>
+        text("x", {
+          user: {
+            username: "a",
+            extra: { "iam.miloapis.com/parent-type": ["Project"], "iam.miloapis.com/parent-name": ["p\n"] }
+          }
+        }),
       unreadable: false
     },
     { what: "9 MiB of body", item: () => text("x", { requestObject: "b".repeat(9 * 1024 * 1024) }), unreadable: false }
@@ -72,8 +100,14 @@ describe("bad input", () => {
       const [before, after] = [`before${index}`, `after${index}`]
       const answer = await up.post([text(before), item(), text(after)])
       assert.strictEqual(answer.status, 200, answer.text)
-      assert.deepStrictEqual(answer.json().unreadable.map(({ index: at }: { index: number }) => at), unreadable ? [1] : [])
-      await eventually("both neighbours are listed", async () => (await isListed(before)()) && (await isListed(after)()))
+      assert.deepStrictEqual(
+        answer.json().unreadable.map(({ index: at }: { index: number }) => at),
+        unreadable ? [1] : []
+      )
+      await eventually(
+        "both neighbours are listed",
+        async () => (await isListed(before)()) && (await isListed(after)())
+      )
     })
   }
 
@@ -106,25 +140,29 @@ describe("bad input", () => {
     }
   })
 
-  it("a policy whose regular expression would explode elsewhere is evaluated in time", { timeout: 60_000 }, async () => {
-    const policy = {
-      apiVersion: "activity.miloapis.com/v1",
-      kind: "ActivityPolicy",
-      metadata: { name: "a-first" },
-      spec: {
-        resource: { apiGroup: "", kind: "ConfigMap" },
-        auditRules: [{ match: "audit.objectRef.name.matches('^(a+)+$')", summary: "{{ actor }} made only a" }]
+  it(
+    "a policy whose regular expression would explode elsewhere is evaluated in time",
+    { timeout: 60_000 },
+    async () => {
+      const policy = {
+        apiVersion: "activity.miloapis.com/v1",
+        kind: "ActivityPolicy",
+        metadata: { name: "a-first" },
+        spec: {
+          resource: { apiGroup: "", kind: "ConfigMap" },
+          auditRules: [{ match: "audit.objectRef.name.matches('^(a+)+$')", summary: "{{ actor }} made only a" }]
+        }
       }
+      const made = await up.api("/apis/activity.miloapis.com/v1/activitypolicies", {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(policy)
+      })
+      assert.strictEqual(made.status, 201, made.text)
+      assert.strictEqual((await up.post([text(`${"a".repeat(60)}b`), text("afterregex")])).status, 200)
+      await eventually("what came after it is listed", isListed("afterregex"))
     }
-    const made = await up.api("/apis/activity.miloapis.com/v1/activitypolicies", {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(policy)
-    })
-    assert.strictEqual(made.status, 201, made.text)
-    assert.strictEqual((await up.post([text(`${"a".repeat(60)}b`), text("afterregex")])).status, 200)
-    await eventually("what came after it is listed", isListed("afterregex"))
-  })
+  )
 
   it("the metrics account for every record and every message", async () => {
     const metric = (metrics: string, name: string): number => {

@@ -27,10 +27,13 @@ const projectFolder = new URL("../../", import.meta.url).pathname
 
 /** By name: what each activity of the recorded data says, read by a person. */
 const golden = new Map(
-  readFileSync(join(projectFolder, "test/data/golden-activities.tsv"), "utf8").trim().split("\n").map((line) => {
-    const [name = "", , summary = ""] = line.split("\t")
-    return [name, summary] as const
-  })
+  readFileSync(join(projectFolder, "test/data/golden-activities.tsv"), "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => {
+      const [name = "", , summary = ""] = line.split("\t")
+      return [name, summary] as const
+    })
 )
 
 const records = auditRecordLines()
@@ -55,7 +58,9 @@ const observations = async (): Promise<ReadonlyArray<ObservedEvent>> => {
 
 const messageOf = ({ type, object }: ObservedEvent): OutgoingMessage => {
   // A recorded object is JSON.
-  const event = Result.getOrThrow(kubernetesEventFrom(object as unknown as JsonObject, { cluster, tenant: platformTenant }))
+  const event = Result.getOrThrow(
+    kubernetesEventFrom(object as unknown as JsonObject, { cluster, tenant: platformTenant })
+  )
   return eventMessage(event, type === "ADDED" ? "added" : "modified")
 }
 
@@ -93,16 +98,26 @@ const send = async (
   between: (batch: number) => Promise<void>
 ) => {
   using ledger = openLedger(ledgerPath)
-  const keep = { cluster, defaultTenant: platformTenant, stages: new Set(["ResponseComplete", "Panic"]), messageSizeBytesMax: 8e6 }
+  const keep = {
+    cluster,
+    defaultTenant: platformTenant,
+    stages: new Set(["ResponseComplete", "Panic"]),
+    messageSizeBytesMax: 8e6
+  }
   for (let batch = 0; batch * size < records.length; batch++) {
     const items = records.slice(batch * size, (batch + 1) * size)
     const keys = batchFrom(items, keep).messages.map(({ id }) => id)
     ledger.sent(...keys)
-    await eventually("the batch is taken", async () =>
-      (await collector.request("", {
-        method: "POST",
-        body: `{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[${items.join(",")}]}`
-      })).status === 200)
+    await eventually(
+      "the batch is taken",
+      async () =>
+        (
+          await collector.request("", {
+            method: "POST",
+            body: `{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[${items.join(",")}]}`
+          })
+        ).status === 200
+    )
     ledger.acknowledged(...keys)
     await between(batch)
   }
@@ -120,89 +135,101 @@ interface WatchedActivity {
 }
 
 describe("conservation", () => {
-  it("nothing is lost or doubled over kill -9, repetition and reordering; watch and list agree", { timeout: 300_000 }, async () => {
-    await using system = await startSystem()
-    const api = await system.start("apiserver")
-    await placePolicies(api)
-    const collector = await system.start("collector", ["--cluster", cluster])
-    let processor = await system.start("processor")
-    let writer = await system.start("writer")
-    const ledgerPath = join(system.folder, "ledger")
+  it(
+    "nothing is lost or doubled over kill -9, repetition and reordering; watch and list agree",
+    { timeout: 300_000 },
+    async () => {
+      await using system = await startSystem()
+      const api = await system.start("apiserver")
+      await placePolicies(api)
+      const collector = await system.start("collector", ["--cluster", cluster])
+      let processor = await system.start("processor")
+      let writer = await system.start("writer")
+      const ledgerPath = join(system.folder, "ledger")
 
-    // The last that a watch said of each name, from before the first record on.
-    const watched = new Map<string, WatchedActivity>()
-    const stopWatching = new AbortController()
-    const empty = await api.request(`${activitiesPath}?start=2026-11-01T00:00:00Z`)
-    assert.strictEqual(empty.json().items.length, 0)
-    const watching = watchInto(api, empty.json().metadata.resourceVersion, watched, stopWatching.signal)
+      // The last that a watch said of each name, from before the first record on.
+      const watched = new Map<string, WatchedActivity>()
+      const stopWatching = new AbortController()
+      const empty = await api.request(`${activitiesPath}?start=2026-11-01T00:00:00Z`)
+      assert.strictEqual(empty.json().items.length, 0)
+      const watching = watchInto(api, empty.json().metadata.resourceVersion, watched, stopWatching.signal)
 
-    const kill = async (what: "processor" | "writer") => {
-      if (what === "processor") {
-        await processor.process.kill()
-        processor = await system.start("processor")
-      } else {
-        await writer.process.kill()
-        writer = await system.start("writer")
+      const kill = async (what: "processor" | "writer") => {
+        if (what === "processor") {
+          await processor.process.kill()
+          processor = await system.start("processor")
+        } else {
+          await writer.process.kill()
+          writer = await system.start("writer")
+        }
       }
-    }
-    const all = await observations()
-    assert.strictEqual(new Set(all.map(({ object }) => object.metadata.uid)).size, 666)
+      const all = await observations()
+      assert.strictEqual(new Set(all.map(({ object }) => object.metadata.uid)).size, 666)
 
-    await send(collector, ledgerPath, 200, async (batch) => {
-      if (batch === 3) await kill("processor")
-      if (batch === 6) await kill("writer")
-    })
-    await publishTo(system, all.map(messageOf))
-    await kill("processor")
-    const again = publishTo(system, reversedPerEvent(all).map(messageOf))
-    await send(collector, ledgerPath, 123, async (batch) => {
-      if (batch === 4) await kill("writer")
-      if (batch === 12) await kill("processor")
-    })
-    await again
+      await send(collector, ledgerPath, 200, async (batch) => {
+        if (batch === 3) await kill("processor")
+        if (batch === 6) await kill("writer")
+      })
+      await publishTo(system, all.map(messageOf))
+      await kill("processor")
+      const again = publishTo(system, reversedPerEvent(all).map(messageOf))
+      await send(collector, ledgerPath, 123, async (batch) => {
+        if (batch === 4) await kill("writer")
+        if (batch === 12) await kill("processor")
+      })
+      await again
 
-    // What a killed program held is delivered again after the ack wait of a minute.
-    const ledger = readLedger(ledgerPath)
-    assert.strictEqual(ledger.acknowledged.size, 2_948)
-    await eventually("every record, Event and activity is stored", async () => {
-      const [counts] = await system.query<Record<string, string>>(`SELECT
+      // What a killed program held is delivered again after the ack wait of a minute.
+      const ledger = readLedger(ledgerPath)
+      assert.strictEqual(ledger.acknowledged.size, 2_948)
+      await eventually(
+        "every record, Event and activity is stored",
+        async () => {
+          const [counts] = await system.query<Record<string, string>>(`SELECT
         (SELECT count() FROM audit_logs FINAL) AS records,
         (SELECT count() FROM k8s_events FINAL) AS events,
         (SELECT count() FROM activities FINAL) AS activities`)
-      return Number(counts?.["records"]) >= 2_948 && Number(counts?.["events"]) >= 666 &&
-        Number(counts?.["activities"]) >= golden.size
-    }, { deadlineMillis: 150_000 })
-    await eventually("both streams are consumed to their ends", () => consumed(system), { deadlineMillis: 150_000 })
-
-    const stored = await system.query<{ id: string }>("SELECT id FROM audit_logs FINAL")
-    assert.deepStrictEqual(new Set(stored.map(({ id }) => id)), ledger.acknowledged)
-    assert.strictEqual(stored.length, 2_948)
-
-    const last = new Map(all.map(({ object }) => [object.metadata.uid, object.metadata.resourceVersion]))
-    const events = await system.query<{ uid: string; resource_version: string }>(
-      "SELECT uid, resource_version FROM k8s_events FINAL"
-    )
-    assert.strictEqual(events.length, 666)
-    assert.deepStrictEqual(new Map(events.map((row) => [row.uid, row.resource_version])), last)
-
-    const listed = await listAll(api)
-    assert.deepStrictEqual(new Map(listed.map(([name, { summary }]) => [name, summary])), golden)
-    assert.strictEqual(listed.length, golden.size)
-
-    await eventually("the watch has said what the list says", () =>
-      listed.every(([name, { resourceVersion }]) => (watched.get(name)?.resourceVersion ?? 0) >= resourceVersion))
-    stopWatching.abort()
-    await watching
-    assert.deepStrictEqual(new Map([...watched].map(([name, { summary }]) => [name, summary])), golden)
-    assert.deepStrictEqual(await system.query("SELECT summary, ver FROM activities WHERE is_deleted = 1"), [])
-    const letters = await Effect.runPromise(
-      Nats.use((nats) => nats.streamState("DEAD_LETTERS")).pipe(
-        Effect.provide(natsLayer({ servers: [system.nats.url], name: "test" })),
-        Effect.scoped
+          return (
+            Number(counts?.["records"]) >= 2_948 &&
+            Number(counts?.["events"]) >= 666 &&
+            Number(counts?.["activities"]) >= golden.size
+          )
+        },
+        { deadlineMillis: 150_000 }
       )
-    )
-    assert.strictEqual(letters.messages, 0)
-  })
+      await eventually("both streams are consumed to their ends", () => consumed(system), { deadlineMillis: 150_000 })
+
+      const stored = await system.query<{ id: string }>("SELECT id FROM audit_logs FINAL")
+      assert.deepStrictEqual(new Set(stored.map(({ id }) => id)), ledger.acknowledged)
+      assert.strictEqual(stored.length, 2_948)
+
+      const last = new Map(all.map(({ object }) => [object.metadata.uid, object.metadata.resourceVersion]))
+      const events = await system.query<{ uid: string; resource_version: string }>(
+        "SELECT uid, resource_version FROM k8s_events FINAL"
+      )
+      assert.strictEqual(events.length, 666)
+      assert.deepStrictEqual(new Map(events.map((row) => [row.uid, row.resource_version])), last)
+
+      const listed = await listAll(api)
+      assert.deepStrictEqual(new Map(listed.map(([name, { summary }]) => [name, summary])), golden)
+      assert.strictEqual(listed.length, golden.size)
+
+      await eventually("the watch has said what the list says", () =>
+        listed.every(([name, { resourceVersion }]) => (watched.get(name)?.resourceVersion ?? 0) >= resourceVersion)
+      )
+      stopWatching.abort()
+      await watching
+      assert.deepStrictEqual(new Map([...watched].map(([name, { summary }]) => [name, summary])), golden)
+      assert.deepStrictEqual(await system.query("SELECT summary, ver FROM activities WHERE is_deleted = 1"), [])
+      const letters = await Effect.runPromise(
+        Nats.use((nats) => nats.streamState("DEAD_LETTERS")).pipe(
+          Effect.provide(natsLayer({ servers: [system.nats.url], name: "test" })),
+          Effect.scoped
+        )
+      )
+      assert.strictEqual(letters.messages, 0)
+    }
+  )
 })
 
 const activitiesPath = "/apis/activity.miloapis.com/v1/activities"
@@ -236,22 +263,24 @@ const watchInto = async (
   let resourceVersion = from
   while (!signal.aborted) {
     let rest = ""
-    await api.request(`${activitiesPath}?watch=true&resourceVersion=${resourceVersion}`, {
-      signal,
-      onText: (text) => {
-        const lines = `${rest}${text}`.split("\n")
-        rest = lines.pop() ?? ""
-        for (const line of lines) {
-          const frame = JSON.parse(line)
-          assert.notStrictEqual(frame.type, "ERROR", line)
-          resourceVersion = frame.object.metadata.resourceVersion
-          if (frame.type === "DELETED") watched.delete(frame.object.metadata.name)
-          else watched.set(frame.object.metadata.name, watchedFrom(frame.object))
+    await api
+      .request(`${activitiesPath}?watch=true&resourceVersion=${resourceVersion}`, {
+        signal,
+        onText: (text) => {
+          const lines = `${rest}${text}`.split("\n")
+          rest = lines.pop() ?? ""
+          for (const line of lines) {
+            const frame = JSON.parse(line)
+            assert.notStrictEqual(frame.type, "ERROR", line)
+            resourceVersion = frame.object.metadata.resourceVersion
+            if (frame.type === "DELETED") watched.delete(frame.object.metadata.name)
+            else watched.set(frame.object.metadata.name, watchedFrom(frame.object))
+          }
         }
-      }
-    }).catch((cause: unknown) => {
-      if (!signal.aborted) throw cause
-    })
+      })
+      .catch((cause: unknown) => {
+        if (!signal.aborted) throw cause
+      })
   }
 }
 
@@ -259,12 +288,15 @@ const consumed = (system: System): Promise<boolean> =>
   Effect.runPromise(
     Nats.use((nats) =>
       Effect.forEach(
-        [["AUDIT_EVENTS", "processor"], ["AUDIT_EVENTS", "writer"], ["MILO_EVENTS", "processor"], ["MILO_EVENTS", "writer"], [
-          "ACTIVITIES",
-          "writer"
-        ]] as const,
+        [
+          ["AUDIT_EVENTS", "processor"],
+          ["AUDIT_EVENTS", "writer"],
+          ["MILO_EVENTS", "processor"],
+          ["MILO_EVENTS", "writer"],
+          ["ACTIVITIES", "writer"]
+        ] as const,
         ([stream, durable]) =>
-          Effect.gen(function*() {
+          Effect.gen(function* () {
             const floor = yield* nats.ackFloor(stream, durable)
             return floor >= (yield* nats.streamState(stream)).lastSequence
           })

@@ -16,16 +16,19 @@ describe("up on Deno", () => {
     try {
       const before = (await up.api(path)).json()
       let frames = ""
-      const watching = up.api(`${path}?watch=true&resourceVersion=${before.metadata.resourceVersion}`, {
-        signal: stop.signal,
-        onText: (text) => void (frames += text)
-      }).catch(() => undefined)
+      const watching = up
+        .api(`${path}?watch=true&resourceVersion=${before.metadata.resourceVersion}`, {
+          signal: stop.signal,
+          onText: (text) => void (frames += text)
+        })
+        .catch(() => undefined)
       const posted = await up.post(auditRecordLines().slice(1_845, 2_245))
       assert.strictEqual(posted.status, 200, posted.text)
       const sentence = "created HTTP proxy edge"
       await eventually("the watch tells it", () => frames.includes(sentence))
       await eventually("the list tells it", async () =>
-        (await up.api(`${path}?start=2026-11-01T00:00:00Z&search=proxy`)).text.includes(sentence))
+        (await up.api(`${path}?start=2026-11-01T00:00:00Z&search=proxy`)).text.includes(sentence)
+      )
       stop.abort()
       await watching
     } finally {

@@ -49,10 +49,17 @@ const messageOf = (number: number): OutgoingMessage => {
   }
   const json = JSON.stringify(activity)
   return {
-    subject: activitySubject({
-      tenantType: "Platform", tenantName: "", apiGroup: "", kind: "ConfigMap",
-      namespace: `team-${number % 7}`, name: `settings-${number}`
-    }, "audit"),
+    subject: activitySubject(
+      {
+        tenantType: "Platform",
+        tenantName: "",
+        apiGroup: "",
+        kind: "ConfigMap",
+        namespace: `team-${number % 7}`,
+        name: `settings-${number}`
+      },
+      "audit"
+    ),
     id: activityVersion(key, "live", key, "", json),
     body: Buffer.from(json),
     headers: {
@@ -111,7 +118,7 @@ describe("client-node's informer", () => {
 
     const informers: Array<Map<string, number>> = []
     const publishing = Effect.runPromise(
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const nats = yield* Nats
         const perStep = (perSecond * stepMillis) / 1000
         for (let next = 0; next < activityCount; next += perStep) {
@@ -129,8 +136,10 @@ describe("client-node's informer", () => {
         )
       )
     for (let started = 0; started < informerCount; started++) {
-      await eventually("the stream goes on", async () =>
-        (await published()) >= ((started + 1) * activityCount) / (informerCount + 2))
+      await eventually(
+        "the stream goes on",
+        async () => (await published()) >= ((started + 1) * activityCount) / (informerCount + 2)
+      )
       informers.push(startInformer())
       if (started === informerCount / 2) {
         assert.strictEqual((await server.process.terminate()).code, 0)
@@ -144,9 +153,14 @@ describe("client-node's informer", () => {
       })
     }
     for (const stop of stopped) stop()
-    const wanted = Array.from({ length: activityCount }, (_, number) => activityName(activityKey("local", "audit", `request-${number}`)))
+    const wanted = Array.from({ length: activityCount }, (_, number) =>
+      activityName(activityKey("local", "audit", `request-${number}`))
+    )
     for (const added of informers) {
-      assert.deepStrictEqual([...added.values()].filter((count) => count !== 1), [])
+      assert.deepStrictEqual(
+        [...added.values()].filter((count) => count !== 1),
+        []
+      )
       assert.deepStrictEqual(new Set(added.keys()), new Set(wanted))
     }
   })

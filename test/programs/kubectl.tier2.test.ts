@@ -17,7 +17,9 @@ let kubectlPath: string
 const start = (...parameters: ReadonlyArray<string>): ChildProcess =>
   startProcess({ command: kubectlPath, arguments: ["--kubeconfig", up.kubeconfig, ...parameters] })
 
-const kubectl = async (...parameters: ReadonlyArray<string>): Promise<{ code: number | undefined; out: string; all: string }> => {
+const kubectl = async (
+  ...parameters: ReadonlyArray<string>
+): Promise<{ code: number | undefined; out: string; all: string }> => {
   const running = start(...parameters)
   const { code } = await running.exited
   return { code, out: running.stdout(), all: running.log() }
@@ -26,8 +28,11 @@ const kubectl = async (...parameters: ReadonlyArray<string>): Promise<{ code: nu
 /** Recorded records with times of this minute, so that the default window of an hour shows them. */
 const recentRecords = (): ReadonlyArray<string> => {
   const now = new Date().toISOString().slice(0, 17)
-  return auditRecordLines().slice(1_845, 2_245).map((line) =>
-    line.replace(/"requestReceivedTimestamp":\s*"\d{4}-\d\d-\d\dT\d\d:\d\d:/, `"requestReceivedTimestamp":"${now}`))
+  return auditRecordLines()
+    .slice(1_845, 2_245)
+    .map((line) =>
+      line.replace(/"requestReceivedTimestamp":\s*"\d{4}-\d\d-\d\dT\d\d:\d\d:/, `"requestReceivedTimestamp":"${now}`)
+    )
 }
 
 const policyText = (summary: string, match = "audit.verb == 'create'") => `apiVersion: activity.miloapis.com/v1alpha1
@@ -48,8 +53,10 @@ beforeAll(async () => {
   up = await startUp(join(folder.path, "data"))
   const posted = await up.post(recentRecords())
   assert.strictEqual(posted.status, 200, posted.text)
-  await eventually("the records are listed", async () =>
-    (await up.api("/apis/activity.miloapis.com/v1/activities?search=proxy")).json().items.length > 0)
+  await eventually(
+    "the records are listed",
+    async () => (await up.api("/apis/activity.miloapis.com/v1/activities?search=proxy")).json().items.length > 0
+  )
 }, 180_000)
 
 afterAll(async () => {
@@ -63,7 +70,13 @@ describe("kubectl", () => {
     assert.strictEqual(code, 0)
     const [head = "", ...rows] = out.trim().split("\n")
     assert.deepStrictEqual(head.split(/\s+/), ["NAMESPACE", "NAME", "SUMMARY", "ACTOR", "RESOURCE", "SOURCE", "AGE"])
-    assert(rows.some((row) => /alice@example\.com created HTTP proxy edge in team-\S+\s+alice@example\.com\s+HTTPProxy\/edge\s+human/.test(row)))
+    assert(
+      rows.some((row) =>
+        /alice@example\.com created HTTP proxy edge in team-\S+\s+alice@example\.com\s+HTTPProxy\/edge\s+human/.test(
+          row
+        )
+      )
+    )
   })
 
   it("-o wide has more columns, -o yaml the objects, describe one of them", async () => {
@@ -78,12 +91,26 @@ describe("kubectl", () => {
   })
 
   it("-l and --field-selector select, --chunk-size reads pages", async () => {
-    const people = await kubectl("get", "activities", "-A", "-l", "activity.miloapis.com/change-source=human", "-o", "name")
+    const people = await kubectl(
+      "get",
+      "activities",
+      "-A",
+      "-l",
+      "activity.miloapis.com/change-source=human",
+      "-o",
+      "name"
+    )
     const everybody = await kubectl("get", "activities", "-A", "-o", "name", "--chunk-size=7")
     assert.isAbove(everybody.out.split("\n").length, people.out.split("\n").length)
     assert.strictEqual(new Set(everybody.out.trim().split("\n")).size, everybody.out.trim().split("\n").length)
     const bobs = await kubectl("get", "activities", "-A", "--field-selector", "spec.actor.name=bob@example.com")
-    assert(bobs.out.trim().split("\n").slice(1).every((row) => row.includes("bob@example.com")))
+    assert(
+      bobs.out
+        .trim()
+        .split("\n")
+        .slice(1)
+        .every((row) => row.includes("bob@example.com"))
+    )
     const wrong = await kubectl("get", "activities", "-A", "--field-selector", "spec.nothing=1")
     assert.match(wrong.all, /field label not supported: spec\.nothing/)
   })
@@ -98,20 +125,29 @@ describe("kubectl", () => {
   })
 
   it("get --raw takes filter and search", async () => {
-    const query = new URLSearchParams({ filter: "spec.actor.name == 'alice@example.com' && spec.resource.kind == 'HTTPProxy'" })
+    const query = new URLSearchParams({
+      filter: "spec.actor.name == 'alice@example.com' && spec.resource.kind == 'HTTPProxy'"
+    })
     const filtered = await kubectl("get", "--raw", `/apis/activity.miloapis.com/v1/activities?${query}`)
-    const items: ReadonlyArray<{ spec: { actor: { name: string }; resource: { kind: string } } }> = JSON.parse(filtered.out).items
+    const items: ReadonlyArray<{ spec: { actor: { name: string }; resource: { kind: string } } }> = JSON.parse(
+      filtered.out
+    ).items
     assert.isAbove(items.length, 0)
     assert(items.every(({ spec }) => spec.actor.name === "alice@example.com" && spec.resource.kind === "HTTPProxy"))
     const searched = await kubectl("get", "--raw", "/apis/activity.miloapis.com/v1/activities?search=PROXY+created")
-    assert(JSON.parse(searched.out).items.every((item: { spec: { summary: string } }) => /created HTTP proxy/.test(item.spec.summary)))
+    assert(
+      JSON.parse(searched.out).items.every((item: { spec: { summary: string } }) =>
+        /created HTTP proxy/.test(item.spec.summary)
+      )
+    )
   })
 
   it("-w prints what a curl posts", async () => {
     await using watch = start("get", "activities", "-A", "-w", "--no-headers")
     await watch.waitForLine(/edge/)
-    const record = recentRecords().map((line) => JSON.parse(line)).find(({ objectRef, verb }) =>
-      verb === "create" && objectRef.resource === "httpproxies")
+    const record = recentRecords()
+      .map((line) => JSON.parse(line))
+      .find(({ objectRef, verb }) => verb === "create" && objectRef.resource === "httpproxies")
     record.auditID = "posted-by-curl"
     record.user.username = "carol@example.com"
     record.requestReceivedTimestamp = new Date().toISOString().replace("Z", "000Z")
@@ -124,8 +160,10 @@ describe("kubectl", () => {
     })
     await watch.waitForLine(/carol@example\.com created HTTP proxy edge/)
     const watched = performance.now() - began
-    await eventually("the list has it", async () =>
-      (await up.api("/apis/activity.miloapis.com/v1/activities?search=carol")).json().items.length === 1)
+    await eventually(
+      "the list has it",
+      async () => (await up.api("/apis/activity.miloapis.com/v1/activities?search=carol")).json().items.length === 1
+    )
     const listed = performance.now() - began
     assert.match((await posted.exited, posted.stdout()), /"accepted":1,/)
     console.log(`seen by kubectl -w ${Math.round(watched)} ms, by a list ${Math.round(listed)} ms after curl began`)
@@ -147,7 +185,14 @@ describe("kubectl", () => {
     assert.match((await kubectl("diff", "-f", file)).out, /\+ .*audit\.objectRef\.name/)
     assert.match((await kubectl("apply", "-f", file)).out, /my-daemonsets configured/)
     assert.match((await kubectl("get", "activitypolicies")).out, /my-daemonsets\s+apps\s+DaemonSet\s+1\s+0\s+True/)
-    const patched = await kubectl("patch", "activitypolicy", "my-daemonsets", "--type=merge", "-p", `{"spec":{"kindLabel":"daemon set"}}`)
+    const patched = await kubectl(
+      "patch",
+      "activitypolicy",
+      "my-daemonsets",
+      "--type=merge",
+      "-p",
+      `{"spec":{"kindLabel":"daemon set"}}`
+    )
     assert.match(patched.out, /patched/)
     const dry = await kubectl("apply", "-f", file, "--dry-run=server")
     assert.match(dry.out, /server dry run/)

@@ -27,8 +27,18 @@ describe("activity", () => {
     const { stdout } = await run(["up", "--help"])
     assert.match(stdout, /--data string +.*\(default \.activity, ACTIVITY_DATA\)/)
     for (const flag of [
-      "config", "api-listen", "audit-listen", "ops-listen", "policies", "nats-url", "clickhouse-url", "demo", "stages",
-      "spool-bytes", "tenant", "cluster"
+      "config",
+      "api-listen",
+      "audit-listen",
+      "ops-listen",
+      "policies",
+      "nats-url",
+      "clickhouse-url",
+      "demo",
+      "stages",
+      "spool-bytes",
+      "tenant",
+      "cluster"
     ]) {
       assert.match(stdout, new RegExp(`^  --${flag}\\b`, "m"))
     }
@@ -76,8 +86,19 @@ describe("activity", () => {
     {
       what: "a collector that everybody could reach without credentials",
       parameters: [
-        "collector", "--audit-listen", ":0", "--ops-listen", "127.0.0.1:0", "--tls-certificate", "package.json",
-        "--tls-key", "package.json", "--spool-bytes", "0", "--nats-url", "nats://127.0.0.1:1"
+        "collector",
+        "--audit-listen",
+        ":0",
+        "--ops-listen",
+        "127.0.0.1:0",
+        "--tls-certificate",
+        "package.json",
+        "--tls-key",
+        "package.json",
+        "--spool-bytes",
+        "0",
+        "--nats-url",
+        "nats://127.0.0.1:1"
       ],
       says: /Off loopback the audit webhook needs credentials: give --audit-tokens/
     }

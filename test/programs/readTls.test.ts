@@ -32,7 +32,7 @@ describe("followTls", () => {
     }
     place("first")
     await Effect.runPromise(
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const tls = yield* readTls(settings)
         const listener = yield* listen({
           setting: "api-listen",

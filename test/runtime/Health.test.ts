@@ -5,7 +5,7 @@ import { Health, logHealthChanges } from "../../src/runtime/Health.ts"
 
 describe("Health", () => {
   it.effect("a bad check of role ready makes the replica not ready, an informative one does not", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const health = yield* Health
       let problem: string | undefined = "not connected"
       yield* health.register({ name: "store", role: "informative", problem: () => problem })
@@ -14,13 +14,19 @@ describe("Health", () => {
       assert(!health.report().ready)
       problem = undefined
       assert(health.report().ready)
-      assert.deepStrictEqual(health.report().checks.map(({ name }) => name), ["store", "bus"])
-    }).pipe(Effect.provide(Health.layer)))
+      assert.deepStrictEqual(
+        health.report().checks.map(({ name }) => name),
+        ["store", "bus"]
+      )
+    }).pipe(Effect.provide(Health.layer))
+  )
 
   it.effect("a change is logged once when it lasts, and once when it is over; what heals at once is no news", () => {
     const lines: Array<string> = []
-    const logs = Logger.layer([Logger.make(({ logLevel, message }) => void lines.push(`${logLevel} ${String(message)}`))])
-    return Effect.gen(function*() {
+    const logs = Logger.layer([
+      Logger.make(({ logLevel, message }) => void lines.push(`${logLevel} ${String(message)}`))
+    ])
+    return Effect.gen(function* () {
       const health = yield* Health
       let problem: string | undefined
       yield* health.register({ name: "bus", role: "ready", problem: () => problem })

@@ -16,17 +16,22 @@ describe("logs", () => {
     await using folder = await temporaryFolder("logs")
     const path = join(folder.path, "activity.log")
     await Effect.runPromise(
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         yield* Effect.logInfo("collector started", { audit: "https://127.0.0.1:1/audit" })
-        yield* Effect.logInfo("waiting", new StoreAway({ host: "ch" })).pipe(Effect.annotateLogs({ stream: "ACTIVITIES" }))
+        yield* Effect.logInfo("waiting", new StoreAway({ host: "ch" })).pipe(
+          Effect.annotateLogs({ stream: "ACTIVITIES" })
+        )
         yield* Effect.logInfo("plain")
       }).pipe(Effect.provide(fileLogs(path)))
     )
-    const lines = readFileSync(path, "utf8").trim().split("\n").map((line) => {
-      const { time, ...rest } = JSON.parse(line)
-      assert.match(time, /^\d{4}-\d\d-\d\dT.*Z$/)
-      return rest
-    })
+    const lines = readFileSync(path, "utf8")
+      .trim()
+      .split("\n")
+      .map((line) => {
+        const { time, ...rest } = JSON.parse(line)
+        assert.match(time, /^\d{4}-\d\d-\d\dT.*Z$/)
+        return rest
+      })
     assert.deepStrictEqual(lines, [
       { level: "info", message: "collector started", audit: "https://127.0.0.1:1/audit" },
       { level: "info", message: "waiting", stream: "ACTIVITIES", error: "ch does not answer" },

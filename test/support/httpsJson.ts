@@ -25,31 +25,36 @@ export interface HttpsAnswer {
 
 export const https = (url: string, options: HttpsOptions): Promise<HttpsAnswer> =>
   new Promise((resolve, reject) => {
-    const sending = request(url, {
-      method: options.method ?? "GET",
-      ca: options.authority,
-      ...(options.signal === undefined ? {} : { signal: options.signal }),
-      headers: {
-        ...(options.token === undefined ? {} : { authorization: `Bearer ${options.token}` }),
-        ...(options.body === undefined ? {} : { "content-length": String(Buffer.byteLength(options.body)) }),
-        ...options.headers
+    const sending = request(
+      url,
+      {
+        method: options.method ?? "GET",
+        ca: options.authority,
+        ...(options.signal === undefined ? {} : { signal: options.signal }),
+        headers: {
+          ...(options.token === undefined ? {} : { authorization: `Bearer ${options.token}` }),
+          ...(options.body === undefined ? {} : { "content-length": String(Buffer.byteLength(options.body)) }),
+          ...options.headers
+        }
+      },
+      (response: IncomingMessage) => {
+        let text = ""
+        response.setEncoding("utf8")
+        response.on("data", (chunk: string) => {
+          if (options.onText === undefined) text += chunk
+          else options.onText(chunk)
+        })
+        response.on("end", () =>
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            text,
+            json: () => JSON.parse(text)
+          })
+        )
+        response.on("error", reject)
       }
-    }, (response: IncomingMessage) => {
-      let text = ""
-      response.setEncoding("utf8")
-      response.on("data", (chunk: string) => {
-        if (options.onText === undefined) text += chunk
-        else options.onText(chunk)
-      })
-      response.on("end", () =>
-        resolve({
-          status: response.statusCode ?? 0,
-          headers: response.headers,
-          text,
-          json: () => JSON.parse(text)
-        }))
-      response.on("error", reject)
-    })
+    )
     sending.on("error", reject)
     sending.end(options.body)
   })

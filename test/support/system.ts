@@ -84,15 +84,28 @@ export const startSystem = async (options: SystemOptions = {}): Promise<System> 
   const client = createClient({ url: bridge.url, database: "activity" })
   const running = new Set<ChildProcess>()
 
-  const pem = ["--tls-certificate", join(folder.path, "tls/server.crt"), "--tls-key", join(folder.path, "tls/server.key")]
+  const pem = [
+    "--tls-certificate",
+    join(folder.path, "tls/server.crt"),
+    "--tls-key",
+    join(folder.path, "tls/server.key")
+  ]
   const flagsOf: Readonly<Record<ProgramName, ReadonlyArray<string>>> = {
     collector: ["--audit-listen", "127.0.0.1:0", "--spool", join(folder.path, "spool"), ...pem],
     processor: [],
     writer: ["--clickhouse-url", clickHouseUrl],
     apiserver: [
-      "--clickhouse-url", clickHouseUrl, "--api-listen", "127.0.0.1:0", ...pem,
-      "--tokens", join(folder.path, "tokens.yaml"), "--roles", join(folder.path, "roles.yaml"),
-      "--cursor-key", join(folder.path, "cursor.key")
+      "--clickhouse-url",
+      clickHouseUrl,
+      "--api-listen",
+      "127.0.0.1:0",
+      ...pem,
+      "--tokens",
+      join(folder.path, "tokens.yaml"),
+      "--roles",
+      join(folder.path, "roles.yaml"),
+      "--cursor-key",
+      join(folder.path, "cursor.key")
     ]
   }
   return {

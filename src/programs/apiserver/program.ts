@@ -16,7 +16,7 @@ import type { ApiServerSettings } from "./config.ts"
 
 /** Settings are read whole before anything is touched; then it runs until it is interrupted. */
 export const apiServer = (settings: ApiServerSettings) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const tls = yield* readTls(settings)
     if (settings.tokensFile === "" || settings.rolesFile === "") {
       return yield* new StartRefused({
@@ -29,14 +29,12 @@ export const apiServer = (settings: ApiServerSettings) =>
 
 const services = (settings: ApiServerSettings) =>
   Layer.mergeAll(PolicyStore.layer, ActivityQueries.layer).pipe(
-    Layer.provideMerge(
-      Layer.mergeAll(observed, natsFrom(settings, "apiserver"), clickHouseFrom(settings))
-    ),
+    Layer.provideMerge(Layer.mergeAll(observed, natsFrom(settings, "apiserver"), clickHouseFrom(settings))),
     Layer.provideMerge(jsonLogs)
   )
 
 const running = (settings: ApiServerSettings, tls: ServerTls, cursorKey: Uint8Array) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     yield* serveOperations(settings.opsListen)
     // An API group that is not available hangs namespace deletion in the whole cluster: readiness depends on neither.
     yield* observeNats("informative", [activities])
@@ -62,14 +60,14 @@ const readCursorKey = (path: string): Effect.Effect<Uint8Array, StartRefused> =>
   path === ""
     ? Effect.sync(() => randomBytes(32))
     : Effect.try({
-      try: () => readFileSync(path),
-      catch: (cause) =>
-        new StartRefused({
-          sentence: `--cursor-key ${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`
-        })
-    }).pipe(
-      Effect.filterOrFail(
-        (key) => key.length >= keyBytesMin,
-        () => new StartRefused({ sentence: `--cursor-key ${path} must hold at least ${keyBytesMin} bytes.` })
+        try: () => readFileSync(path),
+        catch: (cause) =>
+          new StartRefused({
+            sentence: `--cursor-key ${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`
+          })
+      }).pipe(
+        Effect.filterOrFail(
+          (key) => key.length >= keyBytesMin,
+          () => new StartRefused({ sentence: `--cursor-key ${path} must hold at least ${keyBytesMin} bytes.` })
+        )
       )
-    )

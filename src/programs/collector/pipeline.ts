@@ -41,7 +41,7 @@ const retryAfterSeconds = 1
 
 /** @fails IntakeRefused when neither bus nor spool takes the batch now */
 export const acceptBatch = (options: Omit<BatchOptions, "cluster" | "messageSizeBytesMax">) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const nats = yield* Nats
     const intake = yield* Intake
     /** Records and dead letters go apart, so that what is told of the records is of them alone. */
@@ -49,7 +49,7 @@ export const acceptBatch = (options: Omit<BatchOptions, "cluster" | "messageSize
       (batch.deadLetters.length === 0 ? Effect.void : intake.publish(batch.deadLetters)).pipe(
         Effect.andThen(intake.publish(batch.messages))
       )
-    return Effect.fn("collector.acceptBatch")(function*(cluster: string, items: ReadonlyArray<string>) {
+    return Effect.fn("collector.acceptBatch")(function* (cluster: string, items: ReadonlyArray<string>) {
       const batch = batchFrom(items, { ...options, cluster, messageSizeBytesMax: nats.messageSizeBytesMax() })
       const [took, taken] = yield* Effect.timed(publishAll(batch)).pipe(
         Effect.tapError(() => Metric.update(records.refused, items.length)),
@@ -73,17 +73,19 @@ export const acceptBatch = (options: Omit<BatchOptions, "cluster" | "messageSize
   })
 
 /** What the spool holds, and the conservation count of the intake, at each scrape. */
-export const observeIntake = Effect.gen(function*() {
+export const observeIntake = Effect.gen(function* () {
   const intake = yield* Intake
   const metrics = yield* Metrics
-  yield* metrics.onScrape(Effect.gen(function*() {
-    const spool = intake.spool()
-    yield* Metric.update(spoolBytes, spool?.sizeBytes ?? 0)
-    yield* Metric.update(spoolMessages, spool?.messages ?? 0)
-    for (const [outcome, count] of Object.entries(intake.counts())) {
-      yield* Metric.update(Metric.withAttributes(intakeMessages, { outcome }), count)
-    }
-  }))
+  yield* metrics.onScrape(
+    Effect.gen(function* () {
+      const spool = intake.spool()
+      yield* Metric.update(spoolBytes, spool?.sizeBytes ?? 0)
+      yield* Metric.update(spoolMessages, spool?.messages ?? 0)
+      for (const [outcome, count] of Object.entries(intake.counts())) {
+        yield* Metric.update(Metric.withAttributes(intakeMessages, { outcome }), count)
+      }
+    })
+  )
 })
 
 /** Brings what was spooled to the bus, for ever, whatever the disk does meanwhile. */

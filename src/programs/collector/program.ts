@@ -23,12 +23,13 @@ const streams = [auditEvents, deadLetters]
 
 /** Settings are read whole before anything is touched; then it runs until it is interrupted. */
 export const collector = (settings: CollectorSettings) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const tls = yield* readTls(settings)
     const tokens: AuditTokens = settings.tokenFile === "" ? new Map() : yield* readAuditTokens(settings.tokenFile)
     if (settings.tokenFile === "" && !isLoopback(settings.auditListen)) {
       return yield* new StartRefused({
-        sentence: "Off loopback the audit webhook needs credentials: give --audit-tokens FILE, a list of {token, cluster}."
+        sentence:
+          "Off loopback the audit webhook needs credentials: give --audit-tokens FILE, a list of {token, cluster}."
       })
     }
     return yield* running(settings, tls, tokens).pipe(Effect.provide(services(settings)))
@@ -41,7 +42,7 @@ const services = (settings: CollectorSettings) =>
   )
 
 const running = (settings: CollectorSettings, tls: ServerTls, tokens: AuditTokens) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     yield* serveOperations(settings.opsListen)
     const health = yield* Health
     const intake = yield* Intake
@@ -63,5 +64,8 @@ const running = (settings: CollectorSettings, tls: ServerTls, tokens: AuditToken
       })
     })
     yield* Effect.logInfo("collector started", { audit: `${listener.url}/audit` })
-    return yield* Effect.all([prepareStreams(streams, { sizeScale: settings.streamScale }), replaySpool, followTls(settings, tls, listener)], { concurrency: "unbounded", discard: true })
+    return yield* Effect.all(
+      [prepareStreams(streams, { sizeScale: settings.streamScale }), replaySpool, followTls(settings, tls, listener)],
+      { concurrency: "unbounded", discard: true }
+    )
   }).pipe(Effect.scoped)

@@ -17,7 +17,7 @@ export const auditTokens = (entries: ReadonlyArray<{ token: string; cluster?: st
 
 /** @fails StartRefused when the file cannot be read or is no such list */
 export const readAuditTokens = (path: string): Effect.Effect<AuditTokens, StartRefused> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const entries: unknown = yield* Effect.try({
       try: () => parse(readFileSync(path, "utf8")) as unknown,
       catch: (cause) =>
@@ -35,18 +35,23 @@ export const readAuditTokens = (path: string): Effect.Effect<AuditTokens, StartR
 
 /** Other fields are refused: a file of users of the API is another thing, and its tokens must not open the webhook. */
 const isEntry = (value: unknown): value is { token: string; cluster?: string } =>
-  typeof value === "object" && value !== null && "token" in value && typeof value.token === "string" &&
-  value.token !== "" && (!("cluster" in value) || typeof value.cluster === "string") &&
+  typeof value === "object" &&
+  value !== null &&
+  "token" in value &&
+  typeof value.token === "string" &&
+  value.token !== "" &&
+  (!("cluster" in value) || typeof value.cluster === "string") &&
   Object.keys(value).every((name) => name === "token" || name === "cluster")
 
 /**
  * The sender of a request. A token must be known; without one, a request counts only where `anonymous` says so (a
  * listener that only this machine can reach).
  */
-export const authenticateBy = (tokens: AuditTokens, anonymous: boolean) =>
-(request: IncomingMessage): Sender | undefined => {
-  const header = request.headers.authorization
-  if (header === undefined) return anonymous ? { cluster: undefined } : undefined
-  const token = /^Bearer (\S+)$/i.exec(header)?.[1]
-  return token === undefined ? undefined : tokens.get(hashOf(token))
-}
+export const authenticateBy =
+  (tokens: AuditTokens, anonymous: boolean) =>
+  (request: IncomingMessage): Sender | undefined => {
+    const header = request.headers.authorization
+    if (header === undefined) return anonymous ? { cluster: undefined } : undefined
+    const token = /^Bearer (\S+)$/i.exec(header)?.[1]
+    return token === undefined ? undefined : tokens.get(hashOf(token))
+  }

@@ -17,11 +17,8 @@ const streams = [auditEvents, miloEvents, activities, deadLetters]
 
 export const processor = (settings: ProcessorSettings) => {
   const clients = Layer.mergeAll(observed, natsFrom(settings, "processor"))
-  const policies = PolicyCache.layerNoDeps.pipe(
-    Layer.provide(policySourceLayer),
-    Layer.provide(PolicyStore.layer)
-  )
-  return Effect.gen(function*() {
+  const policies = PolicyCache.layerNoDeps.pipe(Layer.provide(policySourceLayer), Layer.provide(PolicyStore.layer))
+  return Effect.gen(function* () {
     const health = yield* Health
     const cache = yield* PolicyCache
     yield* health.register({ name: "policies", role: "ready", problem: cache.problem })

@@ -21,7 +21,7 @@ const waiting = Metric.gauge("activity_processor_dead_letters", { description: "
 
 /** Runs for ever. */
 export const retryDeadLetters = (options: ProcessorOptions) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const nats = yield* Nats
     const letters = yield* DeadLetters
     const cache = yield* PolicyCache
@@ -35,10 +35,13 @@ export const retryDeadLetters = (options: ProcessorOptions) =>
         )
       )
     )
-    return yield* Effect.all([
-      letters.run({ accepts, retry: (letter) => retryOne(nats, cache, options, letter) }),
-      cache.changes.pipe(Stream.runForEach(letters.wake))
-    ], { concurrency: "unbounded", discard: true })
+    return yield* Effect.all(
+      [
+        letters.run({ accepts, retry: (letter) => retryOne(nats, cache, options, letter) }),
+        cache.changes.pipe(Stream.runForEach(letters.wake))
+      ],
+      { concurrency: "unbounded", discard: true }
+    )
   }).pipe(Effect.provide(DeadLetters.layer))
 
 const retryOne = (
@@ -47,7 +50,7 @@ const retryOne = (
   options: ProcessorOptions,
   letter: StoredMessage
 ) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const outcome = evaluateMessage(cache.current(), options, letter)
     switch (outcome._tag) {
       case "Activity":

@@ -4,7 +4,12 @@ import * as shared from "../settings.ts"
 
 export const upSettings = {
   config: shared.configFile,
-  data: setting({ name: "data", description: "the folder of everything that is kept", default: ".activity", read: text }),
+  data: setting({
+    name: "data",
+    description: "the folder of everything that is kept",
+    default: ".activity",
+    read: text
+  }),
   apiListen: shared.apiListen,
   auditListen: shared.auditListen,
   opsListen: shared.opsListen,
@@ -16,12 +21,17 @@ export const upSettings = {
   }),
   ...shared.optionalNatsSettings,
   ...shared.optionalClickHouseSettings,
-  demo: toggle({ name: "demo", description: "play a recorded stretch of a real cluster at the first start", default: true }),
+  demo: toggle({
+    name: "demo",
+    description: "play a recorded stretch of a real cluster at the first start",
+    default: true
+  }),
   streamScale: setting({
     name: "stream-scale",
-    description: "what the streams' budgets (AUDIT_EVENTS 1 GiB, the others less) are multiplied by; empty fits them to the disk",
+    description:
+      "what the streams' budgets (AUDIT_EVENTS 1 GiB, the others less) are multiplied by; empty fits them to the disk",
     default: "",
-    read: (value) => value === "" ? Result.succeed(undefined) : factor(value)
+    read: (value) => (value === "" ? Result.succeed(undefined) : factor(value))
   }),
   cluster: shared.cluster,
   defaultTenant: shared.defaultTenant,

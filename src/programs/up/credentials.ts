@@ -41,9 +41,9 @@ const readOrMake = (folder: DataFolder): Credentials => {
   if (!existsSync(tokensFile)) {
     writeWhole(
       tokensFile,
-      `# Who may call the API: one entry a token. Read again when it changes.\n${
-        stringify([{ token: newToken(), user: { username: "admin", uid: "admin", groups: [adminGroup] } }])
-      }`
+      `# Who may call the API: one entry a token. Read again when it changes.\n${stringify([
+        { token: newToken(), user: { username: "admin", uid: "admin", groups: [adminGroup] } }
+      ])}`
     )
   }
   if (!existsSync(rolesFile)) writeWhole(rolesFile, rolesText)
@@ -118,13 +118,15 @@ export const kubeconfigText = (options: {
   stringify({
     apiVersion: "v1",
     kind: "Config",
-    clusters: [{
-      name: "activity",
-      cluster: {
-        server: options.server,
-        "certificate-authority-data": Buffer.from(options.authority).toString("base64")
+    clusters: [
+      {
+        name: "activity",
+        cluster: {
+          server: options.server,
+          "certificate-authority-data": Buffer.from(options.authority).toString("base64")
+        }
       }
-    }],
+    ],
     users: [{ name: "activity", user: { token: options.token } }],
     contexts: [{ name: "activity", context: { cluster: "activity", user: "activity" } }],
     "current-context": "activity"

@@ -39,7 +39,10 @@ export const demoSteps = (now: number): ReadonlyArray<DemoStep> => {
 }
 
 const linesOf = (name: string): ReadonlyArray<string> =>
-  gunzipSync(readFileSync(new URL(`demo/${name}`, import.meta.url))).toString("utf8").trim().split("\n")
+  gunzipSync(readFileSync(new URL(`demo/${name}`, import.meta.url)))
+    .toString("utf8")
+    .trim()
+    .split("\n")
 
 const slice = (lines: ReadonlyArray<string>, step: number, stepCount: number): ReadonlyArray<string> =>
   lines.slice(Math.floor((lines.length * step) / stepCount), Math.floor((lines.length * (step + 1)) / stepCount))
@@ -54,6 +57,9 @@ const time = /"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?Z"/g
 /** Every time in the text, later by `millis` rounded to a whole second: fractions stay as they were. */
 export const moveTimes = (text: string, millis: number): string => {
   const seconds = Math.floor(millis / 1000) * 1000
-  return text.replace(time, (_, whole: string, fraction: string | undefined) =>
-    `"${timestampText(BigInt(millisFrom(`${whole}Z`) + seconds) * 1000n).slice(0, 19)}${fraction ?? ""}Z"`)
+  return text.replace(
+    time,
+    (_, whole: string, fraction: string | undefined) =>
+      `"${timestampText(BigInt(millisFrom(`${whole}Z`) + seconds) * 1000n).slice(0, 19)}${fraction ?? ""}Z"`
+  )
 }

@@ -37,7 +37,7 @@ export const demoPlayed = (folder: DataFolder): boolean => existsSync(markOf(fol
 
 /** Ends when everything was taken. */
 export const playDemo = (options: DemoOptions) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const nats = yield* Nats
     yield* Console.log("Playing ten seconds of a recorded cluster (--no-demo leaves it out):\n")
     for (const step of demoSteps(yield* Clock.currentTimeMillis)) {
@@ -61,20 +61,25 @@ const postRecords = (options: DemoOptions, records: ReadonlyArray<string>): Effe
   Effect.callback((resume) => {
     const refuse = (description: string) => resume(Effect.fail(new DemoRefused({ description })))
     const body = `{"kind":"EventList","apiVersion":"audit.k8s.io/v1","metadata":{},"items":[${records.join(",")}]}`
-    const sending = request(options.audit, {
-      method: "POST",
-      ca: options.authority,
-      headers: {
-        "content-type": "application/json",
-        "content-length": Buffer.byteLength(body),
-        authorization: `Bearer ${options.auditToken}`
+    const sending = request(
+      options.audit,
+      {
+        method: "POST",
+        ca: options.authority,
+        headers: {
+          "content-type": "application/json",
+          "content-length": Buffer.byteLength(body),
+          authorization: `Bearer ${options.auditToken}`
+        }
+      },
+      (response) => {
+        response.resume()
+        response.once("end", () =>
+          response.statusCode === 200 ? resume(Effect.void) : refuse(`the webhook answered ${response.statusCode}`)
+        )
+        response.once("error", (cause) => refuse(cause.message))
       }
-    }, (response) => {
-      response.resume()
-      response.once("end", () =>
-        response.statusCode === 200 ? resume(Effect.void) : refuse(`the webhook answered ${response.statusCode}`))
-      response.once("error", (cause) => refuse(cause.message))
-    })
+    )
     sending.once("error", (cause) => refuse(cause.message))
     sending.end(body)
   })

@@ -16,9 +16,12 @@ import { PolicyStore, type PolicyStoreError } from "../../store/PolicyStore.ts"
 
 /** @fails StartRefused with the file, the rule and the place of the first fault */
 export const readPolicyFiles = (folder: string): Effect.Effect<ReadonlyArray<ActivityPolicy>, StartRefused> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const names = yield* Effect.try({
-      try: () => readdirSync(folder).filter((name) => /\.ya?ml$/.test(name)).sort(),
+      try: () =>
+        readdirSync(folder)
+          .filter((name) => /\.ya?ml$/.test(name))
+          .sort(),
       catch: (cause) => refused(`--policies ${folder} cannot be read: ${messageOf(cause)}`)
     })
     const policies: Array<ActivityPolicy> = []
@@ -49,7 +52,7 @@ const hashAnnotation = "activity.miloapis.com/policy-file-hash"
 export const placePolicies = (
   policies: ReadonlyArray<ActivityPolicy>
 ): Effect.Effect<void, PolicyStoreError, PolicyStore> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const store = yield* PolicyStore
     const now = secondsTimestampText(BigInt(yield* Clock.currentTimeMillis) * 1000n)
     const stored = new Map((yield* store.list).policies.map((policy) => [policy.metadata.name, policy]))
@@ -66,7 +69,9 @@ export const placePolicies = (
           }
         })
       } else if (!sameSpec(known, policy)) {
-        yield* Effect.logInfo("a policy was changed through the API and stays as it is", { policy: known.metadata.name })
+        yield* Effect.logInfo("a policy was changed through the API and stays as it is", {
+          policy: known.metadata.name
+        })
       }
     }
   })
@@ -117,7 +122,7 @@ const placed = (policy: ActivityPolicy, at: { readonly now: string; readonly gen
 
 const refused = (sentence: string): StartRefused => new StartRefused({ sentence })
 
-const messageOf = (cause: unknown): string => cause instanceof Error ? cause.message : String(cause)
+const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
 
 /** The policies of one file, or a sentence. */
 const policiesIn = (text: string): Result.Result<ReadonlyArray<ActivityPolicy>, string> => {
@@ -127,12 +132,16 @@ const policiesIn = (text: string): Result.Result<ReadonlyArray<ActivityPolicy>, 
     const fault = document.errors[0]
     if (fault !== undefined) {
       const place = fault.linePos?.[0]
-      return Result.fail(`line ${place?.line ?? 1}, column ${place?.col ?? 1}: ${fault.message.split("\n", 1)[0] ?? ""}`)
+      return Result.fail(
+        `line ${place?.line ?? 1}, column ${place?.col ?? 1}: ${fault.message.split("\n", 1)[0] ?? ""}`
+      )
     }
     const value: unknown = document.toJS()
     if (value === null) continue
     if (!isPolicy(value)) {
-      return Result.fail("a document is no ActivityPolicy: it needs apiVersion, kind, metadata.name and spec.resource.kind.")
+      return Result.fail(
+        "a document is no ActivityPolicy: it needs apiVersion, kind, metadata.name and spec.resource.kind."
+      )
     }
     const problem = policyProblems(value)[0]
     if (problem !== undefined) {
@@ -151,7 +160,14 @@ const isPolicy = (value: unknown): value is ActivityPolicy => {
   if (!("apiVersion" in value) || !/^activity\.miloapis\.com\/v1(alpha1)?$/.test(String(value.apiVersion))) return false
   if (!("metadata" in value) || typeof value.metadata !== "object" || value.metadata === null) return false
   if (!("name" in value.metadata) || typeof value.metadata.name !== "string") return false
-  return "spec" in value && typeof value.spec === "object" && value.spec !== null && "resource" in value.spec &&
-    typeof value.spec.resource === "object" && value.spec.resource !== null && "kind" in value.spec.resource &&
+  return (
+    "spec" in value &&
+    typeof value.spec === "object" &&
+    value.spec !== null &&
+    "resource" in value.spec &&
+    typeof value.spec.resource === "object" &&
+    value.spec.resource !== null &&
+    "kind" in value.spec.resource &&
     typeof value.spec.resource.kind === "string"
+  )
 }

@@ -48,13 +48,13 @@ const samplePolicies = fileURLToPath(new URL("../../../infra/policies", import.m
 
 /** Runs until it is interrupted. */
 export const up = (settings: UpSettings) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const folder = yield* lockDataFolder(settings.data)
     return yield* started(settings, folder).pipe(Effect.scoped, Effect.provide(fileLogs(folder.at("activity.log"))))
   }).pipe(Effect.scoped)
 
 const started = (settings: UpSettings, folder: DataFolder) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     yield* takePorts(settings)
     const policies = yield* readPolicyFiles(settings.policies === "" ? samplePolicies : settings.policies)
     const credentials = yield* credentialsIn(folder)
@@ -100,7 +100,7 @@ const services = (folder: DataFolder, settings: UpSettings, alone: boolean) => {
 
 /** Every program, the demo, and what is printed. Fails when one of them fails. */
 const running = (prepared: Prepared) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { certificate, credentials, folder, settings } = prepared
     const nats = yield* Nats
     const health = yield* Health
@@ -169,32 +169,37 @@ const running = (prepared: Prepared) =>
     const plays = settings.demo && !demoPlayed(folder)
     if (!plays) yield* Console.log(hints)
     if (settings.demo && !plays) {
-      yield* Console.log(`The demo was played before; remove ${pathFromHere(folder.at("demo-played"))} to play it again.`)
+      yield* Console.log(
+        `The demo was played before; remove ${pathFromHere(folder.at("demo-played"))} to play it again.`
+      )
     }
     yield* Effect.logInfo("up is ready", { api: api.url, audit: auditUrl, ops: operations.url })
     const options = { defaultTenant: settings.defaultTenant }
-    return yield* Effect.all([
-      write(options),
-      processFacts(options),
-      retryDeadLetters(options),
-      replaySpool,
-      printSummaries(before.lastSequence, plays ? hints : ""),
-      plays
-        ? playDemo({
-          folder,
-          audit: auditUrl,
-          auditToken: credentials.auditToken,
-          authority: certificate.authority,
-          cluster: settings.cluster,
-          defaultTenant: settings.defaultTenant
-        })
-        : Effect.void
-    ], { concurrency: "unbounded", discard: true })
+    return yield* Effect.all(
+      [
+        write(options),
+        processFacts(options),
+        retryDeadLetters(options),
+        replaySpool,
+        printSummaries(before.lastSequence, plays ? hints : ""),
+        plays
+          ? playDemo({
+              folder,
+              audit: auditUrl,
+              auditToken: credentials.auditToken,
+              authority: certificate.authority,
+              cluster: settings.cluster,
+              defaultTenant: settings.defaultTenant
+            })
+          : Effect.void
+      ],
+      { concurrency: "unbounded", discard: true }
+    )
   }).pipe(Effect.scoped)
 
 /** A start that takes long says why; an end says that nothing is lost. @returns what to call when all is ready */
 const sayWhatIsWaitedFor = (settings: UpSettings, folder: DataFolder) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const isReady = yield* Deferred.make<void>()
     yield* Effect.addFinalizer(() =>
       Deferred.isDoneUnsafe(isReady)
@@ -205,7 +210,9 @@ const sayWhatIsWaitedFor = (settings: UpSettings, folder: DataFolder) =>
     yield* Effect.raceFirst(
       Deferred.await(isReady),
       Effect.sleep("5 seconds").pipe(
-        Effect.andThen(Console.log(`Still waiting for ${others}; details are in ${pathFromHere(folder.at("activity.log"))}.`))
+        Effect.andThen(
+          Console.log(`Still waiting for ${others}; details are in ${pathFromHere(folder.at("activity.log"))}.`)
+        )
       )
     ).pipe(Effect.forkScoped)
     return Effect.asVoid(Deferred.succeed(isReady, undefined))
@@ -219,16 +226,20 @@ const ownNatsServer = (folder: DataFolder) =>
 
 /** Before any server is started: an address that is in use is said at once, and nothing has to be stopped again. */
 const takePorts = (settings: UpSettings) =>
-  Effect.forEach([
-    { setting: "api-listen", address: settings.apiListen },
-    { setting: "audit-listen", address: settings.auditListen },
-    { setting: "ops-listen", address: settings.opsListen }
-  ], (options) => Effect.scoped(listen({ ...options, drainMillis: 0, handle: () => Effect.void })), { discard: true })
+  Effect.forEach(
+    [
+      { setting: "api-listen", address: settings.apiListen },
+      { setting: "audit-listen", address: settings.auditListen },
+      { setting: "ops-listen", address: settings.opsListen }
+    ],
+    (options) => Effect.scoped(listen({ ...options, drainMillis: 0, handle: () => Effect.void })),
+    { discard: true }
+  )
 
 /** Names and addresses besides this machine's own that the certificate must have. */
 const namesOf = (settings: UpSettings): ReadonlyArray<string> =>
-  [...new Set([settings.apiListen.host, settings.auditListen.host])].filter((host) =>
-    host !== "localhost" && host !== "127.0.0.1" && host !== "::1" && host !== "::" && host !== "0.0.0.0"
+  [...new Set([settings.apiListen.host, settings.auditListen.host])].filter(
+    (host) => host !== "localhost" && host !== "127.0.0.1" && host !== "::1" && host !== "::" && host !== "0.0.0.0"
   )
 
 /** Kubeconfigs and, last of all, `endpoints.json`: who waits for it finds everything ready. */

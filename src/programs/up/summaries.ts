@@ -20,21 +20,23 @@ interface Seen {
  * seconds in which there were more, their number. Runs for ever.
  */
 export const printSummaries = (sequence: number, hints: string): Effect.Effect<never, never, Nats> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const nats = yield* Nats
     const seen: Seen = { sequence, count: 0, printed: 0 }
-    const printing = Effect.suspend(() => nats.tail({ stream: activities.name, from: seen.sequence + 1 }).pipe(
-      Stream.runForEach((message) => {
-        seen.sequence = message.sequence
-        // A newer sight of an activity that was told before is none more.
-        if (message.header(headerNames.mark) !== "added") return Effect.void
-        seen.count++
-        if (seen.count > printedMax) return Effect.void
-        seen.printed = seen.count
-        const line = Console.log(sentenceFrom(message.body))
-        return seen.count === printedMax && hints !== "" ? line.pipe(Effect.andThen(Console.log(hints))) : line
-      })
-    )).pipe(
+    const printing = Effect.suspend(() =>
+      nats.tail({ stream: activities.name, from: seen.sequence + 1 }).pipe(
+        Stream.runForEach((message) => {
+          seen.sequence = message.sequence
+          // A newer sight of an activity that was told before is none more.
+          if (message.header(headerNames.mark) !== "added") return Effect.void
+          seen.count++
+          if (seen.count > printedMax) return Effect.void
+          seen.printed = seen.count
+          const line = Console.log(sentenceFrom(message.body))
+          return seen.count === printedMax && hints !== "" ? line.pipe(Effect.andThen(Console.log(hints))) : line
+        })
+      )
+    ).pipe(
       // The summaries are for the person at the terminal: a broken bus is told by the probes, not here.
       Effect.catch(() => Effect.void),
       Effect.andThen(Effect.sleep("1 second")),

@@ -55,8 +55,13 @@ const flows: ReadonlyArray<Flow> = [
     stream: streams.auditEvents.name,
     table: "audit_logs",
     lineFrom: (delivery, defaultTenant) =>
-      auditRecordFrom(decoder.decode(delivery.body), { cluster: delivery.header(headerNames.cluster), defaultTenant })
-        .pipe(Result.map((record) => auditLogLine(record, delivery.sequence)), Result.mapError((error) => error.reason))
+      auditRecordFrom(decoder.decode(delivery.body), {
+        cluster: delivery.header(headerNames.cluster),
+        defaultTenant
+      }).pipe(
+        Result.map((record) => auditLogLine(record, delivery.sequence)),
+        Result.mapError((error) => error.reason)
+      )
   },
   {
     stream: streams.miloEvents.name,
@@ -83,9 +88,9 @@ const flows: ReadonlyArray<Flow> = [
   }
 ]
 
-const markFrom = (text: string): Mark => text === "deleted" || text === "modified" ? text : "added"
+const markFrom = (text: string): Mark => (text === "deleted" || text === "modified" ? text : "added")
 
-const orderFrom = (text: string): bigint => /^\d{1,19}$/.test(text) ? BigInt(text) : 0n
+const orderFrom = (text: string): bigint => (/^\d{1,19}$/.test(text) ? BigInt(text) : 0n)
 
 const rows = Metric.counter("activity_writer_rows_total", { description: "Rows stored", incremental: true })
 const poison = Metric.counter("activity_writer_dead_letters_total", {
@@ -111,7 +116,7 @@ export interface WriterOptions {
 export const write = (options: WriterOptions) => Effect.forEach(flows, runFlow(options), { concurrency: "unbounded" })
 
 const runFlow = (options: WriterOptions) => (flow: Flow) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const nats = yield* Nats
     const consumer = yield* nats.consumer({ stream: flow.stream, durable: "writer", ackPendingMax })
     return yield* consumeBatches({
@@ -125,20 +130,26 @@ const runFlow = (options: WriterOptions) => (flow: Flow) =>
   })
 
 const storeBatch = (options: WriterOptions, flow: Flow, batch: ReadonlyArray<Delivery>) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const nats = yield* Nats
     const { letters, lines } = linesFrom(options, flow, batch)
     if (letters.length > 0) yield* nats.publish(letters)
-    const [took, stored] = yield* Effect.timed(insertRows({
-      table: flow.table,
-      rows: lines,
-      onPoison: (row: DeliveredLine, refused: ClickHouseRefused) =>
-        nats.publish([deadLetterOf(row.delivery, {
-          program: "writer",
-          reason: "row-refused",
-          cause: `ClickHouse ${refused.code}: ${refused.description}`
-        })]).pipe(Effect.andThen(Metric.update(poison, 1)))
-    }).pipe(Effect.catchTag("ClickHouseError", (cause) => Effect.fail(new StoreWaits({ table: flow.table, cause })))))
+    const [took, stored] = yield* Effect.timed(
+      insertRows({
+        table: flow.table,
+        rows: lines,
+        onPoison: (row: DeliveredLine, refused: ClickHouseRefused) =>
+          nats
+            .publish([
+              deadLetterOf(row.delivery, {
+                program: "writer",
+                reason: "row-refused",
+                cause: `ClickHouse ${refused.code}: ${refused.description}`
+              })
+            ])
+            .pipe(Effect.andThen(Metric.update(poison, 1)))
+      }).pipe(Effect.catchTag("ClickHouseError", (cause) => Effect.fail(new StoreWaits({ table: flow.table, cause }))))
+    )
     yield* Metric.update(rows, stored)
     yield* Metric.update(poison, letters.length)
     yield* Metric.update(insertSeconds, Duration.toSeconds(took))

@@ -11,7 +11,7 @@ import type { WriterSettings } from "./config.ts"
 import { write } from "./pipeline.ts"
 
 export const writer = (settings: WriterSettings) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     yield* serveOperations(settings.opsListen)
     yield* observeNats("ready", allStreams)
     yield* watchClickHouse("ready")

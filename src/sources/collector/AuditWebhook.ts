@@ -66,7 +66,10 @@ export const auditWebhook = (options: AuditWebhookOptions) => {
     Effect.suspend((): ReturnType<Slot> => {
       if (inFlight >= options.requestsInFlightMax) return Effect.fail(new TooManyBatches({ inFlight }))
       inFlight++
-      return Effect.ensuring(take, Effect.sync(() => inFlight--))
+      return Effect.ensuring(
+        take,
+        Effect.sync(() => inFlight--)
+      )
     })
   return (request: IncomingMessage, response: ServerResponse): Effect.Effect<void> =>
     Effect.suspend(() => {
@@ -75,7 +78,9 @@ export const auditWebhook = (options: AuditWebhookOptions) => {
       return takeBatch(options, request, slot).pipe(
         Effect.catchDefect((defect) =>
           Effect.logError("a batch could not be taken", { error: String(defect) }).pipe(
-            Effect.as(problem(500, "InternalError", "The batch could not be taken, for a fault of ours. Send it again."))
+            Effect.as(
+              problem(500, "InternalError", "The batch could not be taken, for a fault of ours. Send it again.")
+            )
           )
         ),
         Effect.map((answer) => send(request, response, answer))
@@ -110,10 +115,12 @@ const refusalOf = (options: AuditWebhookOptions, request: IncomingMessage): Answ
 
 const clusterPattern = /^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/
 
-type Slot = (take: Effect.Effect<BatchResult, IntakeRefused>) => Effect.Effect<BatchResult, IntakeRefused | TooManyBatches>
+type Slot = (
+  take: Effect.Effect<BatchResult, IntakeRefused>
+) => Effect.Effect<BatchResult, IntakeRefused | TooManyBatches>
 
 const takeBatch = (options: AuditWebhookOptions, request: IncomingMessage, slot: Slot): Effect.Effect<Answer> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const text = yield* readBody(request, options.bodySizeBytesMax)
     const split = splitItems(text)
     if (Result.isFailure(split)) return problem(400, "BadRequest", split.failure.reason)
@@ -166,10 +173,12 @@ const send = (request: IncomingMessage, response: ServerResponse, answer: Answer
   const body = `${JSON.stringify(answer.body)}\n`
   // A body that was not read to its end would be taken for the next request of this connection.
   const close = request.readableEnded ? {} : { connection: "close" }
-  response.writeHead(answer.status, {
-    "content-type": "application/json",
-    "content-length": Buffer.byteLength(body),
-    ...close,
-    ...answer.headers
-  }).end(body)
+  response
+    .writeHead(answer.status, {
+      "content-type": "application/json",
+      "content-length": Buffer.byteLength(body),
+      ...close,
+      ...answer.headers
+    })
+    .end(body)
 }

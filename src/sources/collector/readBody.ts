@@ -25,7 +25,7 @@ export const readBody = (
   request: IncomingMessage,
   sizeBytesMax: number
 ): Effect.Effect<string, BodyTooLarge | BodyUnreadable | EncodingUnknown> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const encoding = request.headers["content-encoding"] ?? "identity"
     if (encoding !== "identity" && encoding !== "gzip") return yield* new EncodingUnknown({ encoding })
     const bytes = yield* receive(request, sizeBytesMax)
@@ -39,7 +39,10 @@ export const readBody = (
 /** How much more than is kept may be read and thrown away, so that the sender hears 413 and not a reset connection. */
 const discardFactor = 8
 
-const receive = (request: IncomingMessage, sizeBytesMax: number): Effect.Effect<Buffer, BodyTooLarge | BodyUnreadable> =>
+const receive = (
+  request: IncomingMessage,
+  sizeBytesMax: number
+): Effect.Effect<Buffer, BodyTooLarge | BodyUnreadable> =>
   Effect.callback((resume) => {
     const tooLarge = Effect.fail(new BodyTooLarge({ sizeBytesMax, compressed: false }))
     let chunks: Array<Buffer> = []

@@ -36,15 +36,16 @@ export const splitItems = (text: string): Result.Result<SplitList, NotAList> => 
   const apiVersion = "apiVersion" in envelope ? String(envelope.apiVersion) : ""
   if (!kinds.has(kind) || apiVersion !== "audit.k8s.io/v1") {
     return Result.fail({
-      reason: `The body is kind ${JSON.stringify(kind)}, apiVersion ${JSON.stringify(apiVersion)}. ` +
+      reason:
+        `The body is kind ${JSON.stringify(kind)}, apiVersion ${JSON.stringify(apiVersion)}. ` +
         `Send kind "EventList" (or "Event"), apiVersion "audit.k8s.io/v1".`
     })
   }
   if (kind === "Event") return Result.succeed({ kind, apiVersion, items: [text] })
-  if (cut === undefined) return Result.fail({ reason: "The EventList has no array \"items\"." })
+  if (cut === undefined) return Result.fail({ reason: 'The EventList has no array "items".' })
   // JSON lets a key stand twice; whichever was read, the other's records would be lost in silence.
   if (itemsOf(`{${text.slice(cut.end)}`) !== undefined) {
-    return Result.fail({ reason: "The EventList has \"items\" twice." })
+    return Result.fail({ reason: 'The EventList has "items" twice.' })
   }
   return Result.succeed({ kind, apiVersion, items: cut.items })
 }
@@ -68,12 +69,12 @@ const isSpace = (code: number): boolean => code === 0x20 || code === 0x0a || cod
 
 /** The position after the string that opens at `at`; the text's length when it never closes. */
 const stringEnd = (text: string, at: number): number => {
-  let end = text.indexOf("\"", at + 1)
+  let end = text.indexOf('"', at + 1)
   while (end >= 0) {
     let slashes = 0
     while (text.charCodeAt(end - 1 - slashes) === backslash) slashes++
     if (slashes % 2 === 0) return end + 1
-    end = text.indexOf("\"", end + 1)
+    end = text.indexOf('"', end + 1)
   }
   return text.length
 }
@@ -86,7 +87,7 @@ const itemsOf = (text: string): Cut | undefined => {
     const code = text.charCodeAt(at)
     if (code === quote) {
       const end = stringEnd(text, at)
-      if (depth === 1 && end - at === 7 && text.startsWith("\"items\"", at)) {
+      if (depth === 1 && end - at === 7 && text.startsWith('"items"', at)) {
         let next = end
         while (isSpace(text.charCodeAt(next))) next++
         if (text.charCodeAt(next) === colon) {

@@ -16,7 +16,9 @@ import { temporaryFolder } from "../../support/temporaryFolder.ts"
 const use = (options: NatsOptions) =>
   Effect.runPromise(
     Nats.use((nats) =>
-      nats.ensureStreams([{ ...auditEvents, sizeBytesMax: 1024 * 1024 }]).pipe(Effect.andThen(nats.streamState(auditEvents.name)))
+      nats
+        .ensureStreams([{ ...auditEvents, sizeBytesMax: 1024 * 1024 }])
+        .pipe(Effect.andThen(nats.streamState(auditEvents.name)))
     ).pipe(
       Effect.map((state) => String(state.messages)),
       Effect.catchTag("NatsError", (error) => Effect.succeed(error.reason._tag)),
@@ -38,11 +40,14 @@ jetstream { store_dir: "${at("data")}" }
 tls { cert_file: "${at("tls/server.crt")}", key_file: "${at("tls/server.key")}" }
 `
     )
-    const child: ChildProcess = spawn(await Effect.runPromise(findNatsServer), ["-c", at("server.conf")], { stdio: "ignore" })
+    const child: ChildProcess = spawn(await Effect.runPromise(findNatsServer), ["-c", at("server.conf")], {
+      stdio: "ignore"
+    })
     try {
       const ports = at(`nats-server_${child.pid}.ports`)
       const port = await eventually("nats-server listens", () =>
-        existsSync(ports) ? /"(?:nats|tls)":\s*\["[^"]*:(\d+)"/.exec(readFileSync(ports, "utf8"))?.[1] : undefined)
+        existsSync(ports) ? /"(?:nats|tls)":\s*\["[^"]*:(\d+)"/.exec(readFileSync(ports, "utf8"))?.[1] : undefined
+      )
       const servers = [`tls://127.0.0.1:${port}`]
       const unavailableAfter = "2 seconds"
       assert.strictEqual(await use({ servers, name: "test", tls: { caFile: at("tls/ca.crt") }, unavailableAfter }), "0")

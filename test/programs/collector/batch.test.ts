@@ -95,13 +95,20 @@ describe("batchFrom", () => {
   })
 
   it("an audit ID of more than 1 KiB is cut and counted; what differs in its first KiB is another fact", () => {
-    const read = batch(record({ auditID: `a${"x".repeat(5_000)}` }), record({ auditID: `b${"x".repeat(5_000)}` }), record())
+    const read = batch(
+      record({ auditID: `a${"x".repeat(5_000)}` }),
+      record({ auditID: `b${"x".repeat(5_000)}` }),
+      record()
+    )
     assert.strictEqual(read.auditIDsCut, 2)
     assert.strictEqual(new Set(idsOf(read)).size, 3)
   })
 
   it("a record larger than a message loses its bodies and says so", () => {
-    const large = record({ requestObject: { data: "x".repeat(600_000) }, responseObject: { data: "y".repeat(600_000) } })
+    const large = record({
+      requestObject: { data: "x".repeat(600_000) },
+      responseObject: { data: "y".repeat(600_000) }
+    })
     const read = batch(large)
     assert.strictEqual(read.truncated, 1)
     const kept = JSON.parse(Buffer.from(read.messages[0]!.body).toString())
@@ -113,11 +120,17 @@ describe("batchFrom", () => {
   })
 
   it("one that is too large without its bodies too, or too deep to be cut, is kept apart; its neighbours go on", () => {
-    const deep = record({ requestObject: "x".repeat(1_100_000) }).replace("{", `{"deep":${"[".repeat(100_000)}${"]".repeat(100_000)},`)
+    const deep = record({ requestObject: "x".repeat(1_100_000) }).replace(
+      "{",
+      `{"deep":${"[".repeat(100_000)}${"]".repeat(100_000)},`
+    )
     for (const item of [record({ userAgent: "x".repeat(1_100_000) }), deep]) {
       const read = batch(record(), item, record({ verb: "delete" }))
       assert.strictEqual(read.messages.length, 2)
-      assert.deepStrictEqual(read.unreadable.map(({ index }) => index), [1])
+      assert.deepStrictEqual(
+        read.unreadable.map(({ index }) => index),
+        [1]
+      )
       assert.isAtMost(read.deadLetters[0]!.body.length, options.messageSizeBytesMax)
     }
   })

@@ -20,7 +20,9 @@ describe("the example batch", () => {
       messageSizeBytesMax: 1024 * 1024
     })
     assert.deepStrictEqual([batch.messages.length, batch.unreadable], [2, []])
-    assert(split.success.items.every((item) => JSON.parse(item).requestReceivedTimestamp === "2031-05-06T07:08:09.010000Z"))
+    assert(
+      split.success.items.every((item) => JSON.parse(item).requestReceivedTimestamp === "2031-05-06T07:08:09.010000Z")
+    )
   })
 
   it("its HTTPProxy is told by the samples, its Widget by nobody yet", () => {

@@ -12,7 +12,7 @@ const listText = (items: string): string => `{"kind":"EventList","apiVersion":"a
 
 /** A webhook whose intake keeps the items, on a free port. */
 const webhook = (options: Partial<AuditWebhookOptions> = {}) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const taken: Array<{ cluster: string; items: ReadonlyArray<string> }> = []
     const listener = yield* listen({
       setting: "audit-listen",
@@ -36,34 +36,41 @@ const webhook = (options: Partial<AuditWebhookOptions> = {}) =>
 const post = (url: string, body: string | Uint8Array, headers: Record<string, string> = {}) =>
   Effect.promise(async () => {
     const response = await fetch(url, { method: "POST", body: body as BodyInit, headers })
-    return { status: response.status, headers: response.headers, body: await response.json() as Record<string, unknown> }
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: (await response.json()) as Record<string, unknown>
+    }
   })
 
 describe("POST /audit", () => {
   it.live("a list is handed over whole and answered with its counts", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { url, taken } = yield* webhook()
       const answer = yield* post(`${url}/audit`, listText(`{"a":1},{"b":2}`))
       assert.strictEqual(answer.status, 200)
       assert.deepInclude(answer.body, { kind: "AuditBatchResult", accepted: 2, filtered: 0 })
       assert.deepStrictEqual(taken, [{ cluster: "here", items: [`{"a":1}`, `{"b":2}`] }])
-    }))
+    })
+  )
 
   it.live("the path names the cluster", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { url, taken } = yield* webhook()
       assert.strictEqual((yield* post(`${url}/audit/east-1?timeout=30s`, listText(`{}`))).status, 200)
       assert.strictEqual(taken[0]?.cluster, "east-1")
       assert.strictEqual((yield* post(`${url}/audit/a%20b`, listText(`{}`))).status, 400)
-    }))
+    })
+  )
 
   it.live("a gzipped body is read", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { url, taken } = yield* webhook()
       const answer = yield* post(`${url}/audit`, gzipSync(listText(`{"a":1}`)), { "content-encoding": "gzip" })
       assert.strictEqual(answer.status, 200)
       assert.deepStrictEqual(taken[0]?.items, [`{"a":1}`])
-    }))
+    })
+  )
 
   const refused = [
     { what: "not JSON", body: "audit", status: 400, says: /not JSON/ },
@@ -82,7 +89,7 @@ describe("POST /audit", () => {
   ]
   for (const { what, body, headers, status, says } of refused) {
     it.live(`${what} is answered ${status}, and the next batch is taken`, () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { url, taken } = yield* webhook()
         const answer = yield* post(`${url}/audit`, body, headers)
         assert.strictEqual(answer.status, status)
@@ -90,43 +97,55 @@ describe("POST /audit", () => {
         assert.strictEqual(answer.body["kind"], "Status")
         assert.strictEqual((yield* post(`${url}/audit`, listText(`{}`))).status, 200)
         assert.strictEqual(taken.length, 1)
-      }))
+      })
+    )
   }
 
   it.live("other paths are 404, other methods 405", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { url } = yield* webhook()
       assert.strictEqual((yield* post(`${url}/`, "{}")).status, 404)
       assert.strictEqual((yield* post(`${url}/audit/a/b`, "{}")).status, 404)
       const got = yield* Effect.promise(() => fetch(`${url}/audit`))
       assert.strictEqual(got.status, 405)
       assert.strictEqual(got.headers.get("allow"), "POST")
-    }))
+    })
+  )
 
   it.live("an unknown sender is 401, a cluster that is not the sender's 403", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { url, taken } = yield* webhook({
-        authenticate: (incoming) => incoming.headers.authorization === "Bearer east" ? { cluster: "east" } : undefined
+        authenticate: (incoming) => (incoming.headers.authorization === "Bearer east" ? { cluster: "east" } : undefined)
       })
       assert.strictEqual((yield* post(`${url}/audit`, listText(`{}`))).status, 401)
       const headers = { authorization: "Bearer east" }
       assert.strictEqual((yield* post(`${url}/audit/west`, listText(`{}`), headers)).status, 403)
       assert.strictEqual((yield* post(`${url}/audit`, listText(`{}`), headers)).status, 200)
-      assert.deepStrictEqual(taken.map((batch) => batch.cluster), ["east"])
-    }))
+      assert.deepStrictEqual(
+        taken.map((batch) => batch.cluster),
+        ["east"]
+      )
+    })
+  )
 
   it.live("full is 429, unavailable 503, both with Retry-After", () =>
-    Effect.gen(function*() {
-      for (const [state, status] of [["full", 429], ["unavailable", 503]] as const) {
-        const { url } = yield* webhook({ accept: () => Effect.fail(new IntakeRefused({ state, retryAfterSeconds: 7 })) })
+    Effect.gen(function* () {
+      for (const [state, status] of [
+        ["full", 429],
+        ["unavailable", 503]
+      ] as const) {
+        const { url } = yield* webhook({
+          accept: () => Effect.fail(new IntakeRefused({ state, retryAfterSeconds: 7 }))
+        })
         const answer = yield* post(`${url}/audit`, listText(`{}`))
         assert.strictEqual(answer.status, status)
         assert.strictEqual(answer.headers.get("retry-after"), "7")
       }
-    }))
+    })
+  )
 
   it.live("more batches at once than allowed are 429 at once", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { url } = yield* webhook({ requestsInFlightMax: 1, accept: () => Effect.never })
       const held = yield* Effect.forkChild(post(`${url}/audit`, listText(`{}`)))
       let status = 0
@@ -134,25 +153,31 @@ describe("POST /audit", () => {
         // The first to arrive is held for ever; whoever comes after it is told.
         status = yield* Effect.raceFirst(
           post(`${url}/audit`, listText(`{}`)).pipe(Effect.map((answer) => answer.status)),
-          Effect.as(Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 500))), 0)
+          Effect.as(
+            Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 500))),
+            0
+          )
         )
       }
       assert.strictEqual(status, 429)
       yield* Fiber.interrupt(held)
-    }))
+    })
+  )
 
   it.live("a batch of which nothing can be read is 422 and names each item", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { url } = yield* webhook({
-        accept: () => Effect.succeed({ accepted: 0, spooled: 0, filtered: 0, unreadable: [{ index: 0, reason: "stage: unknown" }] })
+        accept: () =>
+          Effect.succeed({ accepted: 0, spooled: 0, filtered: 0, unreadable: [{ index: 0, reason: "stage: unknown" }] })
       })
       const answer = yield* post(`${url}/audit`, listText(`{}`))
       assert.strictEqual(answer.status, 422)
       assert.deepStrictEqual(answer.body["unreadable"], [{ index: 0, reason: "stage: unknown" }])
-    }))
+    })
+  )
 
   it.live("a sender that goes away in the middle takes nothing with it", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { url, port, taken } = yield* webhook()
       yield* Effect.callback<void>((resume) => {
         const sending = request(`${url}/audit`, { method: "POST", headers: { "content-length": "100000" } })
@@ -161,14 +186,18 @@ describe("POST /audit", () => {
       })
       yield* Effect.callback<void>((resume) => {
         const socket = connect(port, "127.0.0.1", () => socket.end("POST /audit HTTP/1.1\r\nHost: \u0000\r\n\r\n"))
-        socket.on("close", () => resume(Effect.void)).on("error", () => undefined).resume()
+        socket
+          .on("close", () => resume(Effect.void))
+          .on("error", () => undefined)
+          .resume()
       })
       assert.strictEqual((yield* post(`${url}/audit`, listText(`{}`))).status, 200)
       assert.strictEqual(taken.length, 1)
-    }))
+    })
+  )
 
   it.live("a sender whose body never ends keeps nobody else out", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { port, url } = yield* webhook({ requestsInFlightMax: 1 })
       const slow = [1, 2, 3].map(() => {
         const socket = connect(port, "127.0.0.1")
@@ -177,10 +206,11 @@ describe("POST /audit", () => {
       })
       yield* Effect.addFinalizer(() => Effect.sync(() => slow.forEach((socket) => socket.destroy())))
       assert.strictEqual((yield* post(`${url}/audit`, listText(`{}`))).status, 200)
-    }))
+    })
+  )
 
   it.live("a fault of ours is answered 500, and the next batch is taken", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       let first = true
       const { url } = yield* webhook({
         accept: () => {
@@ -191,5 +221,6 @@ describe("POST /audit", () => {
       })
       assert.strictEqual((yield* post(`${url}/audit`, listText(`{}`))).status, 500)
       assert.strictEqual((yield* post(`${url}/audit`, listText(`{}`))).status, 200)
-    }))
+    })
+  )
 })

@@ -5,7 +5,8 @@ import { readFileSync } from "node:fs"
 import { gunzipSync } from "node:zlib"
 import { splitItems } from "../../../src/sources/collector/splitItems.ts"
 
-const list = (items: string): string => `{"kind":"EventList","apiVersion":"audit.k8s.io/v1","metadata":{},"items":${items}}`
+const list = (items: string): string =>
+  `{"kind":"EventList","apiVersion":"audit.k8s.io/v1","metadata":{},"items":${items}}`
 
 const itemsOf = (text: string): ReadonlyArray<string> => {
   const split = splitItems(text)
@@ -22,15 +23,19 @@ const reasonOf = (text: string): string => {
 describe("splitItems", () => {
   it("every recorded record comes back byte for byte", () => {
     const lines = gunzipSync(readFileSync(new URL("../../data/audit-events.jsonl.gz", import.meta.url)))
-      .toString("utf8").trim().split("\n")
+      .toString("utf8")
+      .trim()
+      .split("\n")
     assert.deepStrictEqual(itemsOf(list(`[${lines.join(",\n  ")}]`)), lines)
   })
 
   it("any JSON values come back as they were written", () => {
-    fc.assert(fc.property(fc.array(fc.json()), (items) => {
-      const trimmed = items.map((item) => item.trim())
-      assert.deepStrictEqual(itemsOf(list(`[ ${items.join(" , ")} ]`)), trimmed)
-    }))
+    fc.assert(
+      fc.property(fc.array(fc.json()), (items) => {
+        const trimmed = items.map((item) => item.trim())
+        assert.deepStrictEqual(itemsOf(list(`[ ${items.join(" , ")} ]`)), trimmed)
+      })
+    )
   })
 
   it("braces, brackets, quotes and backslashes inside strings do not end an item", () => {
