@@ -94,9 +94,19 @@ const makeServer = <R>(options: ListenerOptions<R>, onRequest: http.RequestListe
 const headersBytesMax = 128 * 1024
 const connectionOptions = { keepAliveTimeout: 120_000, headersTimeout: 30_000, maxHeaderSize: headersBytesMax }
 
+const answered = new WeakSet<Duplex>()
+
+/** How long a sender may take to notice the answer. */
+const lingerMillis = 2_000
+
 /** What is no HTTP, or has more headers than are read, is told so, as far as its connection still takes it. */
 const answerBroken = (cause: NodeJS.ErrnoException, socket: Duplex): void => {
+  // What else arrives of the same request is read and is broken too: a connection that was cut now would take the
+  // answer with it.
+  if (answered.has(socket)) return
   if (!socket.writable || cause.code === "ECONNRESET") return void socket.destroy()
+  answered.add(socket)
+  setTimeout(() => socket.destroy(), lingerMillis).unref()
   const tooLarge = cause.code === "HPE_HEADER_OVERFLOW"
   const [status, reason, message] = tooLarge
     ? [
