@@ -4,6 +4,8 @@
  */
 import { readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
+import { stringify } from "yaml"
+import { policyRecordDefinition } from "../src/contracts/policyRecordDefinition.ts"
 import { completedLock, lockText, readLock } from "./lock.ts"
 import { projectFolder } from "./projectFolder.ts"
 
@@ -14,7 +16,11 @@ interface GeneratedFile {
 }
 
 const generatedFiles: ReadonlyArray<GeneratedFile> = [
-  { path: "package-lock.json", print: () => lockText(completedLock(readLock())) }
+  { path: "package-lock.json", print: () => lockText(completedLock(readLock())) },
+  {
+    path: "infra/crds/storage.activity.miloapis.com_activitypolicyrecords.yaml",
+    print: () => `# Printed by npm run generate.\n${stringify(policyRecordDefinition, { lineWidth: 0 })}`
+  }
 ]
 
 /** The paths of `files` whose content is not what would be printed now; a missing file is one of them. */

@@ -14,7 +14,9 @@ import { configProviderFrom } from "./runtime/configFile.ts"
 import { StartRefused } from "./runtime/StartRefused.ts"
 import { apiServerSettings } from "./programs/apiserver/config.ts"
 import { collectorSettings } from "./programs/collector/config.ts"
+import { exporterSettings } from "./programs/exporter/config.ts"
 import { migrateSettings } from "./programs/migrate/config.ts"
+import { auditPolicySettings } from "./programs/print/config.ts"
 import { processorSettings } from "./programs/processor/config.ts"
 import { upSettings } from "./programs/up/config.ts"
 import { writerSettings } from "./programs/writer/config.ts"
@@ -36,6 +38,9 @@ const programs = Command.make("activity").pipe(
         Effect.flatMap(({ collector }) => collector(settings))
       )
     ).pipe(Command.withDescription("Receives audit records by webhook and publishes them")),
+    Command.make("exporter", exporterSettings, (settings) =>
+      program(() => import("./programs/exporter/program.ts")).pipe(Effect.flatMap(({ exporter }) => exporter(settings)))
+    ).pipe(Command.withDescription("Watches a cluster's Events and publishes them")),
     Command.make("processor", processorSettings, (settings) =>
       program(() => import("./programs/processor/program.ts")).pipe(
         Effect.flatMap(({ processor }) => processor(settings))
@@ -51,7 +56,17 @@ const programs = Command.make("activity").pipe(
     ).pipe(Command.withDescription("Serves the API activity.miloapis.com to kubectl and other clients")),
     Command.make("migrate", migrateSettings, (settings) =>
       program(() => import("./programs/migrate/program.ts")).pipe(Effect.flatMap(({ migrate }) => migrate(settings)))
-    ).pipe(Command.withDescription("Brings ClickHouse's tables to this version, once"))
+    ).pipe(Command.withDescription("Brings ClickHouse's tables to this version, once")),
+    Command.make("print").pipe(
+      Command.withDescription("Prints files for other programs"),
+      Command.withSubcommands([
+        Command.make("audit-policy", auditPolicySettings, (settings) =>
+          program(() => import("./programs/print/program.ts")).pipe(
+            Effect.flatMap(({ printAuditPolicy }) => printAuditPolicy(settings))
+          )
+        ).pipe(Command.withDescription("An audit policy for kube-apiserver, or the flags that it is to be given"))
+      ])
+    )
   ])
 )
 

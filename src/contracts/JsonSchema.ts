@@ -11,8 +11,12 @@ export interface JsonSchema {
   readonly items?: JsonSchema
   readonly allOf?: ReadonlyArray<JsonSchema>
   readonly $ref?: string
+  readonly uniqueItems?: boolean
   readonly "x-kubernetes-list-type"?: "atomic" | "map" | "set"
   readonly "x-kubernetes-list-map-keys"?: ReadonlyArray<string>
+  readonly "x-kubernetes-map-type"?: "atomic" | "granular"
+  readonly "x-kubernetes-patch-merge-key"?: string
+  readonly "x-kubernetes-patch-strategy"?: string
   readonly "x-kubernetes-preserve-unknown-fields"?: true
   readonly "x-kubernetes-group-version-kind"?: ReadonlyArray<GroupVersionKind>
 }

@@ -18,10 +18,12 @@ export interface Discovery {
   readonly kindOf: KindResolver
   /** Annotations of the CRD that defines a kind. */
   readonly annotationsOf: (apiGroup: string, kind: string) => Annotations
+  /** One item whenever annotations may have changed. Has one reader; ends where they never do. */
+  readonly changes: Stream.Stream<void>
 }
 
 export const KindDiscovery = Context.Reference<Discovery>("activity/process/KindDiscovery", {
-  defaultValue: () => ({ kindOf: () => undefined, annotationsOf: () => undefined })
+  defaultValue: () => ({ kindOf: () => undefined, annotationsOf: () => undefined, changes: Stream.empty })
 })
 
 export class PolicyCache extends Context.Service<
@@ -52,7 +54,7 @@ export class PolicyCache extends Context.Service<
       let listed = false
       let ended = false
 
-      const take = Effect.fnUntraced(function* (change: PolicyChange) {
+      const take = Effect.fnUntraced(function* (change: PolicyChange | Relabelled) {
         const changed = apply(entries, change, (policy) => entryFrom(policy, discovery.annotationsOf))
         if (changed.length > 0) {
           const results = [...entries].map(([name, entry]) => [name, entry.result] as const)
@@ -78,9 +80,10 @@ export class PolicyCache extends Context.Service<
       })
 
       yield* source.changes.pipe(
-        Stream.runForEach(take),
         // A source has no end; one that ends all the same must not look alive.
-        Effect.onExit(() => Effect.sync(() => void (ended = true))),
+        Stream.onExit(() => Effect.sync(() => void (ended = true))),
+        Stream.merge(Stream.map(discovery.changes, (): Relabelled => ({ _tag: "Relabelled" }))),
+        Stream.runForEach(take),
         Effect.forkScoped
       )
 
@@ -98,7 +101,13 @@ export class PolicyCache extends Context.Service<
   )
 }
 
+/** The annotations of kinds may be others than before. */
+interface Relabelled {
+  readonly _tag: "Relabelled"
+}
+
 interface Entry {
+  readonly policy: ActivityPolicy
   /** What compilation depends on. */
   readonly fingerprint: string
   readonly result: Result.Result<CompiledPolicy, ReadonlyArray<PolicyProblem>>
@@ -113,13 +122,13 @@ const entryFrom = (
   const annotations = annotationsOf(policy.spec?.resource?.apiGroup ?? "", policy.spec?.resource?.kind ?? "")
   const fingerprint = JSON.stringify([policy.metadata.generation ?? 0, policy.spec, annotations ?? null])
   return (known) =>
-    known?.fingerprint === fingerprint ? known : { fingerprint, result: compilePolicy(policy, annotations) }
+    known?.fingerprint === fingerprint ? known : { policy, fingerprint, result: compilePolicy(policy, annotations) }
 }
 
 /** Takes a change into `entries`; returns the names whose rules are not what they were. */
 const apply = (
   entries: Map<string, Entry>,
-  change: PolicyChange,
+  change: PolicyChange | Relabelled,
   entryOf: (policy: ActivityPolicy) => (known: Entry | undefined) => Entry
 ): ReadonlyArray<string> => {
   const changed: Array<string> = []
@@ -133,6 +142,10 @@ const apply = (
   }
   const remove = (name: string): void => {
     if (entries.delete(name)) changed.push(name)
+  }
+  if (change._tag === "Relabelled") {
+    for (const { policy } of [...entries.values()]) put(policy)
+    return changed
   }
   if (change._tag === "Changed") {
     if (change.policy === undefined) remove(change.name)

@@ -9,6 +9,7 @@
 import type { Activity } from "../domain/Activity.ts"
 import type { AuditRecord } from "../domain/AuditRecord.ts"
 import type { KubernetesEvent } from "../domain/KubernetesEvent.ts"
+import { storageGroup } from "../domain/policyRecord.ts"
 import type { Mark } from "../domain/streams.ts"
 import { activityFromAudit, activityFromEvent } from "./activityFrom.ts"
 import { auditActor, eventActor, type ResolvedActor } from "./actor.ts"
@@ -23,7 +24,13 @@ import { isRenderingFailed, type RenderedSummary, renderSummary } from "./render
 
 export type Evaluation = NotMatched | Matched | Failed
 
-export type NotMatchedReason = "no_object_ref" | "dry_run" | "stage" | "no_matching_policy" | "no_matching_rule"
+export type NotMatchedReason =
+  | "no_object_ref"
+  | "dry_run"
+  | "stage"
+  | "own_storage"
+  | "no_matching_policy"
+  | "no_matching_rule"
 
 export interface NotMatched {
   readonly _tag: "NotMatched"
@@ -90,6 +97,8 @@ export class PolicySet {
     if (!record.hasObjectRef) return notMatched("no_object_ref")
     if (record.stage !== "ResponseComplete" && record.stage !== "Panic") return notMatched("stage")
     if (record.dryRun) return notMatched("dry_run")
+    // Who wrote a policy is told of the policy; the record of it in the cluster's storage is this product's own.
+    if (record.objectRef.apiGroup === storageGroup) return notMatched("own_storage")
     const policies = this.#policiesForAudit(record)
     if (policies.length === 0) return notMatched("no_matching_policy")
     const outcome = outcomeOf(record)
@@ -113,6 +122,7 @@ export class PolicySet {
   }
 
   #evaluateEvent(event: KubernetesEvent, mark: Mark): Evaluation {
+    if (event.regarding.apiGroup === storageGroup) return notMatched("own_storage")
     const policies = this.#byKind.get(`${event.regarding.apiGroup}/${event.regarding.kind}`) ?? []
     if (policies.length === 0) return notMatched("no_matching_policy")
     const resolved = eventActor(event)

@@ -1,6 +1,7 @@
 /** The layers that programs have in common. */
-import { Effect, Layer } from "effect"
+import { Config, Effect, Layer } from "effect"
 import { layerFromUrl } from "../clients/clickhouse/layerFromUrl.ts"
+import { kubeLayer } from "../clients/kube/kubeLayer.ts"
 import { natsLayer } from "../clients/nats/natsLayer.ts"
 import { Health } from "../runtime/Health.ts"
 import { Metrics } from "../runtime/Metrics.ts"
@@ -43,6 +44,34 @@ export const natsFrom = (settings: NatsSettings, program: string, alone = false)
     ...(settings.natsCredentials === "" ? {} : { credentialsFile: settings.natsCredentials })
   })
 }
+
+/**
+ * The API server of the cluster: by kubeconfig, else by the service account of the pod that this runs in.
+ *
+ * @fails StartRefused when there is neither, or it cannot be used
+ */
+export const kubeFrom = (settings: { readonly kubeconfig: string }, program: string) => {
+  const name = `activity-${program}`
+  if (settings.kubeconfig !== "") return kubeLayer({ kubeconfig: settings.kubeconfig, name })
+  return Layer.unwrap(
+    Effect.gen(function* () {
+      const host = yield* inPod("KUBERNETES_SERVICE_HOST", "")
+      if (host === "") {
+        return Layer.effectContext(
+          new StartRefused({ sentence: "This is no pod of a cluster: give --kubeconfig FILE." })
+        )
+      }
+      return kubeLayer({ serviceAccount: { host, port: yield* inPod("KUBERNETES_SERVICE_PORT", "443") }, name })
+    })
+  )
+}
+
+/** What the kubelet tells every container; no setting of ours. */
+const inPod = (name: string, otherwise: string) =>
+  Config.String(name).pipe(
+    Config.withDefault(otherwise),
+    Effect.mapError((error) => new StartRefused({ sentence: `${name} cannot be read: ${error.message}` }))
+  )
 
 /** Health and metrics of one process. */
 export const observed = Layer.mergeAll(Health.layer, Metrics.layer)

@@ -2,24 +2,39 @@
  * What the bus says of itself, at each scrape and to the probes: connection, streams' fill, consumers' lag, and what was
  * lost on the way.
  */
-import { Effect, Metric } from "effect"
+import { Clock, Effect, Metric, Option } from "effect"
 import { Nats } from "../clients/nats/Nats.ts"
 import type { StreamDefinition } from "../domain/streams.ts"
 import { Health } from "../runtime/Health.ts"
 import { Metrics } from "../runtime/Metrics.ts"
 
-const gauge = (name: string, description: string) => Metric.gauge(`activity_nats_${name}`, { description })
+const gauge = (name: string, description: string) => Metric.gauge(name, { description })
 
-const connected = gauge("connected", "1 while there is a connection")
-const disconnects = gauge("disconnects_total", "Connections lost in this process's life")
-const published = gauge("published_total", "Messages that the server confirmed")
-const duplicates = gauge("duplicates_total", "Of the published: known to the server by their id")
-const resent = gauge("resent_total", "Sends beyond the first")
-const trimmed = gauge("trimmed_total", "Messages that this process trimmed from streams")
-const trimStopped = gauge("trim_stopped", "1 while a required consumer is missing")
-const lostPositions = gauge("lost_positions_total", "Gaps: sequences that were gone before their consumer saw them")
-const fillRatio = gauge("stream_fill_ratio", "What a stream holds, of what it may hold")
-const lag = gauge("consumer_lag_messages", "Messages between a required consumer's ack floor and the end of the stream")
+const connected = gauge("activity_nats_connected", "1 while there is a connection")
+const disconnects = gauge("activity_nats_disconnects_total", "Connections lost in this process's life")
+const published = gauge("activity_nats_published_total", "Messages that the server confirmed")
+const duplicates = gauge("activity_nats_duplicates_total", "Of the published: known to the server by their id")
+const resent = gauge("activity_nats_resent_total", "Sends beyond the first")
+const trimmed = gauge("activity_nats_trimmed_total", "Messages that this process trimmed from streams")
+const trimStopped = gauge("activity_nats_trim_stopped", "1 while a required consumer is missing")
+const lostPositions = gauge(
+  "activity_nats_lost_positions_total",
+  "Gaps: sequences that were gone before their consumer saw them"
+)
+const fillRatio = gauge("activity_nats_stream_fill_ratio", "What a stream holds, of what it may hold")
+const streamMessages = gauge("activity_nats_stream_messages", "Messages in a stream")
+const streamAge = gauge(
+  "activity_nats_stream_age_seconds",
+  "Age of the oldest message in a stream: how far back it can be read"
+)
+const oldest = gauge(
+  "activity_nats_consumer_oldest_seconds",
+  "Age of the oldest message that a required consumer has not acknowledged"
+)
+const lag = gauge(
+  "activity_nats_consumer_lag_messages",
+  "Messages between a required consumer's ack floor and the end of the stream"
+)
 
 /** A scrape does not wait for a bus that is away. */
 const scrapeWait = "1 second"
@@ -70,17 +85,28 @@ export const observeNats = (role: "ready" | "informative", streams: ReadonlyArra
 
 const observeStream = (nats: Nats["Service"], stream: StreamDefinition) =>
   Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    const secondsSince = (millis: number) => Math.max(0, now - millis) / 1000
     const state = yield* nats.streamState(stream.name)
     const attributes = { stream: stream.name }
     yield* Metric.update(
       Metric.withAttributes(fillRatio, attributes),
       state.sizeBytes / Math.max(1, state.sizeBytesMax)
     )
+    yield* Metric.update(Metric.withAttributes(streamMessages, attributes), state.messages)
+    yield* Metric.update(
+      Metric.withAttributes(streamAge, attributes),
+      state.messages === 0 ? 0 : secondsSince(state.firstTimeMillis)
+    )
     for (const consumer of stream.requiredConsumers) {
-      const floor = yield* nats.ackFloor(stream.name, consumer)
+      const floor = Math.max(yield* nats.ackFloor(stream.name, consumer), state.firstSequence - 1)
+      const behind = Math.max(0, state.lastSequence - floor)
+      const next = behind === 0 ? Option.none() : yield* nats.messageAt(stream.name, floor + 1)
+      const labels = { ...attributes, consumer }
+      yield* Metric.update(Metric.withAttributes(lag, labels), behind)
       yield* Metric.update(
-        Metric.withAttributes(lag, { ...attributes, consumer }),
-        Math.max(0, state.lastSequence - Math.max(floor, state.firstSequence - 1))
+        Metric.withAttributes(oldest, labels),
+        Option.match(next, { onNone: () => 0, onSome: (message) => secondsSince(message.timeMillis) })
       )
     }
   })

@@ -6,6 +6,7 @@ import {
   durationMillis,
   factor,
   listenAddress,
+  oneOf,
   type Reader,
   setting,
   sizeBytes,
@@ -14,6 +15,8 @@ import {
   url,
   wholeNumber
 } from "../runtime/settings.ts"
+import { redactionRulesFrom } from "../normalise/redactionRule.ts"
+import { dropRulesFrom } from "./collector/dropRules.ts"
 
 const knownStages = ["RequestReceived", "ResponseStarted", "ResponseComplete", "Panic"]
 
@@ -85,6 +88,19 @@ export const optionalClickHouseSettings = {
   }),
   clickHouseCa
 }
+
+/** How a program reaches the API server of its cluster. */
+export const kubeSettings = {
+  kubeconfig: file("kubeconfig", "kubeconfig file of the cluster; empty takes the pod's service account")
+}
+
+/** The same for all programs of one installation. */
+export const policyStore = setting({
+  name: "policy-store",
+  description: "who keeps ActivityPolicies: nats, or kubernetes, the API server of the cluster",
+  default: "nats",
+  read: oneOf(["nats", "kubernetes"])
+})
 
 export const cluster = setting({
   name: "cluster",
@@ -165,6 +181,20 @@ export const collectorLimits = {
     description: "audit stages that are kept, comma-separated",
     default: "ResponseComplete,Panic",
     read: stageSet
+  }),
+  redact: setting({
+    name: "redact",
+    description: "what to redact besides Secrets and tokens: RESOURCE[.GROUP]:PATH, comma-separated",
+    default: "",
+    read: redactionRulesFrom
+  }),
+  drop: setting({
+    name: "drop",
+    description:
+      "records that are not kept: names (leases, endpoints, events, kubelet-reads, system-reads, reads) " +
+      "or conditions (verb=get|list user=system:node:*), separated by ;",
+    default: "",
+    read: dropRulesFrom
   }),
   bodySizeBytesMax: setting({
     name: "body-bytes-max",

@@ -12,11 +12,18 @@ export interface HealthCheck {
   readonly role: "ready" | "informative"
   /** Undefined when all is well, else a sentence. Called often: it reads state, it does no I/O. */
   readonly problem: () => string | undefined
+  /** Said beside "ok", where being well has more than one form. */
+  readonly note?: () => string
 }
 
 export interface HealthReport {
   readonly ready: boolean
-  readonly checks: ReadonlyArray<{ readonly name: string; readonly role: string; readonly problem: string | undefined }>
+  readonly checks: ReadonlyArray<{
+    readonly name: string
+    readonly role: string
+    readonly problem: string | undefined
+    readonly note?: string
+  }>
 }
 
 export class Health extends Context.Service<
@@ -35,7 +42,8 @@ export class Health extends Context.Service<
         const results = [...checks.values()].map((check) => ({
           name: check.name,
           role: check.role,
-          problem: check.problem()
+          problem: check.problem(),
+          ...(check.note === undefined ? {} : { note: check.note() })
         }))
         return {
           ready: results.every((result) => result.role !== "ready" || result.problem === undefined),

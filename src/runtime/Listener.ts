@@ -5,9 +5,11 @@
  * interrupts them and cuts what is still open: a watch that never ends cannot hold the process.
  */
 import { Effect, FiberSet, type Scope } from "effect"
+import { constants } from "node:crypto"
 import * as http from "node:http"
 import * as https from "node:https"
 import type { Duplex } from "node:stream"
+import type * as tls from "node:tls"
 import { StartRefused } from "./StartRefused.ts"
 import { addressText, type ListenAddress } from "./settings.ts"
 
@@ -17,6 +19,11 @@ export interface ListenerOptions<R> {
   readonly address: ListenAddress
   /** PEM texts. Without: plain HTTP. */
   readonly tls?: { readonly key: string; readonly certificate: string }
+  /**
+   * Ask clients for a certificate; who has none is served all the same. Nobody's counts before
+   * {@link Listener.setClientAuthorities}. What one proves is told by its connection.
+   */
+  readonly asksForCertificates?: boolean
   readonly drainMillis?: number
   /** How long a request may take to arrive. Without: for ever. */
   readonly requestMillisMax?: number
@@ -28,8 +35,10 @@ export interface Listener {
   /** With the port that was really taken. */
   readonly address: ListenAddress
   readonly url: string
-  /** PEM texts, for connections from now on. */
+  /** PEM texts, for connections from now on. Throws when they cannot be used, and leaves what was there. */
   readonly setTls: (tls: { readonly key: string; readonly certificate: string }) => void
+  /** PEM texts of who may sign clients' certificates, for connections from now on. */
+  readonly setClientAuthorities: (authorities: ReadonlyArray<string>) => void
 }
 
 /** @fails StartRefused when the address is in use or not ours */
@@ -69,6 +78,14 @@ export const listen = <R>(options: ListenerOptions<R>): Effect.Effect<Listener, 
           setTimeout(() => opened.closeAllConnections(), options.drainMillis ?? 3_000).unref()
         })
     )
+    let ownTls = options.tls
+    let clientAuthorities: ReadonlyArray<string> = []
+    const setContext = (tls: NonNullable<typeof ownTls>, authorities: ReadonlyArray<string>): void => {
+      // It replaces everything that the server was made with.
+      if (server instanceof https.Server) {
+        server.setSecureContext({ key: tls.key, cert: tls.certificate, ...certificateOptions(options, authorities) })
+      }
+    }
     const bound = server.address()
     const port = typeof bound === "object" && bound !== null ? bound.port : options.address.port
     const address = { host: options.address.host, port }
@@ -76,18 +93,50 @@ export const listen = <R>(options: ListenerOptions<R>): Effect.Effect<Listener, 
       address,
       url: `${options.tls === undefined ? "http" : "https"}://${addressText(reachable(address))}`,
       setTls: (tls) => {
-        if (server instanceof https.Server) server.setSecureContext({ key: tls.key, cert: tls.certificate })
+        setContext(tls, clientAuthorities)
+        ownTls = tls
+      },
+      setClientAuthorities: (authorities) => {
+        clientAuthorities = authorities
+        if (ownTls !== undefined) setContext(ownTls, authorities)
       }
     }
   })
 
 /** Throws when key or certificate are none, or do not belong together. */
 const makeServer = <R>(options: ListenerOptions<R>, onRequest: http.RequestListener): http.Server | https.Server => {
-  const serverOptions = { ...connectionOptions, requestTimeout: options.requestMillisMax ?? 0 }
+  const headersMillisMax = Math.min(options.requestMillisMax ?? connectionOptions.headersTimeout, connectionOptions.headersTimeout)
+  const serverOptions = {
+    ...connectionOptions,
+    requestTimeout: options.requestMillisMax ?? 0,
+    headersTimeout: headersMillisMax,
+    // How often both are looked at.
+    connectionsCheckingInterval: headersMillisMax
+  }
   return options.tls === undefined
     ? http.createServer(serverOptions, onRequest)
-    : https.createServer({ ...serverOptions, key: options.tls.key, cert: options.tls.certificate }, onRequest)
+    : https.createServer(
+        {
+          ...serverOptions,
+          key: options.tls.key,
+          cert: options.tls.certificate,
+          requestCert: options.asksForCertificates === true,
+          rejectUnauthorized: false,
+          ...certificateOptions(options, [])
+        },
+        onRequest
+      )
 }
+
+const certificateOptions = <R>(options: ListenerOptions<R>, authorities: ReadonlyArray<string>): tls.SecureContextOptions =>
+  options.asksForCertificates === true
+    ? {
+        // An empty list is nobody; without one Node would believe every public authority.
+        ca: [...authorities],
+        // A session that is taken up again shows no certificates but the client's own, as they were believed then.
+        secureOptions: constants.SSL_OP_NO_TICKET
+      }
+    : {}
 
 // kube-apiserver keeps idle connections for 90 s, so ours must live longer, or a request meets a closing socket. A filter
 // of 16 KiB, percent-encoded, must fit a request's first line.

@@ -2,13 +2,19 @@
  * The operations port: `/livez`, `/readyz`, `/healthz[?verbose]`, `/metrics`. Nothing else, and without credentials.
  * Beside it, what the checks say is logged when it changes.
  */
-import { Effect, type Scope } from "effect"
+import { Effect, Metric, type Scope } from "effect"
 import type { ServerResponse } from "node:http"
-import { Health, logHealthChanges } from "./Health.ts"
+import { Health, type HealthReport, logHealthChanges } from "./Health.ts"
 import { listen, type Listener } from "./Listener.ts"
 import { Metrics } from "./Metrics.ts"
 import type { ListenAddress } from "./settings.ts"
 import type { StartRefused } from "./StartRefused.ts"
+import manifest from "../../package.json" with { type: "json" }
+
+const checkState = Metric.gauge("activity_health_check", {
+  description: "1 while a check of the probes is well, 0 while it has a problem"
+})
+const buildInfo = Metric.gauge("activity_build_info", { description: "1, with the version that runs" })
 
 /** @fails StartRefused when the address cannot be opened */
 export const serveOperations = (
@@ -18,6 +24,14 @@ export const serveOperations = (
     const health = yield* Health
     const metrics = yield* Metrics
     yield* Effect.forkScoped(logHealthChanges)
+    yield* metrics.onScrape(
+      Effect.gen(function* () {
+        yield* Metric.update(Metric.withAttributes(buildInfo, { version: manifest.version }), 1)
+        for (const { name, problem, role } of health.report().checks) {
+          yield* Metric.update(Metric.withAttributes(checkState, { check: name, role }), problem === undefined ? 1 : 0)
+        }
+      })
+    )
     return yield* listen({
       setting: "ops-listen",
       address,
@@ -42,11 +56,11 @@ export const serveOperations = (
     })
   })
 
-const checksText = (checks: ReadonlyArray<{ name: string; role: string; problem: string | undefined }>): string =>
+const checksText = (checks: HealthReport["checks"]): string =>
   checks
     .map((check) =>
       check.problem === undefined
-        ? `[+]${check.name} ok\n`
+        ? `[+]${check.name} ok${check.note === undefined ? "" : `: ${check.note}`}\n`
         : `[${check.role === "ready" ? "-" : "!"}]${check.name} ${check.problem}\n`
     )
     .join("") || "ok\n"

@@ -109,6 +109,14 @@ export const factor: Reader<number> = (value) => {
     : Result.fail("a number above 0 and at most 10000, such as 0.5 or 50")
 }
 
+/** One of these words. */
+export const oneOf =
+  <const Word extends string>(words: ReadonlyArray<Word>): Reader<Word> =>
+  (value) => {
+    const word = words.find((one) => one === value)
+    return word === undefined ? Result.fail(words.join(" or ")) : Result.succeed(word)
+  }
+
 export interface ListenAddress {
   readonly host: string
   /** 0 takes a free one. */

@@ -1,26 +1,33 @@
 /** What the API has: `/api`, `/apis`, `/apis/<group>[/<version>]`, plain and aggregated, all from the table of resources. */
-import { createHash } from "node:crypto"
-import { groupName, type Resource, resources, versions } from "../contracts/resources.ts"
+import { groupName, type Resource, versions } from "../contracts/resources.ts"
 import { type Answer, type Call, value } from "./http/Call.ts"
+import { taggedAnswer } from "./http/taggedAnswer.ts"
 
-/** Undefined when the path is none of discovery's. */
-export const discovery = (call: Call): Answer | undefined => {
+/**
+ * Undefined when the path is none of discovery's. Nothing is asked of anybody: it answers while all else is away.
+ *
+ * @param present what can be served now: nobody builds on a resource that is not there yet
+ */
+export const discovery = (call: Call, present: ReadonlyArray<Resource>): Answer | undefined => {
   const { form } = call.accepted
   const path = call.path.replace(/\/$/, "")
   if (path === "/api") {
     return form._tag === "Discovery"
       ? aggregated(call, form.version, [])
-      : value({ kind: "APIVersions", versions: [], serverAddressByClientCIDRs: [] })
+      : plain({ kind: "APIVersions", versions: [], serverAddressByClientCIDRs: [] })
   }
   if (path === "/apis") {
     return form._tag === "Discovery"
-      ? aggregated(call, form.version, [aggregatedGroup])
-      : value({ kind: "APIGroupList", apiVersion: "v1", groups: [group] })
+      ? aggregated(call, form.version, [aggregatedGroup(present)])
+      : plain({ kind: "APIGroupList", apiVersion: "v1", groups: [group] })
   }
   if (path === `/apis/${groupName}`) return value({ kind: "APIGroup", apiVersion: "v1", ...group })
   const version = versions.find((known) => path === `/apis/${groupName}/${known}`)
-  return version === undefined ? undefined : value(resourceList(version))
+  return version === undefined ? undefined : value(resourceList(version, present))
 }
+
+/** At a path that has another form too: a cache must not give one for the other. */
+const plain = (body: unknown): Answer => ({ _tag: "Value", status: 200, value: body, headers: { vary: "Accept" } })
 
 const groupVersion = (version: string) => ({ groupVersion: `${groupName}/${version}`, version })
 
@@ -30,11 +37,11 @@ const group = {
   preferredVersion: groupVersion(versions[0])
 }
 
-const resourceList = (version: string) => ({
+const resourceList = (version: string, present: ReadonlyArray<Resource>) => ({
   kind: "APIResourceList",
   apiVersion: "v1",
   groupVersion: `${groupName}/${version}`,
-  resources: resources.flatMap((resource) => [
+  resources: present.flatMap((resource) => [
     {
       name: resource.plural,
       singularName: resource.singular,
@@ -73,30 +80,23 @@ const aggregatedResource = (resource: Resource, version: string) => ({
       })
 })
 
-const aggregatedGroup = {
+const aggregatedGroup = (present: ReadonlyArray<Resource>) => ({
   metadata: { name: groupName, creationTimestamp: null },
   versions: versions.map((version) => ({
     version,
-    resources: resources.map((resource) => aggregatedResource(resource, version)),
+    resources: present.map((resource) => aggregatedResource(resource, version)),
     freshness: "Current"
   }))
-}
+})
 
-/** Clients ask every minute: an unchanged answer is a 304. The tag is the same on every replica. */
-const aggregated = (call: Call, version: "v2" | "v2beta1", items: ReadonlyArray<unknown>): Answer => {
-  const text = JSON.stringify({
-    kind: "APIGroupDiscoveryList",
-    apiVersion: `apidiscovery.k8s.io/${version}`,
-    metadata: {},
-    items
+/** Clients ask every minute, and are told in one line that nothing has changed. */
+const aggregated = (call: Call, version: "v2" | "v2beta1", items: ReadonlyArray<unknown>): Answer =>
+  taggedAnswer(call, {
+    text: JSON.stringify({
+      kind: "APIGroupDiscoveryList",
+      apiVersion: `apidiscovery.k8s.io/${version}`,
+      metadata: {},
+      items
+    }),
+    contentType: `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`
   })
-  const tag = `"${createHash("sha256").update(text).digest("hex").toUpperCase()}"`
-  const known = call.header("if-none-match") === tag
-  return {
-    _tag: "Text",
-    status: known ? 304 : 200,
-    contentType: `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`,
-    text: known ? "" : text,
-    headers: { etag: tag, vary: "Accept" }
-  }
-}

@@ -24,12 +24,15 @@ export const resourceVersionFrom = (query: URLSearchParams): Result.Result<numbe
       )
 }
 
-/** Older states than the present one are not kept: an exact one cannot be had. */
+/** What a list cannot mean. Older states than the present one are not kept: an exact one cannot be had. */
 export const versionMatchFault = (query: URLSearchParams): ApiFailure | undefined => {
   const match = query.get("resourceVersionMatch") ?? ""
+  const refused = (message: string, field = "resourceVersionMatch") =>
+    invalid(listOptions, "", [{ field, reason: "FieldValueForbidden", message }])
+  if (query.has("sendInitialEvents")) {
+    return refused("Forbidden: sendInitialEvents is forbidden for list", "sendInitialEvents")
+  }
   if (match === "") return undefined
-  const refused = (message: string) =>
-    invalid(listOptions, "", [{ field: "resourceVersionMatch", reason: "FieldValueForbidden", message }])
   if (match !== "Exact" && match !== "NotOlderThan") {
     return refused(`Unsupported value: ${JSON.stringify(match)}: supported values: "Exact", "NotOlderThan", ""`)
   }
@@ -59,18 +62,40 @@ export const limitFrom = (query: URLSearchParams, max: number): Result.Result<nu
 
 export const wantsBookmarks = (query: URLSearchParams): boolean => isTrue(query.get("allowWatchBookmarks"))
 
-/**
- * Clients that ask for the initial state inside of the watch wait for its end, so it is refused where it is not given:
- * they then list and watch.
- */
-export const initialEventsForbidden = (): ApiFailure =>
-  invalid(listOptions, "", [
-    {
-      field: "sendInitialEvents",
-      reason: "FieldValueForbidden",
-      message: "Forbidden: sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"
-    }
-  ])
+/** A bookmark with it ends the initial state: clients that asked for that state inside of the watch wait for it. */
+export const initialEventsEnd = { "k8s.io/initial-events-end": "true" }
+
+/** What a watch begins with: nothing, what there is, or what there is and a bookmark that tells its end. */
+export type InitialEvents = "none" | "sent" | "ended"
+
+/** @param version what {@link resourceVersionFrom} read */
+export const initialEventsFrom = (
+  query: URLSearchParams,
+  version: number | undefined
+): Result.Result<InitialEvents, ApiFailure> => {
+  const match = query.get("resourceVersionMatch") ?? ""
+  const refused = (field: string, why: string) =>
+    Result.fail(invalid(listOptions, "", [{ field, reason: "FieldValueForbidden", message: `Forbidden: ${why}` }]))
+  if (!query.has("sendInitialEvents")) {
+    return match === ""
+      ? Result.succeed(version === undefined ? "sent" : "none")
+      : refused(
+          "resourceVersionMatch",
+          "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+        )
+  }
+  if (match !== "NotOlderThan") {
+    return refused("resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
+  }
+  if (!isTrue(query.get("sendInitialEvents"))) return Result.succeed("none")
+  // Without bookmarks the client would wait for the end for ever. So refused, it lists and watches.
+  return wantsBookmarks(query)
+    ? Result.succeed("ended")
+    : refused(
+        "sendInitialEvents",
+        "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled, and allowWatchBookmarks is true"
+      )
+}
 
 /** In kube-apiserver's words; client-go waits, and asks again. */
 export const resourceVersionTooLarge = (asked: number, current: number): ApiFailure =>

@@ -1,12 +1,12 @@
 /**
  * From a request to its answer: who calls, whether it may, then what it asks for.
  */
-import { Cause, Effect, Metric } from "effect"
+import { Cause, Effect, Metric, Result } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { Health } from "../runtime/Health.ts"
 import { counterFamily } from "../runtime/Metrics.ts"
 import type { ActivityQueries } from "../store/ActivityQueries.ts"
-import type { PolicyStore } from "../store/PolicyStore.ts"
+import { PolicyStore } from "../store/PolicyStore.ts"
 import {
   type ApiFailure,
   badRequest,
@@ -15,7 +15,8 @@ import {
   namespaceUnknown,
   pathUnknown,
   reasonCodes,
-  statusObject
+  statusObject,
+  unavailable
 } from "./ApiFailure.ts"
 import { activityPoliciesResource, groupName, type Resource, resources, versions } from "../contracts/resources.ts"
 import type { ActivityFeed } from "./activities/ActivityFeed.ts"
@@ -30,9 +31,13 @@ import { acceptedForm } from "./http/accept.ts"
 import type { Answer, Call } from "./http/Call.ts"
 import { readBody } from "./http/readBody.ts"
 import { requestInfo, type ResourceRequest } from "./http/RequestInfo.ts"
-import { writeAnswer } from "./http/writeAnswer.ts"
-import { openApi, versionAnswer } from "./openApi.ts"
+import { type AnswerContext, writeAnswer } from "./http/writeAnswer.ts"
+import { openApi } from "./openApi/openApi.ts"
 import { policyRequest } from "./policies/policyRequest.ts"
+import type { PolicyWrites } from "./policies/PolicyWrites.ts"
+import { RequestsInFlight } from "./RequestsInFlight.ts"
+import { versionAnswer } from "./serverVersion.ts"
+import { fieldSelectorFrom } from "./Selector.ts"
 
 const requestsByStatus: Readonly<Record<string, Metric.Counter<number>>> = counterFamily(
   "activity_apiserver_requests_total",
@@ -45,7 +50,16 @@ const openWatches = Metric.gauge("activity_apiserver_watches", { description: "W
 
 export interface RouteOptions extends ScopeOptions, ActivityListOptions {}
 
-export type RouteServices = ActivityFeed | ActivityQueries | Authenticator | Authorizer | Drain | Health | PolicyStore
+export type RouteServices =
+  | ActivityFeed
+  | ActivityQueries
+  | Authenticator
+  | Authorizer
+  | Drain
+  | Health
+  | PolicyStore
+  | PolicyWrites
+  | RequestsInFlight
 
 export const handle = (
   options: RouteOptions,
@@ -57,11 +71,15 @@ export const handle = (
     const url = targetOf(request)
     const accepted = acceptedForm(request.headers.accept ?? "")
     const context = { request, response, encoding: accepted?.encoding ?? "json", closing: drain.begun } as const
+    const info = url === undefined ? undefined : requestInfo(request.method ?? "GET", url.pathname, url.searchParams)
     const answered = Effect.gen(function* () {
-      if (url === undefined) return yield* badRequest("the request's target is no path")
+      if (url === undefined || info === undefined) return yield* badRequest("the request's target is no path")
       const user = yield* authenticate(request, url.pathname)
-      const info = requestInfo(request.method ?? "GET", url.pathname, url.searchParams)
       yield* authorize(user, info)
+      // Answered as if nothing had been asked, a browser's watch over a websocket would wait for ever.
+      if (request.headers.upgrade !== undefined) {
+        return yield* badRequest("connections are not upgraded here: watch over plain HTTP, ?watch=true")
+      }
       if (accepted === undefined) {
         return yield* failure(
           "NotAcceptable",
@@ -80,12 +98,26 @@ export const handle = (
         body: yield* Effect.cached(readBody(request))
       })
     })
+    const written = writing(context, answered)
+    const inFlight = yield* RequestsInFlight
+    // Probes and discovery are answered from memory, however much there is to do: without them kube-apiserver takes
+    // this server for gone.
+    yield* (info?._tag === "Resource" ? inFlight.admit(info.verb === "watch", written) : written).pipe(
+      Effect.catch((error) => writing(context, Effect.fail(error)))
+    )
+  })
+
+const writing = <R>(
+  context: AnswerContext,
+  answered: Effect.Effect<Answer, ApiFailure, R>
+): Effect.Effect<void, never, R> =>
+  Effect.gen(function* () {
     const answer = yield* answered.pipe(
       Effect.catch((error: ApiFailure) => Effect.succeed(refusal(error))),
       Effect.catchCauseIf(
         (cause) => !Cause.hasInterruptsOnly(cause),
         (cause) =>
-          Effect.logError("request failed", cause).pipe(
+          Effect.logError("request failed", cause, { auditId: context.request.headers["audit-id"] }).pipe(
             Effect.as(refusal(failure("InternalError", "an internal error occurred")))
           )
       )
@@ -105,7 +137,8 @@ const refusal = (error: ApiFailure): Answer => ({
   status: error.code,
   value: statusObject(error),
   headers: {
-    ...(error.reason === "Unauthorized" ? { "www-authenticate": "Bearer" } : {}),
+    // The next connection may be known: certificates are judged by the authorities that were known when it began.
+    ...(error.reason === "Unauthorized" ? { "www-authenticate": "Bearer", connection: "close" } : {}),
     ...(error.reason === "ServiceUnavailable" || error.reason === "TooManyRequests" ? { "retry-after": "1" } : {})
   }
 })
@@ -114,36 +147,38 @@ const targetOf = (request: IncomingMessage): URL | undefined =>
   // A path of two slashes would be read as a host.
   URL.parse(`https://api${request.url?.startsWith("/") === true ? request.url : "/"}`) ?? undefined
 
-/** @fails ApiFailure Unauthorized; BadRequest for impersonation, which must not be ignored in silence */
+/** Probes are answered without credentials. */
 const authenticate = (request: IncomingMessage, path: string): Effect.Effect<User, ApiFailure, Authenticator> =>
   Effect.gen(function* () {
     const authenticator = yield* Authenticator
     const isProbe = probePaths.has(path) && (request.method === "GET" || request.method === "HEAD")
-    const user = yield* authenticator.authenticate(request).pipe(
+    return yield* authenticator.authenticate(request).pipe(
       Effect.catchIf(
         // A token that is wrong is told, also to a probe.
         ({ reason }) => reason === "Unauthorized" && isProbe && request.headers.authorization === undefined,
         () => Effect.succeed(anonymous)
       )
     )
-    const impersonated = Object.keys(request.headers).find((name) => name.startsWith("impersonate-"))
-    if (impersonated !== undefined) {
-      return yield* badRequest(`impersonation is not supported here: the header ${impersonated} is refused`)
-    }
-    return user
   })
 
 type Handler = Effect.Effect<Answer, ApiFailure, RouteServices>
 
-const route = (options: RouteOptions, call: Call): Handler => {
-  if (call.info._tag === "Resource") return routeResource(options, call, call.info)
-  const known = discovery(call) ?? openApi(call) ?? (call.path === "/version" ? versionAnswer() : undefined)
-  if (known !== undefined) {
-    return call.method === "GET" || call.method === "HEAD" ? Effect.succeed(known) : Effect.fail(methodNotAllowed())
-  }
-  const namespace = namespacePath.exec(call.path)?.[1]
-  return namespace === undefined ? probe(call) : Effect.fail(namespaceUnknown(namespace))
-}
+/** A sentence while there is nowhere to keep the resource's objects. */
+type Absence = (resource: Resource) => string | undefined
+
+const route = (options: RouteOptions, call: Call): Handler =>
+  Effect.gen(function* () {
+    const policies = yield* PolicyStore
+    const absence: Absence = (resource) => (resource === activityPoliciesResource ? policies.absence() : undefined)
+    if (call.info._tag === "Resource") return yield* routeResource(options, call, call.info, absence)
+    const present = resources.filter((resource) => absence(resource) === undefined)
+    const known = discovery(call, present) ?? openApi(call) ?? (call.path === "/version" ? versionAnswer() : undefined)
+    if (known !== undefined) {
+      return call.method === "GET" || call.method === "HEAD" ? known : yield* methodNotAllowed()
+    }
+    const namespace = namespacePath.exec(call.path)?.[1]
+    return namespace === undefined ? yield* probe(call) : yield* namespaceUnknown(namespace)
+  })
 
 /** After a 404 inside a namespace kubectl asks whether the namespace exists, and prints that answer if it is 404 too. */
 const namespacePath = /^\/api\/v1\/namespaces\/([^/]+)$/
@@ -171,9 +206,11 @@ const probe = (call: Call): Handler =>
     return yield* pathUnknown()
   })
 
-const routeResource = (options: RouteOptions, call: Call, request: ResourceRequest): Handler => {
-  const resource = servedResource(request)
+const routeResource = (options: RouteOptions, call: Call, request: ResourceRequest, absence: Absence): Handler => {
+  const resource = knownResource(request)
   if (resource === undefined) return Effect.fail(pathUnknown())
+  const absent = absence(resource)
+  if (absent !== undefined) return Effect.fail(unavailable(absent))
   const allowed: ReadonlyArray<string> =
     request.subresource === "" ? resource.verbs : (resource.subresources[request.subresource] ?? [])
   // A collection is created into, its objects are changed: a selector that names one does not make it the other.
@@ -185,7 +222,7 @@ const routeResource = (options: RouteOptions, call: Call, request: ResourceReque
 
 const activityVerb = (options: RouteOptions, call: Call, request: ResourceRequest): Handler =>
   Effect.gen(function* () {
-    const scope = yield* callerScope(call.user, request, options)
+    const scope = yield* callerScope(call.user, request, options, selectedApiGroup(call))
     switch (request.verb) {
       case "get":
         return yield* getActivity(call, request, scope)
@@ -196,8 +233,14 @@ const activityVerb = (options: RouteOptions, call: Call, request: ResourceReques
     }
   })
 
+/** The API group that a field selector leaves alone. */
+const selectedApiGroup = (call: Call): string | undefined =>
+  Result.getOrElse(fieldSelectorFrom(call.query.get("fieldSelector") ?? ""), () => []).find(
+    ({ equal, field }) => equal && field === "spec.resource.apiGroup"
+  )?.value
+
 /** Undefined: the path names nothing that this server has. */
-const servedResource = (request: ResourceRequest): Resource | undefined => {
+const knownResource = (request: ResourceRequest): Resource | undefined => {
   const known: ReadonlyArray<string> = versions
   if (request.group !== groupName || !known.includes(request.version)) return undefined
   const resource = resources.find(({ plural }) => plural === request.resource)

@@ -1,10 +1,11 @@
 /**
  * The aggregated API `activity.miloapis.com` on one HTTPS listener.
  *
- * Closing its scope drains: it is no longer ready, watches end with a clean end of their bodies, running requests end,
- * then the listener closes.
+ * Closing its scope drains: it is no longer ready, watches end with a clean end of their bodies, each answer ends its
+ * connection, running requests end, then the listener closes.
  */
 import { Effect, Layer, type Scope } from "effect"
+import type { Kube } from "../clients/kube/Kube.ts"
 import type { Nats } from "../clients/nats/Nats.ts"
 import { Health } from "../runtime/Health.ts"
 import { listen, type Listener } from "../runtime/Listener.ts"
@@ -13,20 +14,30 @@ import type { StartRefused } from "../runtime/StartRefused.ts"
 import type { ActivityQueries } from "../store/ActivityQueries.ts"
 import type { PolicyStore } from "../store/PolicyStore.ts"
 import { ActivityFeed } from "./activities/ActivityFeed.ts"
-import type { Authenticator } from "./auth/Authenticator.ts"
+import { Authenticator } from "./auth/Authenticator.ts"
 import type { Authorizer } from "./auth/Authorizer.ts"
+import { clusterAuthenticationLayer } from "./auth/clusterAuthentication.ts"
+import { followClientAuthorities } from "./auth/followClientAuthorities.ts"
 import { rolesFileLayer } from "./auth/rolesFile.ts"
+import { subjectAccessLayer } from "./auth/subjectAccess.ts"
 import { tokenFileLayer } from "./auth/tokenFile.ts"
 import { Drain } from "./Drain.ts"
+import type { PolicyWrites } from "./policies/PolicyWrites.ts"
+import { RequestsInFlight } from "./RequestsInFlight.ts"
 import { handle, type RouteOptions, type RouteServices } from "./routes.ts"
 
-export interface ApiListenerOptions extends RouteOptions {
+export interface ApiOptions extends RouteOptions {
   readonly address: ListenAddress
   /** PEM texts. */
   readonly tls: { readonly key: string; readonly certificate: string }
+  /**
+   * How long requests are still taken after the server said that it goes away: until then nobody may have heard of it.
+   * Without: they are not.
+   */
+  readonly shutdownDelayMillis?: number
 }
 
-export interface ApiOptions extends ApiListenerOptions {
+export interface StandaloneOptions extends ApiOptions {
   /** YAML: who may call. */
   readonly tokensFile: string
   /** YAML: what they may do. */
@@ -36,38 +47,41 @@ export interface ApiOptions extends ApiListenerOptions {
 /** Running requests have so long to end when the server stops. */
 const drainMillis = 3_000
 
+/** A request, its body included, arrives within this time, or is answered 408. Answers may take as long as they like. */
+const requestMillisMax = 60_000
+
+type Stores = ActivityQueries | Health | Nats | PolicyStore | PolicyWrites | Scope.Scope
+
 /**
  * With a token file and a roles file: the standalone server.
  *
  * @fails StartRefused when a file cannot be read, or the address cannot be opened
  */
-export const serveApi = (
-  options: ApiOptions
-): Effect.Effect<Listener, StartRefused, ActivityQueries | Health | Nats | PolicyStore | Scope.Scope> =>
-  Effect.gen(function* () {
-    const context = yield* Layer.build(
-      Layer.mergeAll(tokenFileLayer(options.tokensFile), rolesFileLayer(options.rolesFile), ActivityFeed.layer)
-    )
-    return yield* listenForApi(options).pipe(Effect.provide(context))
-  })
+export const serveApi = (options: StandaloneOptions): Effect.Effect<Listener, StartRefused, Stores> =>
+  listenForApi(options, Layer.mergeAll(tokenFileLayer(options.tokensFile), rolesFileLayer(options.rolesFile)))
 
-/** With any way to tell who calls and what they may do. */
-export const listenForApi = (
-  options: ApiListenerOptions
-): Effect.Effect<
-  Listener,
-  StartRefused,
-  ActivityFeed | ActivityQueries | Authenticator | Authorizer | Health | PolicyStore | Scope.Scope
-> =>
+/**
+ * Behind a kube-apiserver, which tells who calls, and is asked what they may do.
+ *
+ * @fails StartRefused when the address cannot be opened
+ */
+export const serveClusterApi = (options: ApiOptions): Effect.Effect<Listener, StartRefused, Kube | Stores> =>
+  listenForApi(options, Layer.mergeAll(clusterAuthenticationLayer, subjectAccessLayer))
+
+const listenForApi = <R>(
+  options: ApiOptions,
+  access: Layer.Layer<Authenticator | Authorizer, StartRefused, R>
+): Effect.Effect<Listener, StartRefused, R | Stores> =>
   Effect.gen(function* () {
-    const context = yield* Layer.build(Drain.layer)
+    const context = yield* Layer.build(Layer.mergeAll(access, ActivityFeed.layer, Drain.layer, RequestsInFlight.layer))
     return yield* listening(options).pipe(Effect.provide(context))
   })
 
-const listening = Effect.fnUntraced(function* (options: ApiListenerOptions) {
+const listening = Effect.fnUntraced(function* (options: ApiOptions) {
   const drain = yield* Drain
   const health = yield* Health
   const feed = yield* ActivityFeed
+  const { clientAuthorities } = yield* Authenticator
   // It does not decide readiness: an unavailable aggregated group hangs namespace deletion in the whole cluster.
   yield* health.register({ name: "activity-feed", role: "informative", problem: feed.problem })
   yield* health.register({
@@ -79,10 +93,13 @@ const listening = Effect.fnUntraced(function* (options: ApiListenerOptions) {
     setting: "api-listen",
     address: options.address,
     tls: options.tls,
+    asksForCertificates: clientAuthorities !== undefined,
     drainMillis,
+    requestMillisMax,
     handle: (request, response) => handle(options, request, response)
   })
+  yield* followClientAuthorities(listener)
   // Released before the listener, which waits for running requests: watches must have ended by then.
-  yield* Effect.addFinalizer(() => drain.begin)
+  yield* Effect.addFinalizer(() => Effect.andThen(drain.begin, Effect.sleep(options.shutdownDelayMillis ?? 0)))
   return listener
 })

@@ -170,7 +170,7 @@ const getByName = (scope: Scope, name: string, namespace: string | undefined) =>
     return Option.map(Option.fromUndefinedOr(rows[0]), activityFrom)
   })
 
-const spansTenants = (scope: Scope): boolean => scope._tag === "Platform" || scope._tag === "User"
+const spansTenants = (scope: Scope): boolean => scope._tag !== "Tenant" && scope._tag !== "Namespace"
 
 const windowCondition = (window: ActivityWindow): Effect.Effect<Condition, ClickHouseError> =>
   Effect.gen(function* () {

@@ -23,11 +23,13 @@ export interface ScopedRead {
 }
 
 /** Which columns of each table a scope speaks of. */
-const scopeColumns: Readonly<Record<StoredTable, { readonly userUid: string; readonly namespace: string }>> = {
-  activities: { userUid: "actor_uid", namespace: "resource_namespace" },
-  audit_logs: { userUid: "user_uid", namespace: "namespace" },
+const scopeColumns: Readonly<
+  Record<StoredTable, { readonly userUid: string; readonly namespace: string; readonly apiGroup: string }>
+> = {
+  activities: { userUid: "actor_uid", namespace: "resource_namespace", apiGroup: "api_group" },
+  audit_logs: { userUid: "user_uid", namespace: "namespace", apiGroup: "api_group" },
   // Nobody does an Event: a user's scope holds none of them.
-  k8s_events: { userUid: "''", namespace: "namespace" }
+  k8s_events: { userUid: "''", namespace: "namespace", apiGroup: "regarding_api_group" }
 }
 
 export const scopeCondition = (scope: Scope, table: StoredTable): Condition => {
@@ -42,6 +44,8 @@ export const scopeCondition = (scope: Scope, table: StoredTable): Condition => {
       return scope.uid === ""
         ? condition("0")
         : condition(`${columns.userUid} = {scope_uid:String}`, { scope_uid: scope.uid })
+    case "ApiGroup":
+      return condition(`${columns.apiGroup} = {scope_api_group:String}`, { scope_api_group: scope.apiGroup })
     case "Namespace":
       return all([
         tenantCondition(scope.tenant),

@@ -161,6 +161,7 @@ describe("the policy cache", () => {
           Layer.provide(
             Layer.succeed(KindDiscovery, {
               kindOf: (_, resource) => (resource === "vixen" ? "Fox" : undefined),
+              changes: Stream.empty,
               annotationsOf: () => ({
                 "activity.miloapis.com/kind-label": "clever fox",
                 "activity.miloapis.com/kind-label-plural": "foxes"

@@ -46,6 +46,23 @@ describe("listen", () => {
     })
   )
 
+  it.live("a request that does not arrive in time is 408; an answer may take longer", () =>
+    Effect.gen(function* () {
+      const listener = yield* listen({
+        ...options,
+        requestMillisMax: 100,
+        handle: (request, response) =>
+          Effect.sync(() => void request.resume().once("end", () => setTimeout(() => response.end("at last"), 500)))
+      })
+      assert.match(
+        yield* answerTo(listener, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf"),
+        /^HTTP\/1\.1 408 [\s\S]*did not arrive in time/
+      )
+      const patient = yield* answerTo(listener, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+      assert.match(patient, /^HTTP\/1\.1 200 [\s\S]*at last$/)
+    })
+  )
+
   it.live("closing ends requests that would never end", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()

@@ -9,6 +9,7 @@ import { stringify } from "yaml"
 import type { ClickHouse } from "../../src/clients/clickhouse/ClickHouse.ts"
 import { layerFromUrl } from "../../src/clients/clickhouse/layerFromUrl.ts"
 import { Nats } from "../../src/clients/nats/Nats.ts"
+import { kubeLayer } from "../../src/clients/kube/kubeLayer.ts"
 import { natsLayer } from "../../src/clients/nats/natsLayer.ts"
 import type { Activity } from "../../src/domain/Activity.ts"
 import { activityKey, activityName, activityVersion } from "../../src/domain/identity.ts"
@@ -20,10 +21,15 @@ import { tenantHeader } from "../../src/domain/Tenant.ts"
 import { write } from "../../src/programs/writer/pipeline.ts"
 import { Health } from "../../src/runtime/Health.ts"
 import { serverCertificate } from "../../src/runtime/Tls.ts"
-import { serveApi } from "../../src/serve/serveApi.ts"
+import { serveApi, serveClusterApi } from "../../src/serve/serveApi.ts"
 import { ActivityQueries } from "../../src/store/ActivityQueries.ts"
 import { migrate } from "../../src/store/migrate.ts"
-import { PolicyStore } from "../../src/store/PolicyStore.ts"
+import { type PolicyBucket, policyBucketLayer } from "../../src/store/PolicyBucket.ts"
+import type { PolicyStore } from "../../src/store/PolicyStore.ts"
+import { bucketWritesLayer } from "../../src/serve/policies/bucketWrites.ts"
+import { recordWritesLayer } from "../../src/serve/policies/recordWrites.ts"
+import { policyRecordsLayer } from "../../src/store/PolicyRecords.ts"
+import type { PolicyWrites } from "../../src/serve/policies/PolicyWrites.ts"
 import { https, type HttpsAnswer, type HttpsOptions } from "../support/httpsJson.ts"
 import { startNatsServer, type TestNatsServer } from "../support/natsServer.ts"
 import { temporaryFolder } from "../support/temporaryFolder.ts"
@@ -177,7 +183,11 @@ export interface Api extends AsyncDisposable {
   /** Starts one again, on the same port. */
   readonly startServer: () => Promise<void>
   readonly run: <A, E>(
-    effect: Effect.Effect<A, E, ClickHouse | Health | Nats | PolicyStore | ActivityQueries>
+    effect: Effect.Effect<
+      A,
+      E,
+      ClickHouse | Health | Nats | PolicyBucket | PolicyStore | PolicyWrites | ActivityQueries
+    >
   ) => Promise<A>
 }
 
@@ -194,9 +204,21 @@ export interface Watch {
   readonly stop: () => void
 }
 
-export const startApi = async (
-  options: { readonly tenancyRequired?: boolean; readonly writer?: boolean } = {}
-): Promise<Api> => {
+export interface ApiFixtureOptions {
+  readonly tenancyRequired?: boolean
+  readonly writer?: boolean
+  readonly shutdownDelayMillis?: number
+  /** Of an account of the cluster that keeps policies; NATS keeps them when not given. */
+  readonly policiesIn?: string
+  /** Behind this cluster's API server, which tells who calls and what they may do, in place of tokens and roles. */
+  readonly cluster?: {
+    /** Of our server's own account. */
+    readonly kubeconfig: string
+    readonly tls: { readonly key: string; readonly certificate: string }
+  }
+}
+
+export const startApi = async (options: ApiFixtureOptions = {}): Promise<Api> => {
   const folder = await temporaryFolder("api")
   const nats = await startNatsServer()
   const tls = await Effect.runPromise(serverCertificate(join(folder.path, "tls"), []))
@@ -210,8 +232,16 @@ export const startApi = async (
     layerFromUrl(`embedded:${join(folder.path, "clickhouse")}`),
     Health.layer
   )
+  const inBucket = bucketWritesLayer.pipe(Layer.provideMerge(policyBucketLayer))
+  const policies =
+    options.policiesIn === undefined
+      ? inBucket
+      : recordWritesLayer.pipe(
+          Layer.provideMerge(policyRecordsLayer),
+          Layer.provide(kubeLayer({ kubeconfig: options.policiesIn, name: "test" }))
+        )
   const context = await Effect.runPromise(
-    Layer.mergeAll(PolicyStore.layer, ActivityQueries.layer).pipe(
+    Layer.mergeAll(policies, ActivityQueries.layer).pipe(
       Layer.provideMerge(
         Layer.effectDiscard(
           Effect.gen(function* () {
@@ -240,17 +270,26 @@ export const startApi = async (
   let serverScope = await Effect.runPromise(Scope.make())
   const startServer = async () => {
     serverScope = await Effect.runPromise(Scope.make())
+    const apiOptions = {
+      address: { host: "127.0.0.1", port },
+      tls: options.cluster?.tls ?? { key: tls.key, certificate: tls.certificate },
+      shutdownDelayMillis: options.shutdownDelayMillis ?? 0,
+      cursorKey: new Uint8Array(32).fill(7),
+      cluster: "local",
+      defaultTenant,
+      tenancyRequired: options.tenancyRequired ?? false
+    }
+    const kube =
+      options.cluster === undefined
+        ? undefined
+        : await Effect.runPromise(
+            Layer.buildWithScope(kubeLayer({ kubeconfig: options.cluster.kubeconfig, name: "test" }), serverScope)
+          )
     const listener = await Effect.runPromise(
-      serveApi({
-        address: { host: "127.0.0.1", port },
-        tls: { key: tls.key, certificate: tls.certificate },
-        tokensFile,
-        rolesFile,
-        cursorKey: new Uint8Array(32).fill(7),
-        cluster: "local",
-        defaultTenant,
-        tenancyRequired: options.tenancyRequired ?? false
-      }).pipe(Effect.provide(context), Effect.provideService(Scope.Scope, serverScope))
+      (kube === undefined
+        ? serveApi({ ...apiOptions, tokensFile, rolesFile })
+        : serveClusterApi(apiOptions).pipe(Effect.provide(kube))
+      ).pipe(Effect.provide(context), Effect.provideService(Scope.Scope, serverScope))
     )
     port = listener.address.port
     url = listener.url
@@ -310,7 +349,8 @@ export const startApi = async (
   }
 }
 
-const messageFrom = (test: TestActivity, now: number) => {
+/** As the processor publishes it. */
+export const messageFrom = (test: TestActivity, now: number) => {
   const activity = activityFrom(test, now)
   const { mark = "added", order = 0 } = test
   const json = JSON.stringify(activity)

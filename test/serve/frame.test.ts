@@ -196,6 +196,10 @@ describe("the API's frame", () => {
       headers: { accept, "if-none-match": String(answer.headers["etag"]) }
     })
     expect([again.status, again.text]).toEqual([304, ""])
+    // One of several tags, as a cache that holds several forms sends them.
+    const tags = `"OTHER", W/${String(answer.headers["etag"])}`
+    expect((await api.request("nobody", "/apis", { headers: { accept, "if-none-match": tags } })).status).toBe(304)
+    expect((await api.request("nobody", "/apis")).headers["vary"]).toBe("Accept")
   })
 
   it("an OpenAPI document under its hash may be kept for ever, under another it is elsewhere", async () => {
@@ -218,11 +222,61 @@ describe("the API's frame", () => {
     expect(references.filter((name) => !(name in document.components.schemas))).toEqual([])
   })
 
+  it("an OpenAPI document of version 2 says the same as those of version 3, under a tag", async () => {
+    const answer = await api.request("nobody", "/openapi/v2", { headers: { accept: "application/json" } })
+    expect([answer.status, answer.headers["content-type"]]).toEqual([200, "application/json"])
+    const again = await api.request("nobody", "/openapi/v2", {
+      headers: { accept: "application/json", "if-none-match": `W/${String(answer.headers["etag"])}` }
+    })
+    expect([again.status, again.text, again.headers["etag"]]).toEqual([304, "", answer.headers["etag"]])
+    const document = answer.json()
+    const patch = document.paths[`${group}/activitypolicies/{name}`].patch
+    expect(patch).toMatchObject({
+      consumes: ["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"],
+      produces: ["application/json", "application/yaml"],
+      schemes: ["https"],
+      "x-kubernetes-action": "patch",
+      "x-kubernetes-group-version-kind": { group: "activity.miloapis.com", version: "v1alpha1", kind: "ActivityPolicy" }
+    })
+    expect(patch.parameters[0]).toEqual({
+      in: "body",
+      name: "body",
+      required: true,
+      schema: { $ref: "#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.Patch" }
+    })
+    expect(patch.parameters.find((one: { name: string }) => one.name === "fieldValidation")).toMatchObject({
+      in: "query",
+      type: "string",
+      uniqueItems: true
+    })
+    const named = [...answer.text.matchAll(/"\$ref":"#\/definitions\/([^"]+)"/g)].map((match) => match[1]!)
+    expect(named.filter((name) => !(name in document.definitions))).toEqual([])
+    expect(answer.text).not.toContain("#/components/")
+    const operations = Object.values<Record<string, { operationId?: string }>>(document.paths)
+      .flatMap((item) => Object.values(item))
+      .flatMap(({ operationId }) => operationId ?? [])
+    expect(new Set(operations).size).toBe(operations.length)
+    const three: Array<string> = []
+    for (const version of ["v1alpha1", "v1"]) {
+      const { paths } = (await api.request("nobody", `/openapi/v3/apis/activity.miloapis.com/${version}`)).json()
+      three.push(...Object.keys(paths))
+    }
+    expect(Object.keys(document.paths)).toEqual(three)
+    // kubectl asks for it so, and says what to do when it is refused.
+    const protobuf = await api.request("nobody", "/openapi/v2", {
+      headers: { accept: "application/com.github.proto-openapi.spec.v2@v1.0+protobuf" }
+    })
+    expect(protobuf.status).toBe(406)
+  })
+
   it("every field of every schema is described", async () => {
     for (const version of ["v1alpha1", "v1"]) {
       const { components } = (await api.request("nobody", `/openapi/v3/apis/activity.miloapis.com/${version}`)).json()
       expect(Object.keys(components.schemas)).toContain(`com.miloapis.activity.${version}.Activity`)
-      const bare = Object.entries<Schema>(components.schemas).flatMap(([name, schema]) => undescribed(name, schema))
+      const bare = Object.entries<Schema>(components.schemas)
+        // Kubernetes' own are word for word as it has them.
+        .filter(([name]) => name.startsWith("com.miloapis."))
+        .flatMap(([name, schema]) => undescribed(name, schema))
       expect(bare).toEqual([])
     }
   })
@@ -232,6 +286,31 @@ describe("the API's frame", () => {
       headers: { accept: "application/vnd.kubernetes.protobuf" }
     })
     expect(answer.status).toBe(406)
+  })
+
+  it("a body in protobuf or CBOR is answered 415, whatever it is for", async () => {
+    const statuses = await Promise.all(
+      (["POST", "PUT", "PATCH", "DELETE"] as const).flatMap((method) =>
+        ["application/vnd.kubernetes.protobuf", "application/cbor"].map(
+          async (type) =>
+            (
+              await api.request("admin", `${group}/activitypolicies${method === "POST" ? "" : "/any"}`, {
+                method,
+                body: "k8s\0",
+                headers: { "content-type": type }
+              })
+            ).status
+        )
+      )
+    )
+    expect(new Set(statuses)).toEqual(new Set([415]))
+  })
+
+  it("an upgrade is refused, not overlooked", async () => {
+    const answer = await api.request("admin", `${group}/activities?watch=true`, {
+      headers: { connection: "Upgrade", upgrade: "websocket" }
+    })
+    expect([answer.status, answer.json().reason]).toEqual([400, "BadRequest"])
   })
 
   it("YAML is given where it is preferred", async () => {

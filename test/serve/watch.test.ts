@@ -137,15 +137,65 @@ describe("watching activities", () => {
     expect(Object.keys(bookmark?.object).toSorted()).toEqual(["apiVersion", "kind", "metadata"])
   })
 
-  it("sendInitialEvents is refused so that clients list and watch", async () => {
-    const answer = await api.request(
+  const initially = "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
+
+  it("sendInitialEvents begins with what there is, tells its end by a bookmark, and goes on", async () => {
+    const [, second] = await api.publish(named("replayed", 2))
+    await eventually(
+      "stored",
+      async () => (await api.request("admin", `${all}?resourceVersion=${second}`)).status === 200
+    )
+    for (const version of ["", `&resourceVersion=${second}`]) {
+      const watch = api.watch(
+        "admin",
+        `${all}?watch=true&${initially}&fieldSelector=metadata.namespace%3Dreplayed${version}`
+      )
+      await eventually("the end of the beginning", () => watch.frames.some(({ type }) => type === "BOOKMARK"))
+      await api.publish([{ id: `after${version.length}`, namespace: "replayed", ageSeconds: 4_000 }])
+      await eventually("what follows", () => watch.frames.at(-1)?.type === "ADDED")
+      watch.stop()
+      expect(watch.frames.map(({ type }) => type)).toEqual(["ADDED", "ADDED", "BOOKMARK", "ADDED"])
+      expect(new Set(ids(watch.frames.slice(0, 2)))).toEqual(new Set(["replayed-0", "replayed-1"]))
+      const metadata = watch.frames[2]?.object.metadata
+      expect(metadata.annotations).toEqual({ "k8s.io/initial-events-end": "true" })
+      expect(Number(metadata.resourceVersion)).toBeGreaterThanOrEqual(Number(second))
+    }
+  })
+
+  it("sendInitialEvents=false begins with changes; without bookmarks, or on a list, it is refused", async () => {
+    const watch = api.watch(
       "admin",
-      `${all}?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true`
+      `${all}?watch=true&sendInitialEvents=false&resourceVersionMatch=NotOlderThan&timeoutSeconds=1&fieldSelector=metadata.namespace%3Dfollow`
     )
-    expect([answer.status, answer.json().reason]).toEqual([422, "Invalid"])
-    expect(answer.json().message).toContain(
-      "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"
+    expect([(await watch.ended).status, watch.frames]).toEqual([200, []])
+    const refusals = await Promise.all(
+      [
+        "watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan",
+        "watch=true&sendInitialEvents=true&allowWatchBookmarks=true",
+        "watch=true&resourceVersionMatch=NotOlderThan&resourceVersion=0",
+        "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&resourceVersion=0"
+      ].map(async (query) => {
+        const answer = await api.request("admin", `${all}?${query}`)
+        return [answer.status, answer.json().reason, answer.json().details.causes[0].message]
+      })
     )
+    const forbidden = (why: string) => [422, "Invalid", `Forbidden: ${why}`]
+    // kube-apiserver's words, as apimachinery's ValidateListOptions has them.
+    expect(refusals).toEqual([
+      [
+        422,
+        "Invalid",
+        expect.stringContaining("sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled")
+      ],
+      forbidden("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"),
+      forbidden("resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"),
+      forbidden("sendInitialEvents is forbidden for list")
+    ])
+  })
+
+  it("an initial state that must be newer than everything is 504 with the cause that client-go knows", async () => {
+    const answer = await api.request("admin", `${all}?watch=true&${initially}&resourceVersion=9000000000000000`)
+    expect([answer.status, answer.json().details.causes[0].reason]).toEqual([504, "ResourceVersionTooLarge"])
   })
 
   it("start and end are refused on a watch", async () => {

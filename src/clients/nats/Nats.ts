@@ -132,6 +132,8 @@ export interface StreamState {
   readonly messages: number
   readonly sizeBytes: number
   readonly sizeBytesMax: number
+  /** When the oldest message that is still there was stored; 0 when there is none. */
+  readonly firstTimeMillis: number
   readonly lastTimeMillis: number
 }
 

@@ -192,6 +192,7 @@ const makeNats = Effect.fnUntraced(function* (options: NatsOptions) {
             messages: state.messages,
             sizeBytes: state.bytes,
             sizeBytesMax: config.max_bytes,
+            firstTimeMillis: state.messages === 0 ? 0 : DateTime.makeUnsafe(state.first_ts).epochMilliseconds,
             lastTimeMillis: state.messages === 0 ? 0 : DateTime.makeUnsafe(state.last_ts).epochMilliseconds
           }))
         ),

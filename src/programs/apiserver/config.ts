@@ -1,5 +1,5 @@
 import type { Settings } from "../../runtime/settings.ts"
-import { toggle } from "../../runtime/settings.ts"
+import { durationMillis, oneOf, setting, toggle } from "../../runtime/settings.ts"
 import * as shared from "../settings.ts"
 
 export const apiServerSettings = {
@@ -12,6 +12,14 @@ export const apiServerSettings = {
   opsListen: shared.opsListen,
   tlsCertificate: shared.tlsCertificate,
   tlsKey: shared.tlsKey,
+  ...shared.kubeSettings,
+  auth: setting({
+    name: "auth",
+    description: "who may call: files (--tokens, --roles), or kubernetes: the cluster tells, and decides",
+    default: "files",
+    read: oneOf(["files", "kubernetes"])
+  }),
+  policyStore: shared.policyStore,
   tokensFile: shared.file("tokens", "YAML file: a list of {token, user: {username, uid, groups, extra}}"),
   rolesFile: shared.file("roles", "YAML file of RBAC objects: what users may do"),
   cursorKeyFile: shared.file("cursor-key", "file with the key that signs continue tokens, shared by replicas"),
@@ -19,6 +27,13 @@ export const apiServerSettings = {
     name: "tenancy-required",
     description: "refuse callers without a tenant also inside a namespace",
     default: false
+  }),
+  shutdownDelayMillis: setting({
+    name: "shutdown-delay",
+    description:
+      "how long requests are still taken after SIGTERM, until load balancers know; in a cluster some seconds",
+    default: "0s",
+    read: durationMillis
   })
 }
 

@@ -6,10 +6,13 @@ import { activities } from "../../domain/streams.ts"
 import { jsonLogs } from "../../runtime/Logging.ts"
 import { serveOperations } from "../../runtime/Operations.ts"
 import { StartRefused } from "../../runtime/StartRefused.ts"
-import { serveApi } from "../../serve/serveApi.ts"
+import { bucketWritesLayer } from "../../serve/policies/bucketWrites.ts"
+import { recordWritesLayer } from "../../serve/policies/recordWrites.ts"
+import { serveApi, serveClusterApi } from "../../serve/serveApi.ts"
 import { ActivityQueries } from "../../store/ActivityQueries.ts"
-import { PolicyStore } from "../../store/PolicyStore.ts"
-import { clickHouseFrom, natsFrom, observed } from "../layers.ts"
+import { policyBucketLayer } from "../../store/PolicyBucket.ts"
+import { policyRecordsLayer } from "../../store/PolicyRecords.ts"
+import { clickHouseFrom, kubeFrom, natsFrom, observed } from "../layers.ts"
 import { observeNats } from "../observeNats.ts"
 import { followTls, readTls, type ServerTls } from "../readTls.ts"
 import type { ApiServerSettings } from "./config.ts"
@@ -18,20 +21,22 @@ import type { ApiServerSettings } from "./config.ts"
 export const apiServer = (settings: ApiServerSettings) =>
   Effect.gen(function* () {
     const tls = yield* readTls(settings)
-    if (settings.tokensFile === "" || settings.rolesFile === "") {
-      return yield* new StartRefused({
-        sentence: "The API needs to know who may call it: give --tokens FILE and --roles FILE."
-      })
-    }
+    yield* checkAuth(settings)
     const cursorKey = yield* readCursorKey(settings.cursorKeyFile)
     return yield* running(settings, tls, cursorKey).pipe(Effect.provide(services(settings)))
   })
 
 const services = (settings: ApiServerSettings) =>
-  Layer.mergeAll(PolicyStore.layer, ActivityQueries.layer).pipe(
+  Layer.mergeAll(policies(settings), ActivityQueries.layer).pipe(
     Layer.provideMerge(Layer.mergeAll(observed, natsFrom(settings, "apiserver"), clickHouseFrom(settings))),
     Layer.provideMerge(jsonLogs)
   )
+
+/** To read and to write. */
+const policies = (settings: ApiServerSettings) =>
+  settings.policyStore === "kubernetes"
+    ? recordWritesLayer.pipe(Layer.provideMerge(policyRecordsLayer), Layer.provide(kubeFrom(settings, "apiserver")))
+    : bucketWritesLayer.pipe(Layer.provideMerge(policyBucketLayer))
 
 const running = (settings: ApiServerSettings, tls: ServerTls, cursorKey: Uint8Array) =>
   Effect.gen(function* () {
@@ -39,19 +44,35 @@ const running = (settings: ApiServerSettings, tls: ServerTls, cursorKey: Uint8Ar
     // An API group that is not available hangs namespace deletion in the whole cluster: readiness depends on neither.
     yield* observeNats("informative", [activities])
     yield* watchClickHouse("informative")
-    const api = yield* serveApi({
+    const options = {
       address: settings.apiListen,
       tls,
-      tokensFile: settings.tokensFile,
-      rolesFile: settings.rolesFile,
+      shutdownDelayMillis: settings.shutdownDelayMillis,
       cursorKey,
       cluster: settings.cluster,
       defaultTenant: settings.defaultTenant,
       tenancyRequired: settings.tenancyRequired
-    })
+    }
+    const api =
+      settings.auth === "kubernetes"
+        ? yield* serveClusterApi(options).pipe(Effect.provide(yield* Layer.build(kubeFrom(settings, "apiserver"))))
+        : yield* serveApi({ ...options, tokensFile: settings.tokensFile, rolesFile: settings.rolesFile })
     yield* Effect.logInfo("apiserver started", { api: api.url })
     return yield* followTls(settings, tls, api)
   }).pipe(Effect.scoped)
+
+/** @fails StartRefused when the files do not fit how callers are told apart */
+const checkAuth = ({ auth, rolesFile, tokensFile }: ApiServerSettings): Effect.Effect<void, StartRefused> => {
+  const sentence =
+    auth === "kubernetes"
+      ? tokensFile === "" && rolesFile === ""
+        ? undefined
+        : "--tokens and --roles belong to --auth files: with --auth kubernetes the cluster tells who calls, and decides."
+      : tokensFile === "" || rolesFile === ""
+        ? "The API needs to know who may call it: give --tokens FILE and --roles FILE, or --auth kubernetes in a cluster."
+        : undefined
+  return sentence === undefined ? Effect.void : Effect.fail(new StartRefused({ sentence }))
+}
 
 const keyBytesMin = 16
 

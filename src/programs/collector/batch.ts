@@ -4,12 +4,15 @@
  */
 import { Result } from "effect"
 import type { OutgoingMessage } from "../../clients/nats/Nats.ts"
-import type { AuditRecord } from "../../domain/AuditRecord.ts"
+import { type AuditRecord, objectAt, textAt } from "../../domain/AuditRecord.ts"
 import { uuidFrom } from "../../domain/identity.ts"
 import { auditEvents, headerNames } from "../../domain/streams.ts"
 import { auditSubject, deadLetterSubject } from "../../domain/subject.ts"
 import type { Tenant } from "../../domain/Tenant.ts"
 import { auditRecordFrom } from "../../normalise/auditRecordFrom.ts"
+import { type Redaction, redactionBy } from "../../normalise/redaction.ts"
+import { withoutWords } from "../../normalise/secretText.ts"
+import type { DropRule } from "./dropRules.ts"
 
 export interface BatchOptions {
   readonly cluster: string
@@ -18,12 +21,23 @@ export interface BatchOptions {
   readonly stages: ReadonlySet<string>
   /** What the bus takes in one message, headers included. */
   readonly messageSizeBytesMax: number
+  /** Without: what is always redacted. */
+  readonly redaction?: Redaction
+  /** The first that holds drops a record. */
+  readonly drop?: ReadonlyArray<DropRule>
 }
 
 export interface Batch {
   readonly messages: ReadonlyArray<OutgoingMessage>
   readonly deadLetters: ReadonlyArray<OutgoingMessage>
+  /** Records of stages that are not kept, and dropped ones. */
   readonly filtered: number
+  /** Records that a rule dropped, by its name. */
+  readonly dropped: ReadonlyMap<string, number>
+  /** Secrets that were replaced. */
+  readonly redacted: number
+  /** Records that came without their bodies, as the API server's own truncation leaves them. */
+  readonly truncatedBefore: number
   /** Records that lost their bodies because they were larger than a message may be. */
   readonly truncated: number
   /** Records whose audit ID, which a client may choose, was longer than is kept. */
@@ -34,6 +48,9 @@ export interface Batch {
 /** Subject, headers and id beside the body. */
 const overheadBytes = 8 * 1024
 
+const standardRedaction = redactionBy([])
+
+/** Secrets leave a record before anything else is done with it: a dead letter holds none either. */
 export const batchFrom = (items: ReadonlyArray<string>, options: BatchOptions): Batch => {
   const messages: Array<OutgoingMessage> = []
   const deadLetters: Array<OutgoingMessage> = []
@@ -41,36 +58,51 @@ export const batchFrom = (items: ReadonlyArray<string>, options: BatchOptions): 
   const subject = auditSubject(options.cluster)
   const headers = { [headerNames.cluster]: options.cluster }
   const sizeBytesMax = options.messageSizeBytesMax - overheadBytes
+  const { drop = [], redaction = standardRedaction } = options
+  const dropped = new Map<string, number>()
   let filtered = 0
+  let redacted = 0
+  let truncatedBefore = 0
   let truncated = 0
   let auditIDsCut = 0
-  items.forEach((item, index) => {
+  items.forEach((sent, index) => {
+    const { count, text: item } = redaction.record(sent)
+    redacted += count
     const read = auditRecordFrom(item, { cluster: options.cluster, defaultTenant: options.defaultTenant })
     if (Result.isFailure(read)) {
       const reason = `${read.failure.field === "" ? "" : `${read.failure.field}: `}${read.failure.reason}`
       unreadable.push({ index, reason })
-      deadLetters.push(unreadableLetter(item, reason, options.cluster, sizeBytesMax))
+      const kept = read.failure.field === "" ? withoutWords(item) : item
+      deadLetters.push(unreadableLetter(sent, kept, reason, options.cluster, sizeBytesMax))
       return
     }
     const record = read.success
-    if (!options.stages.has(record.stage)) {
+    const rule = drop.find((one) => one.drops(record))
+    if (rule !== undefined) dropped.set(rule.name, (dropped.get(rule.name) ?? 0) + 1)
+    if (rule !== undefined || !options.stages.has(record.stage)) {
       filtered++
       return
     }
+    if (isTruncated(record)) truncatedBefore++
     if (record.auditID !== record.body["auditID"]) auditIDsCut++
     const whole = Buffer.from(record.json)
     const body = whole.length <= sizeBytesMax ? whole : withoutBodies(record, sizeBytesMax)
     if (body === undefined) {
       const reason = "it is larger than a message may be, also without its bodies"
       unreadable.push({ index, reason })
-      deadLetters.push(unreadableLetter(item, reason, options.cluster, sizeBytesMax))
+      deadLetters.push(unreadableLetter(sent, item, reason, options.cluster, sizeBytesMax))
       return
     }
     if (body !== whole) truncated++
     messages.push({ subject, id: record.key, body, headers })
   })
-  return { messages, deadLetters, filtered, truncated, auditIDsCut, unreadable }
+  return { messages, deadLetters, filtered, dropped, redacted, truncatedBefore, truncated, auditIDsCut, unreadable }
 }
+
+const truncatedAnnotation = "audit.k8s.io/truncated"
+
+const isTruncated = (record: AuditRecord): boolean =>
+  textAt(objectAt(record.body, "annotations"), truncatedAnnotation) === "true"
 
 /**
  * Leaves the bodies out and says so, as kube-apiserver's own truncation does. Undefined when what is left is still too
@@ -80,7 +112,7 @@ const withoutBodies = (record: AuditRecord, sizeBytesMax: number): Buffer | unde
   const { requestObject: _request, responseObject: _response, annotations, ...rest } = record.body
   const kept = typeof annotations === "object" && annotations !== null && !Array.isArray(annotations) ? annotations : {}
   try {
-    const text = JSON.stringify({ ...rest, annotations: { ...kept, "audit.k8s.io/truncated": "true" } })
+    const text = JSON.stringify({ ...rest, annotations: { ...kept, [truncatedAnnotation]: "true" } })
     const body = Buffer.from(text)
     return body.length <= sizeBytesMax ? body : undefined
   } catch (cause) {
@@ -89,12 +121,18 @@ const withoutBodies = (record: AuditRecord, sizeBytesMax: number): Buffer | unde
   }
 }
 
-/** What cannot be read is kept as it came, as far as it fits a message. */
-const unreadableLetter = (item: string, reason: string, cluster: string, sizeBytesMax: number): OutgoingMessage => {
-  const body = Buffer.from(item)
+/** @param kept what may be kept of what was sent; as much of it as fits a message is */
+const unreadableLetter = (
+  sent: string,
+  kept: string,
+  reason: string,
+  cluster: string,
+  sizeBytesMax: number
+): OutgoingMessage => {
+  const body = Buffer.from(kept)
   return {
     subject: deadLetterSubject(auditEvents.name, "collector", "unreadable", ""),
-    id: uuidFrom("dead", cluster, item),
+    id: uuidFrom("dead", cluster, sent),
     body: body.length > sizeBytesMax ? body.subarray(0, sizeBytesMax) : body,
     headers: { [headerNames.cluster]: cluster, [headerNames.cause]: reason, [headerNames.attempts]: "1" }
   }

@@ -11,7 +11,13 @@ export const collectorSettings = {
   streamScale: shared.streamScale,
   tlsCertificate: shared.tlsCertificate,
   tlsKey: shared.tlsKey,
-  tokenFile: shared.file("audit-tokens", "YAML file: a list of {token, cluster}; required off loopback"),
+  tokenFile: shared.file(
+    "audit-tokens",
+    "YAML file: a list of {token, cluster} or {commonName, cluster}; required off loopback"
+  ),
+  auditClientCa: shared.file("audit-client-ca", "PEM file of the authorities that sign senders' certificates"),
+  file: shared.file("file", "kube-apiserver's --audit-log-path: read that file instead of serving the webhook"),
+  positionFile: shared.file("file-position", "where the position in --file is kept; empty: beside --spool"),
   spoolFolder: shared.spoolFolder,
   ...shared.collectorLimits
 }

@@ -7,7 +7,10 @@ import { Nats } from "../../clients/nats/Nats.ts"
 import { counterFamily, Metrics, secondsBoundaries } from "../../runtime/Metrics.ts"
 import { type BatchResult, IntakeRefused } from "../../sources/collector/AuditWebhook.ts"
 import { untilHealed } from "../consumeBatches.ts"
+import { redactionBy } from "../../normalise/redaction.ts"
+import type { RedactionRule } from "../../normalise/redactionRule.ts"
 import { type Batch, batchFrom, type BatchOptions } from "./batch.ts"
+import type { DropRule } from "./dropRules.ts"
 
 const records = counterFamily("activity_collector_records_total", "Records by what became of them", "outcome", [
   "published",
@@ -17,8 +20,18 @@ const records = counterFamily("activity_collector_records_total", "Records by wh
   "unreadable",
   "refused"
 ])
-const truncated = Metric.counter("activity_collector_truncated_total", {
-  description: "Records that lost their bodies because they were larger than a message may be",
+const truncated = counterFamily(
+  "activity_collector_truncated_total",
+  "Records without their bodies, by who left them out: the API server, or this collector because they were larger than a message may be",
+  "by",
+  ["apiserver", "collector"]
+)
+const dropped = Metric.counter("activity_collector_dropped_total", {
+  description: "Records that a rule of --drop left out, by rule",
+  incremental: true
+})
+const redacted = Metric.counter("activity_collector_redacted_total", {
+  description: "Secrets that were replaced",
   incremental: true
 })
 const auditIDsCut = Metric.counter("activity_collector_audit_ids_cut_total", {
@@ -31,6 +44,9 @@ const acceptSeconds = Metric.histogram("activity_collector_accept_seconds", {
 })
 
 const spoolBytes = Metric.gauge("activity_collector_spool_bytes", { description: "What the spool holds" })
+const spoolLimitBytes = Metric.gauge("activity_collector_spool_limit_bytes", {
+  description: "What the spool may hold"
+})
 const spoolMessages = Metric.gauge("activity_collector_spool_messages", { description: "Messages in the spool" })
 const intakeMessages = Metric.gauge("activity_collector_intake_messages", {
   description: "Messages of this process by what became of them: received = the sum of all others but replayed"
@@ -60,7 +76,12 @@ export const acceptBatch = (options: Omit<BatchOptions, "cluster" | "messageSize
       yield* Metric.update(records.spooled, taken.spooled)
       yield* Metric.update(records.filtered, batch.filtered)
       yield* Metric.update(records.unreadable, batch.unreadable.length)
-      yield* Metric.update(truncated, batch.truncated)
+      yield* Metric.update(truncated.apiserver, batch.truncatedBefore)
+      yield* Metric.update(truncated.collector, batch.truncated)
+      yield* Metric.update(redacted, batch.redacted)
+      for (const [rule, count] of batch.dropped) {
+        yield* Metric.update(Metric.withAttributes(dropped, { rule }), count)
+      }
       yield* Metric.update(auditIDsCut, batch.auditIDsCut)
       yield* Metric.update(acceptSeconds, Duration.toSeconds(took))
       return {
@@ -72,6 +93,19 @@ export const acceptBatch = (options: Omit<BatchOptions, "cluster" | "messageSize
     })
   })
 
+/** How the settings say that records are to be treated. */
+export const recordOptions = (settings: {
+  readonly defaultTenant: BatchOptions["defaultTenant"]
+  readonly stages: BatchOptions["stages"]
+  readonly redact: ReadonlyArray<RedactionRule>
+  readonly drop: ReadonlyArray<DropRule>
+}) => ({
+  defaultTenant: settings.defaultTenant,
+  stages: settings.stages,
+  redaction: redactionBy(settings.redact),
+  drop: settings.drop
+})
+
 /** What the spool holds, and the conservation count of the intake, at each scrape. */
 export const observeIntake = Effect.gen(function* () {
   const intake = yield* Intake
@@ -80,6 +114,7 @@ export const observeIntake = Effect.gen(function* () {
     Effect.gen(function* () {
       const spool = intake.spool()
       yield* Metric.update(spoolBytes, spool?.sizeBytes ?? 0)
+      yield* Metric.update(spoolLimitBytes, spool?.sizeBytesMax ?? 0)
       yield* Metric.update(spoolMessages, spool?.messages ?? 0)
       for (const [outcome, count] of Object.entries(intake.counts())) {
         yield* Metric.update(Metric.withAttributes(intakeMessages, { outcome }), count)

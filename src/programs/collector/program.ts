@@ -1,4 +1,5 @@
 import { Effect, Layer } from "effect"
+import { join } from "node:path"
 import { Intake } from "../../bus/Intake.ts"
 import { auditEvents, deadLetters } from "../../domain/streams.ts"
 import { Health } from "../../runtime/Health.ts"
@@ -13,8 +14,9 @@ import { observeNats } from "../observeNats.ts"
 import { prepareStreams } from "../prepareStreams.ts"
 import { followTls, readTls, type ServerTls } from "../readTls.ts"
 import type { CollectorSettings } from "./config.ts"
-import { acceptBatch, observeIntake, replaySpool } from "./pipeline.ts"
-import { type AuditTokens, authenticateBy, readAuditTokens } from "./tokens.ts"
+import { type FileOptions, publishFile } from "./file.ts"
+import { acceptBatch, observeIntake, recordOptions, replaySpool } from "./pipeline.ts"
+import { authenticateBy, followSenders, readSenders, type Senders } from "./senders.ts"
 
 /** Longer than kube-apiserver waits for an answer. */
 const requestMillisMax = 60_000
@@ -24,15 +26,27 @@ const streams = [auditEvents, deadLetters]
 /** Settings are read whole before anything is touched; then it runs until it is interrupted. */
 export const collector = (settings: CollectorSettings) =>
   Effect.gen(function* () {
+    const source = settings.file === "" ? yield* readWebhook(settings) : undefined
+    return yield* running(settings, source).pipe(Effect.provide(services(settings)))
+  })
+
+/** The webhook's files, as they were read. */
+interface WebhookFiles {
+  readonly tls: ServerTls
+  readonly senders: Senders
+}
+
+const readWebhook = (settings: CollectorSettings): Effect.Effect<WebhookFiles, StartRefused> =>
+  Effect.gen(function* () {
     const tls = yield* readTls(settings)
-    const tokens: AuditTokens = settings.tokenFile === "" ? new Map() : yield* readAuditTokens(settings.tokenFile)
+    const senders = yield* readSenders(settings)
     if (settings.tokenFile === "" && !isLoopback(settings.auditListen)) {
       return yield* new StartRefused({
         sentence:
           "Off loopback the audit webhook needs credentials: give --audit-tokens FILE, a list of {token, cluster}."
       })
     }
-    return yield* running(settings, tls, tokens).pipe(Effect.provide(services(settings)))
+    return { tls, senders }
   })
 
 const services = (settings: CollectorSettings) =>
@@ -41,7 +55,8 @@ const services = (settings: CollectorSettings) =>
     Layer.provideMerge(jsonLogs)
   )
 
-const running = (settings: CollectorSettings, tls: ServerTls, tokens: AuditTokens) =>
+/** @param webhook undefined: an audit log is read instead */
+const running = (settings: CollectorSettings, webhook: WebhookFiles | undefined) =>
   Effect.gen(function* () {
     yield* serveOperations(settings.opsListen)
     const health = yield* Health
@@ -50,22 +65,55 @@ const running = (settings: CollectorSettings, tls: ServerTls, tokens: AuditToken
     // The bus may be away as long as there is a spool: the replica still takes what is sent.
     yield* observeNats(settings.spoolSizeBytesMax > 0 ? "informative" : "ready", streams)
     yield* health.register({ name: "intake", role: "ready", problem: intake.problem })
+    const accept = yield* acceptBatch(recordOptions(settings))
+    const source = webhook === undefined ? yield* auditFile(settings, accept) : yield* serve(settings, webhook, accept)
+    return yield* Effect.all([prepareStreams(streams, { sizeScale: settings.streamScale }), replaySpool, source], {
+      concurrency: "unbounded",
+      discard: true
+    })
+  }).pipe(Effect.scoped)
+
+type Accept = FileOptions["accept"]
+
+/** Opens the listener. @returns what keeps its files fresh, for ever */
+const serve = (settings: CollectorSettings, { senders, tls }: WebhookFiles, accept: Accept) =>
+  Effect.gen(function* () {
+    let known = senders
     const listener = yield* listen({
       setting: "audit-listen",
       address: settings.auditListen,
       tls,
+      asksForCertificates: settings.auditClientCa !== "",
       requestMillisMax,
       handle: auditWebhook({
         cluster: settings.cluster,
         bodySizeBytesMax: settings.bodySizeBytesMax,
         requestsInFlightMax: settings.requestsInFlightMax,
-        authenticate: authenticateBy(tokens, settings.tokenFile === ""),
-        accept: yield* acceptBatch({ defaultTenant: settings.defaultTenant, stages: settings.stages })
+        authenticate: authenticateBy(() => known, settings.tokenFile === ""),
+        accept
       })
     })
+    if (senders.clientAuthorities !== "") listener.setClientAuthorities([senders.clientAuthorities])
     yield* Effect.logInfo("collector started", { audit: `${listener.url}/audit` })
-    return yield* Effect.all(
-      [prepareStreams(streams, { sizeScale: settings.streamScale }), replaySpool, followTls(settings, tls, listener)],
-      { concurrency: "unbounded", discard: true }
+    const use = (next: Senders): void => {
+      known = next
+    }
+    return Effect.all([followTls(settings, tls, listener), followSenders(settings, senders, listener, use)], {
+      concurrency: "unbounded",
+      discard: true
+    })
+  })
+
+/** @returns what reads the log, for ever */
+const auditFile = (settings: CollectorSettings, accept: Accept) =>
+  Effect.logInfo("collector started", { file: settings.file }).pipe(
+    Effect.as(
+      publishFile({
+        path: settings.file,
+        positionPath:
+          settings.positionFile === "" ? join(settings.spoolFolder, "file-position.json") : settings.positionFile,
+        cluster: settings.cluster,
+        accept
+      })
     )
-  }).pipe(Effect.scoped)
+  )

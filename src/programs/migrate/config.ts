@@ -4,6 +4,8 @@ import * as shared from "../settings.ts"
 export const migrateSettings = {
   config: shared.configFile,
   ...shared.clickHouseSettings,
+  ...shared.kubeSettings,
+  policyStore: shared.policyStore,
   auditRetention: shared.auditRetention,
   activityRetention: shared.activityRetention
 }

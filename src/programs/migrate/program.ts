@@ -2,7 +2,8 @@ import { Console, Effect } from "effect"
 import type { ClickHouseError } from "../../clients/clickhouse/ClickHouse.ts"
 import { StartRefused } from "../../runtime/StartRefused.ts"
 import { type Migrated, migrate as migrateTables, type Retention } from "../../store/migrate.ts"
-import { clickHouseFrom } from "../layers.ts"
+import { clickHouseFrom, kubeFrom } from "../layers.ts"
+import { applyDefinitions } from "./applyDefinitions.ts"
 import type { MigrateSettings } from "./config.ts"
 
 const dayMillis = 86_400_000
@@ -42,6 +43,15 @@ export const retentionLines = (migrated: Migrated): ReadonlyArray<string> => [
 /** Migrates, prints what it changed, and ends. */
 export const migrate = (settings: MigrateSettings) =>
   Effect.gen(function* () {
+    if (settings.policyStore === "kubernetes") {
+      const lines = yield* applyDefinitions.pipe(Effect.provide(kubeFrom(settings, "migrate")))
+      yield* Effect.forEach(lines, (line) => Console.log(line), { discard: true })
+    }
+    yield* migratedTables(settings).pipe(Effect.provide(clickHouseFrom(settings)))
+  })
+
+const migratedTables = (settings: MigrateSettings) =>
+  Effect.gen(function* () {
     const migrated = yield* migrateTables({ retention: retentionFrom(settings) }).pipe(
       Effect.catchTag("MigrateError", (error) => Effect.fail(new StartRefused({ sentence: error.message }))),
       Effect.catchTag("ClickHouseError", (error) =>
@@ -51,7 +61,7 @@ export const migrate = (settings: MigrateSettings) =>
     const { applied } = migrated
     yield* Console.log(applied.length === 0 ? "The tables are up to date." : `Applied ${applied.join(", ")}.`)
     yield* Effect.forEach(retentionLines(migrated), (line) => Console.log(line), { discard: true })
-  }).pipe(Effect.provide(clickHouseFrom(settings)))
+  })
 
 /** What the connection says when nobody is there, or nobody answers in time. */
 const silenceCodes = new Set([

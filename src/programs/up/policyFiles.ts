@@ -12,6 +12,7 @@ import { secondsTimestampText } from "../../domain/instant.ts"
 import { policyProblems } from "../../process/Preview.ts"
 import { StartRefused } from "../../runtime/StartRefused.ts"
 import { readyCondition } from "../../serve/policies/readyCondition.ts"
+import { PolicyBucket } from "../../store/PolicyBucket.ts"
 import { PolicyStore, type PolicyStoreError } from "../../store/PolicyStore.ts"
 
 /** @fails StartRefused with the file, the rule and the place of the first fault */
@@ -51,16 +52,16 @@ const hashAnnotation = "activity.miloapis.com/policy-file-hash"
  */
 export const placePolicies = (
   policies: ReadonlyArray<ActivityPolicy>
-): Effect.Effect<void, PolicyStoreError, PolicyStore> =>
+): Effect.Effect<void, PolicyStoreError, PolicyStore | PolicyBucket> =>
   Effect.gen(function* () {
-    const store = yield* PolicyStore
+    const [store, bucket] = [yield* PolicyStore, yield* PolicyBucket]
     const now = secondsTimestampText(BigInt(yield* Clock.currentTimeMillis) * 1000n)
     const stored = new Map((yield* store.list).policies.map((policy) => [policy.metadata.name, policy]))
     for (const policy of policies) {
       const known = stored.get(policy.metadata.name)
-      if (known === undefined) yield* store.create(placed(policy, { now, generation: 1 }))
+      if (known === undefined) yield* bucket.create(placed(policy, { now, generation: 1 }))
       else if (known.metadata.annotations?.[hashAnnotation] === specHash(known.spec) && !sameSpec(known, policy)) {
-        yield* store.update({
+        yield* bucket.update({
           ...placed(policy, { now, generation: (known.metadata.generation ?? 1) + 1 }),
           metadata: {
             ...known.metadata,

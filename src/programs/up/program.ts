@@ -22,13 +22,14 @@ import { auditWebhook } from "../../sources/collector/AuditWebhook.ts"
 import { ActivityQueries } from "../../store/ActivityQueries.ts"
 import { highestSequence } from "../../store/highestSequence.ts"
 import { migrate } from "../../store/migrate.ts"
-import { PolicyStore } from "../../store/PolicyStore.ts"
+import { policyBucketLayer } from "../../store/PolicyBucket.ts"
+import { bucketWritesLayer } from "../../serve/policies/bucketWrites.ts"
 import { serveApi } from "../../serve/serveApi.ts"
-import { acceptBatch, observeIntake, replaySpool } from "../collector/pipeline.ts"
-import { auditTokens, authenticateBy } from "../collector/tokens.ts"
+import { acceptBatch, observeIntake, recordOptions, replaySpool } from "../collector/pipeline.ts"
+import { authenticateBy, sendersFrom } from "../collector/senders.ts"
 import { clickHouseFrom, natsFrom, observed } from "../layers.ts"
 import { retentionFrom, retentionLines } from "../migrate/program.ts"
-import { policySourceLayer } from "../policySource.ts"
+import { policySourceLayer } from "../policyStore.ts"
 import { observeNats } from "../observeNats.ts"
 import { prepareStreams } from "../prepareStreams.ts"
 import { process as processFacts } from "../processor/pipeline.ts"
@@ -87,7 +88,7 @@ interface Prepared {
 const services = (folder: DataFolder, settings: UpSettings, alone: boolean) => {
   const clients = Layer.mergeAll(natsFrom(settings, "up", alone), clickHouseFrom(settings), observed)
   const stores = Layer.mergeAll(
-    PolicyStore.layer,
+    bucketWritesLayer.pipe(Layer.provideMerge(policyBucketLayer)),
     ActivityQueries.layer,
     Intake.layer({ folder: folder.at("spool"), sizeBytesMax: settings.spoolSizeBytesMax })
   )
@@ -125,6 +126,7 @@ const running = (prepared: Prepared) =>
     const before = yield* nats.streamState(activities.name)
 
     yield* observeIntake
+    const senders = sendersFrom([{ token: credentials.auditToken }])
     const audit = yield* listen({
       setting: "audit-listen",
       address: settings.auditListen,
@@ -134,11 +136,8 @@ const running = (prepared: Prepared) =>
         cluster: settings.cluster,
         bodySizeBytesMax: settings.bodySizeBytesMax,
         requestsInFlightMax: settings.requestsInFlightMax,
-        authenticate: authenticateBy(
-          auditTokens([{ token: credentials.auditToken }]),
-          isLoopback(settings.auditListen)
-        ),
-        accept: yield* acceptBatch({ defaultTenant: settings.defaultTenant, stages: settings.stages })
+        authenticate: authenticateBy(() => senders, isLoopback(settings.auditListen)),
+        accept: yield* acceptBatch(recordOptions(settings))
       })
     })
     const api = yield* serveApi({

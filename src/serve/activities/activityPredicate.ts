@@ -41,6 +41,8 @@ export const inScope = (scope: Scope, { spec }: Activity): boolean => {
       return spec.tenant.type === scope.tenant.type && spec.tenant.name === scope.tenant.name
     case "User":
       return scope.uid !== "" && spec.actor.uid === scope.uid
+    case "ApiGroup":
+      return (spec.resource.apiGroup ?? "") === scope.apiGroup
     case "Namespace":
       return (
         spec.cluster === scope.cluster &&

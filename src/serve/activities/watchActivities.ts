@@ -1,33 +1,31 @@
 /**
  * `watch` of activities: what follows a list, without a gap, each (name, resourceVersion) once.
  *
- * Without a resourceVersion it begins with what the default window holds. It ends at its timeout, when the server
+ * Without a resourceVersion it begins with what the default window holds, and so it does for clients that want the
+ * initial state inside of the watch; these are told its end by a bookmark. It ends at its timeout, when the server
  * stops, and when its client takes too little: then it resumes from the last resourceVersion that it was given.
  */
 import { Clock, Effect, Stream } from "effect"
-import type { Activity } from "../../domain/Activity.ts"
 import type { Scope } from "../../domain/Scope.ts"
 import { ActivityQueries } from "../../store/ActivityQueries.ts"
 import { type ApiFailure, badRequest, statusObject } from "../ApiFailure.ts"
 import { Drain } from "../Drain.ts"
 import type { Answer, Call } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
-import { initialEventsForbidden, resourceVersionFrom } from "../listParameters.ts"
-import type { Printer } from "../Table.ts"
+import { initialEventsEnd, initialEventsFrom, resourceVersionFrom, resourceVersionTooLarge } from "../listParameters.ts"
 import { frameText, liveFrames } from "../watchFrames.ts"
-import type { ServedActivity } from "./activityColumns.ts"
 import { ActivityFeed, type FeedBatch } from "./ActivityFeed.ts"
-import { type ActivityPredicate, activityPredicate } from "./activityPredicate.ts"
+import { ActivityFrames } from "./ActivityFrames.ts"
+import { activityPredicate } from "./activityPredicate.ts"
 import { activityRequest } from "./activityRequest.ts"
 import { activityWindow, failureFrom, windowTexts } from "./listActivities.ts"
-import { activityOf, activityPrinter, apiVersionOf, servedActivity } from "./served.ts"
+import { activityOf, activityPrinter, apiVersionOf } from "./served.ts"
 
 export const watchActivities = Effect.fn("serve.watchActivities")(function* (
   call: Call,
   request: ResourceRequest,
   scope: Scope
 ) {
-  if (call.query.has("sendInitialEvents")) return yield* initialEventsForbidden()
   const asked = yield* activityRequest(call, request)
   if (asked.start !== "" || asked.end !== "") {
     return yield* badRequest(
@@ -35,16 +33,19 @@ export const watchActivities = Effect.fn("serve.watchActivities")(function* (
     )
   }
   const version = yield* Effect.fromResult(resourceVersionFrom(call.query))
+  const initially = yield* Effect.fromResult(initialEventsFrom(call.query, version))
   const feed = yield* ActivityFeed
   const drain = yield* Drain
   const queries = yield* ActivityQueries
   const clock = yield* Clock.Clock
-  const reader = yield* feed.open(version ?? (yield* feed.floor))
+  const reader = yield* feed.open(
+    initially === "none" ? (version ?? (yield* feed.floor)) : yield* stateVersion(feed, version)
+  )
   const printer = activityPrinter(call, request, () => clock.currentTimeMillisUnsafe())
-  const frames = new Frames(activityPredicate(scope, asked), printer, apiVersionOf(request))
+  const frames = new ActivityFrames(activityPredicate(scope, asked), printer, apiVersionOf(request))
   const window = yield* Effect.fromResult(windowTexts(asked, clock.currentTimeMillisUnsafe()))
   const initial =
-    version !== undefined
+    initially === "none"
       ? Stream.empty
       : queries.stream(activityWindow(asked, scope, window)).pipe(
           Stream.mapError(failureFrom),
@@ -80,7 +81,12 @@ export const watchActivities = Effect.fn("serve.watchActivities")(function* (
     // What is read here is bounded by the stream; a server that stops does not wait for it.
     Stream.interruptWhen(drain.awaited)
   )
+  const initialEnd =
+    initially === "ended"
+      ? Stream.sync(() => frameText("BOOKMARK", printer.bookmark(String(reader.position), initialEventsEnd)))
+      : Stream.empty
   const chunks = initial.pipe(
+    Stream.concat(initialEnd),
     Stream.concat(earlier),
     Stream.concat(live),
     Stream.filter((text) => text !== ""),
@@ -96,44 +102,14 @@ export const watchActivities = Effect.fn("serve.watchActivities")(function* (
   } satisfies Answer
 })
 
-/** Makes the frames of one watch. */
-class Frames {
-  highest = 0
-  /** Sequences beyond the list's floor that were sent in the initial state: the stream brings them again. */
-  readonly #known = new Set<number>()
-  readonly #predicate: ActivityPredicate
-  readonly #printer: Printer<ServedActivity>
-  readonly #apiVersion: string
-
-  constructor(predicate: ActivityPredicate, printer: Printer<ServedActivity>, apiVersion: string) {
-    this.#predicate = predicate
-    this.#printer = printer
-    this.#apiVersion = apiVersion
-  }
-
-  initial(activities: ReadonlyArray<readonly [Activity, number]>, floor: number): string {
-    return activities
-      .map(([activity, sequence]) => {
-        if (sequence > floor) this.#known.add(sequence)
-        return this.#frame("ADDED", activity, sequence)
-      })
-      .join("")
-  }
-
-  of(batch: FeedBatch): string {
-    return batch.messages
-      .map(({ activity, mark, sequence }) => {
-        if (this.#known.delete(sequence) || !this.#predicate.concerns(activity)) return ""
-        if (mark === "deleted") return this.#frame("DELETED", activity, sequence)
-        if (this.#predicate.shows(activity))
-          return this.#frame(mark === "modified" ? "MODIFIED" : "ADDED", activity, sequence)
-        return mark === "modified" ? this.#frame("DELETED", activity, sequence) : ""
-      })
-      .join("")
-  }
-
-  #frame(type: "ADDED" | "MODIFIED" | "DELETED", activity: Activity, sequence: number): string {
-    this.highest = Math.max(this.highest, sequence)
-    return frameText(type, this.#printer.frame(servedActivity(activity, sequence, this.#apiVersion)))
-  }
-}
+/**
+ * The version that the initial state has at least, and that the stream goes on from.
+ *
+ * @fails ApiFailure Timeout when the client knows more than the store does, also after a wait
+ */
+const stateVersion = (feed: ActivityFeed["Service"], asked: number | undefined): Effect.Effect<number, ApiFailure> =>
+  Effect.gen(function* () {
+    if (asked !== undefined) yield* feed.reached(asked)
+    const floor = yield* feed.floor
+    return asked !== undefined && asked > floor ? yield* resourceVersionTooLarge(asked, floor) : floor
+  })

@@ -14,6 +14,9 @@ export class Authorizer extends Context.Service<
   }
 >()("activity/serve/auth/Authorizer") {}
 
+/** Its members may do everything, as in kube-apiserver, also while nobody can be asked. */
+export const mastersGroup = "system:masters"
+
 /** Probes need no role, and no credentials: a kubelet has none. */
 export const probePaths: ReadonlySet<string> = new Set(["/healthz", "/livez", "/readyz"])
 

@@ -28,7 +28,8 @@ const tenantTypes = new Map([
   ["user", "User"]
 ])
 
-const platformPermission: Attributes = {
+/** Scopes are no objects: they are names that a role may allow to `get`. */
+const permissionOf = (scope: string): Attributes => ({
   _tag: "Resource",
   verb: "get",
   group: groupName,
@@ -36,18 +37,21 @@ const platformPermission: Attributes = {
   resource: "scopes",
   subresource: "",
   namespace: "",
-  name: "platform"
-}
+  name: scope
+})
 
 /**
  * The caller may already do what it asks; this says on which facts.
  *
+ * @param apiGroup the one API group that the request is limited to, where it says so: who has no right to the whole
+ * platform may have it for that group
  * @fails ApiFailure Forbidden when the caller's tenant is incomplete or unknown, or it asks for more than it may see
  */
 export const callerScope = (
   user: User,
   request: ResourceRequest,
-  options: ScopeOptions
+  options: ScopeOptions,
+  apiGroup?: string
 ): Effect.Effect<Scope, ApiFailure, Authorizer> =>
   Effect.gen(function* () {
     const types = valuesOf(user, parentType)
@@ -62,11 +66,15 @@ export const callerScope = (
     }
     const authorizer = yield* Authorizer
     if (request.namespace === "") {
-      if (yield* authorizer.allows(user, platformPermission)) return { _tag: "Platform" }
+      if (yield* authorizer.allows(user, permissionOf("platform"))) return { _tag: "Platform" }
+      if (apiGroup !== undefined && (yield* authorizer.allows(user, permissionOf(`group:${apiGroup}`)))) {
+        return { _tag: "ApiGroup", apiGroup }
+      }
       return yield* forbidden(
         user,
         request,
-        `without a tenant, all namespaces need "get" on scopes.${groupName} named "platform"`
+        `without a tenant, all namespaces need "get" on scopes.${groupName} named "platform", or named ` +
+          `"group:<api group>" with a field selector spec.resource.apiGroup=<api group>`
       )
     }
     if (options.tenancyRequired) {

@@ -5,7 +5,7 @@
 import { Effect, Layer, Schema } from "effect"
 import type { StartRefused } from "../../runtime/StartRefused.ts"
 import type { User } from "./Authenticator.ts"
-import { type Attributes, Authorizer } from "./Authorizer.ts"
+import { type Attributes, Authorizer, mastersGroup } from "./Authorizer.ts"
 import { watchedFile } from "./watchedFile.ts"
 
 const Texts = Schema.optionalKey(Schema.Array(Schema.String))
@@ -44,8 +44,6 @@ interface Grant {
   readonly rules: ReadonlyArray<Rule>
   readonly namespace: string
 }
-
-const mastersGroup = "system:masters"
 
 /** @fails StartRefused when the file cannot be read at start */
 export const rolesFileLayer = (path: string): Layer.Layer<Authorizer, StartRefused> =>

@@ -5,10 +5,9 @@
  */
 import { Effect, Layer, Schema } from "effect"
 import { createHash } from "node:crypto"
-import type { IncomingMessage } from "node:http"
 import type { StartRefused } from "../../runtime/StartRefused.ts"
 import { failure } from "../ApiFailure.ts"
-import { authenticated, Authenticator, type User } from "./Authenticator.ts"
+import { authenticated, Authenticator, bearerToken, refuseImpersonation, type User } from "./Authenticator.ts"
 import { watchedFile } from "./watchedFile.ts"
 
 const TokenEntries = Schema.Array(
@@ -33,20 +32,20 @@ export const tokenFileLayer = (path: string): Layer.Layer<Authenticator, StartRe
       const users = yield* watchedFile({ setting: "tokens", path, read: usersFrom })
       return Authenticator.of({
         authenticate: (request) =>
-          Effect.suspend(() => {
+          Effect.gen(function* () {
             const token = bearerToken(request)
             const user = token === undefined ? undefined : users().get(digest(token))
-            return user === undefined ? Effect.fail(failure("Unauthorized", "Unauthorized")) : Effect.succeed(user)
-          })
+            if (user === undefined) return yield* failure("Unauthorized", "Unauthorized")
+            yield* refuseImpersonation(request)
+            return user
+          }),
+        clientAuthorities: undefined
       })
     })
   )
 
 /** Looked up by hash, so that how long a comparison takes tells nothing about a token. */
 const digest = (token: string): string => createHash("sha256").update(token).digest("hex")
-
-const bearerToken = (request: IncomingMessage): string | undefined =>
-  /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? "")?.[1]
 
 const usersFrom = (documents: ReadonlyArray<unknown>): ReadonlyMap<string, User> => {
   const users = new Map<string, User>()

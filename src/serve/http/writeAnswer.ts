@@ -70,14 +70,17 @@ const writeText = (
       ...commonHeaders(request),
       "content-type": contentType,
       "content-length": body.length,
-      ...(plain.length > gzipSizeBytesMin ? { vary: "Accept-Encoding" } : {}),
       ...(zipped ? { "content-encoding": "gzip" } : {}),
       ...(close ? { connection: "close" } : {}),
       // Node wants arrays that it may keep.
-      ...(headers as Record<string, string>)
+      ...(headers as Record<string, string>),
+      ...(plain.length > gzipSizeBytesMin ? { vary: varyWithEncoding(headers["vary"]) } : {})
     })
     response.end(status === 304 || request.method === "HEAD" ? undefined : body)
   })
+
+const varyWithEncoding = (vary: Headers[string] | undefined): string =>
+  vary === undefined ? "Accept-Encoding" : `${String(vary)}, Accept-Encoding`
 
 const hasBody = (request: IncomingMessage): boolean =>
   request.headers["content-length"] !== undefined || request.headers["transfer-encoding"] !== undefined

@@ -115,6 +115,12 @@ export const policyFaults = (policy: ActivityPolicy, stored?: ActivityPolicy): R
   ]
 }
 
+/** What no API server looks at: whether every expression compiles. The rest it has refused by then. */
+export const ruleFaults = (policy: ActivityPolicy): ReadonlyArray<FieldFault> => {
+  const sizes = sizeFaults(policy)
+  return sizes.length > 0 ? sizes : policyProblems(policy).map((problem) => faultFrom(problem, policy))
+}
+
 /** Bytes of the policy's JSON without its annotations, which have a limit of their own, as in Kubernetes. */
 const policySizeBytesMax = 256 * 1024
 const annotationsSizeBytesMax = 256 * 1024

@@ -1,5 +1,6 @@
 /** A value against a schema: which fields are unknown, which have the wrong type, and the value without the unknown. */
 import type { JsonSchema } from "../../contracts/JsonSchema.ts"
+import { resolvedSchema } from "../../contracts/metaSchemas.ts"
 import { isJsonObject, type Json } from "../../domain/AuditRecord.ts"
 
 export interface FieldProblems {
@@ -18,11 +19,14 @@ export const fieldProblems = (schema: JsonSchema, value: Json): FieldProblems =>
   const mismatches: Array<string> = []
   const note = (list: Array<string>, text: string): void => void (list.length < problemsMax && list.push(text))
 
-  const keep = (rule: JsonSchema, found: Json, path: string): Json => {
+  const keep = (reference: JsonSchema, found: Json, path: string): Json => {
+    const rule = resolvedSchema(reference)
     if (rule["x-kubernetes-preserve-unknown-fields"] === true) return found
     switch (rule.type) {
       case "object": {
         if (!isJsonObject(found)) break
+        // An object without a word about its fields may have any, as fieldsV1 has.
+        if (rule.properties === undefined && rule.additionalProperties === undefined) return found
         const known: Array<[string, Json]> = []
         for (const [name, inner] of Object.entries(found)) {
           const below = path === "" ? name : `${path}.${name}`

@@ -1,8 +1,53 @@
-/** JSON patch (RFC 6902) and merge patch (RFC 7396). */
+/** JSON patch (RFC 6902) and merge patch (RFC 7396), of policies. */
 import jsonPatch from "fast-json-patch"
 import { Effect } from "effect"
+import type { ActivityPolicy } from "../../domain/ActivityPolicy.ts"
 import { isJsonObject, type Json } from "../../domain/AuditRecord.ts"
 import { type ApiFailure, badRequest, failure } from "../ApiFailure.ts"
+import type { Call } from "../http/Call.ts"
+import type { ResourceRequest } from "../http/RequestInfo.ts"
+import { checkedPolicy, jsonBody, type PolicyBody, unsupported } from "./policyBody.ts"
+import { servedPolicy } from "./servedPolicy.ts"
+
+export const patchTypes = ["application/json-patch+json", "application/merge-patch+json"]
+
+/**
+ * What the request's patch makes of a stored policy. The body is read and parsed once.
+ *
+ * @param type of the body
+ * @fails ApiFailure UnsupportedMediaType, RequestEntityTooLarge, BadRequest; the same and Invalid when it is applied
+ */
+export const patchOf = (
+  call: Call,
+  request: ResourceRequest,
+  type: string,
+  supported: ReadonlyArray<string> = patchTypes
+): Effect.Effect<(stored: ActivityPolicy) => Effect.Effect<PolicyBody, ApiFailure>, ApiFailure> =>
+  Effect.gen(function* () {
+    if (!patchTypes.includes(type)) {
+      return yield* unsupported(
+        type,
+        supported,
+        type === "application/strategic-merge-patch+json"
+          ? "ActivityPolicies know no strategic merge: use kubectl patch --type=merge or --type=json."
+          : ""
+      )
+    }
+    const patch = yield* jsonBody(call)
+    return (stored) => {
+      // A policy is JSON; the client's version of it is what the patch is about.
+      const target = servedPolicy(stored, `${request.group}/${request.version}`) as unknown as Json
+      const patched = type === "application/json-patch+json" ? jsonPatched(target, patch) : mergedPolicy(target, patch)
+      return Effect.flatMap(patched, (body) => checkedPolicy(call, request, body))
+    }
+  })
+
+const mergedPolicy = (target: Json, patch: Json): Effect.Effect<Json, ApiFailure> =>
+  Effect.try({
+    try: () => mergePatched(target, patch),
+    // Nothing else can go wrong with two pieces of JSON.
+    catch: () => badRequest("the merge patch is nested too deeply")
+  })
 
 /** RFC 7396: null removes, objects merge, everything else replaces. */
 export const mergePatched = (target: Json | undefined, patch: Json): Json => {

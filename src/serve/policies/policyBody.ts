@@ -3,7 +3,7 @@ import { Effect, Result } from "effect"
 import { isScalar, LineCounter, parseDocument, visit } from "yaml"
 import { activityPolicySpecSchema, activityPolicyStatusSchema } from "../../contracts/activityPolicySchema.ts"
 import type { JsonSchema } from "../../contracts/JsonSchema.ts"
-import { objectMeta } from "../../contracts/metaSchemas.ts"
+import { metaReference } from "../../contracts/metaSchemas.ts"
 import { groupName } from "../../contracts/resources.ts"
 import type { ActivityPolicy } from "../../domain/ActivityPolicy.ts"
 import { isJsonObject, type Json, type JsonObject } from "../../domain/AuditRecord.ts"
@@ -25,7 +25,7 @@ const schema: JsonSchema = {
   properties: {
     apiVersion: { type: "string" },
     kind: { type: "string" },
-    metadata: objectMeta,
+    metadata: metaReference("ObjectMeta"),
     spec: activityPolicySpecSchema,
     status: activityPolicyStatusSchema
   }
@@ -52,12 +52,14 @@ const yamlAliasesMax = 50
 const depthMax = 64
 
 /**
- * Of the body, whatever its type says: YAML holds JSON.
+ * Of the body, whatever else its type says: YAML holds JSON.
  *
- * @fails ApiFailure RequestEntityTooLarge, BadRequest
+ * @fails ApiFailure UnsupportedMediaType, RequestEntityTooLarge, BadRequest
  */
-export const jsonBody = (call: Call): Effect.Effect<Json, ApiFailure> =>
-  Effect.flatMap(call.body, (bytes) => {
+export const jsonBody = (call: Call): Effect.Effect<Json, ApiFailure> => {
+  const type = mediaType(call)
+  if (binaryTypes.test(type)) return Effect.fail(unsupported(type, ["application/json", "application/yaml"]))
+  return Effect.flatMap(call.body, (bytes) => {
     const text = bytes.toString("utf8")
     const isJson = /^\s*[[{]/.test(text)
     if (!isJson && bytes.length > yamlSizeBytesMax) {
@@ -80,6 +82,10 @@ export const jsonBody = (call: Call): Effect.Effect<Json, ApiFailure> =>
       (body) => (isTooDeep(body) ? Effect.fail(tooDeep()) : Effect.succeed(body))
     )
   })
+}
+
+/** Other forms of Kubernetes, which its clients send only when they are told to. */
+const binaryTypes = /^application\/(vnd\.kubernetes\.protobuf|(apply-patch\+)?cbor)$/
 
 const tooDeep = (): ApiFailure =>
   badRequest(`the body is nested too deeply: objects and lists may stand ${depthMax} deep inside one another`)
@@ -138,6 +144,28 @@ export const checkedPolicy = (
   request: ResourceRequest,
   body: Json | undefined
 ): Effect.Effect<PolicyBody, ApiFailure> =>
+  Effect.map(checkedFields(call, request, body), ({ policy, warnings }) => ({
+    policy: {
+      ...policy,
+      apiVersion: `${groupName}/${request.version}`,
+      kind: "ActivityPolicy",
+      metadata: { ...policy.metadata, name: policy.metadata?.name ?? "" },
+      spec: policy.spec ?? { resource: { apiGroup: "", kind: "" } }
+    },
+    warnings
+  }))
+
+export interface PartialPolicyBody {
+  readonly policy: Partial<ActivityPolicy>
+  readonly warnings: ReadonlyArray<string>
+}
+
+/** The same of a part of a policy, which stays a part. */
+export const checkedFields = (
+  call: Call,
+  request: ResourceRequest,
+  body: Json | undefined
+): Effect.Effect<PartialPolicyBody, ApiFailure> =>
   Effect.suspend(() => {
     const validation = call.query.get("fieldValidation") ?? ""
     if (!["", "Ignore", "Warn", "Strict"].includes(validation)) {
@@ -167,16 +195,9 @@ export const checkedPolicy = (
     if (unknown.length > 0 && validation === "Strict") {
       return refused(`strict decoding error: ${unknown.map((path) => `unknown field "${path}"`).join(", ")}`)
     }
-    // The schema says the shapes; what it does not say (required, compiles) admission checks.
-    const policy = kept as unknown as Partial<ActivityPolicy>
     return Effect.succeed({
-      policy: {
-        ...policy,
-        apiVersion: `${groupName}/${request.version}`,
-        kind: "ActivityPolicy",
-        metadata: { ...policy.metadata, name: policy.metadata?.name ?? "" },
-        spec: policy.spec ?? { resource: { apiGroup: "", kind: "" } }
-      },
+      // The schema says the shapes; what it does not say (required, compiles) admission checks.
+      policy: kept as unknown as Partial<ActivityPolicy>,
       warnings: validation === "Ignore" ? [] : unknown.map((path) => `unknown field "${path}"`)
     })
   })

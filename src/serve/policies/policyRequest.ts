@@ -11,13 +11,15 @@ import { includeObjectFrom, type Printer, printerFor } from "../Table.ts"
 import { policyKind } from "./policyBody.ts"
 import { policyColumns } from "./policyColumns.ts"
 import { policySelector } from "./policySelectors.ts"
-import { createPolicy, deletePolicy, failureFrom, patchPolicy, replacePolicy, type Written } from "./policyWrites.ts"
+import { failureFrom } from "./policyFailure.ts"
+import { type Deleted, PolicyWrites, type Written } from "./PolicyWrites.ts"
+import { servedPolicy } from "./servedPolicy.ts"
 import { watchPolicies } from "./watchPolicies.ts"
 
 export const policyRequest = (
   call: Call,
   request: ResourceRequest
-): Effect.Effect<Answer, ApiFailure, Drain | PolicyStore> =>
+): Effect.Effect<Answer, ApiFailure, Drain | PolicyStore | PolicyWrites> =>
   Effect.gen(function* () {
     if (request.verb === "watch") return yield* watchPolicies(call, request)
     const apiVersion = `${request.group}/${request.version}`
@@ -28,25 +30,24 @@ export const policyRequest = (
       { apiVersion, kind: "ActivityPolicy" },
       includeObjectFrom(call.query.get("includeObject"))
     )
-    const served = (policy: ActivityPolicy): ActivityPolicy => ({ ...policy, apiVersion })
-    const written =
-      (status: number) =>
-      ({ policy, warnings }: Written): Answer => ({
-        _tag: "Value",
-        status,
-        value: printer.one(served(policy)),
-        warnings
-      })
+    const served = (policy: ActivityPolicy): ActivityPolicy => servedPolicy(policy, apiVersion)
+    const written = ({ created, policy, warnings }: Written): Answer => ({
+      _tag: "Value",
+      status: created ? 201 : 200,
+      value: printer.one(served(policy)),
+      warnings
+    })
+    const writes = yield* PolicyWrites
     switch (request.verb) {
       case "create":
-        return yield* Effect.map(createPolicy(call, request), written(201))
+        return yield* Effect.map(writes.create(call, request), written)
       case "update":
-        return yield* Effect.map(replacePolicy(call, request), written(200))
+        return yield* Effect.map(writes.replace(call, request), written)
       case "patch":
-        return yield* Effect.map(patchPolicy(call, request), written(200))
+        return yield* Effect.map(writes.patch(call, request), written)
       case "delete": {
-        const { gone, policy } = yield* deletePolicy(call, request.name)
-        return value(gone ? deletedStatus(policy) : printer.one(served(policy)))
+        const deleted = yield* writes.delete(call, request.name)
+        return value(deleted.gone ? deletedStatus(request.name, deleted) : printer.one(served(deleted.policy)))
       }
       case "get": {
         const store = yield* PolicyStore
@@ -59,8 +60,8 @@ export const policyRequest = (
           request.verb === "list"
             ? policies
             : yield* Effect.forEach(policies, (policy) =>
-                deletePolicy(call, policy.metadata.name).pipe(
-                  Effect.map((deleted) => deleted.policy),
+                writes.delete(call, policy.metadata.name).pipe(
+                  Effect.map((deleted) => (deleted.gone ? policy : deleted.policy)),
                   Effect.catchIf(
                     (error) => error.reason === "NotFound",
                     () => Effect.succeed(policy)
@@ -88,10 +89,10 @@ const selectedPolicies = (call: Call) =>
     return { policies: policies.filter(selected), resourceVersion }
   })
 
-const deletedStatus = (policy: ActivityPolicy) => ({
+const deletedStatus = (name: string, { uid }: Deleted & { readonly gone: true }) => ({
   kind: "Status",
   apiVersion: "v1",
   metadata: {},
   status: "Success",
-  details: { name: policy.metadata.name, group: policyKind.group, kind: policyKind.plural, uid: policy.metadata.uid }
+  details: { name, group: policyKind.group, kind: policyKind.plural, uid }
 })

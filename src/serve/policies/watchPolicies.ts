@@ -4,40 +4,31 @@
 import { Clock, Effect, Result, Stream } from "effect"
 import type { ActivityPolicy } from "../../domain/ActivityPolicy.ts"
 import { type PolicyEvent, PolicyStore } from "../../store/PolicyStore.ts"
-import { badRequest, expired, invalid } from "../ApiFailure.ts"
+import { badRequest } from "../ApiFailure.ts"
 import type { Answer, Call } from "../http/Call.ts"
-import { isTrue, type ResourceRequest } from "../http/RequestInfo.ts"
-import { initialEventsForbidden, resourceVersionFrom } from "../listParameters.ts"
+import type { ResourceRequest } from "../http/RequestInfo.ts"
+import { initialEventsEnd, initialEventsFrom, resourceVersionFrom } from "../listParameters.ts"
 import { includeObjectFrom, printerFor } from "../Table.ts"
 import { frameText, type FrameType, liveFrames } from "../watchFrames.ts"
 import { policyColumns } from "./policyColumns.ts"
+import { failureFrom, versionAhead } from "./policyFailure.ts"
 import { policySelector } from "./policySelectors.ts"
-import { failureFrom } from "./policyWrites.ts"
-
-const initialEventsEnd = { "k8s.io/initial-events-end": "true" }
+import { servedPolicy } from "./servedPolicy.ts"
 
 export const watchPolicies = Effect.fn("serve.watchPolicies")(function* (call: Call, request: ResourceRequest) {
   const { query } = call
   const selected = yield* Effect.fromResult(Result.mapError(policySelector(query), badRequest))
   const version = yield* Effect.fromResult(resourceVersionFrom(query))
-  const wantsInitial = isTrue(query.get("sendInitialEvents"))
-  if (query.has("sendInitialEvents") && query.get("resourceVersionMatch") !== "NotOlderThan") {
-    return yield* invalid({ group: "meta.k8s.io", plural: "", kind: "ListOptions" }, "", [
-      {
-        field: "resourceVersionMatch",
-        reason: "FieldValueForbidden",
-        message: "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-      }
-    ])
-  }
-  // The end of the initial state is told by a bookmark: without bookmarks the client would wait for ever.
-  if (wantsInitial && !isTrue(query.get("allowWatchBookmarks"))) return yield* initialEventsForbidden()
+  const initial = yield* Effect.fromResult(initialEventsFrom(query, version))
   const store = yield* PolicyStore
-  const listed = yield* store.list.pipe(Effect.mapError(failureFrom))
+  // Asked before the answer begins: a version that is gone, or was never there, is a 410.
+  if (initial === "none" && version !== undefined) yield* store.known(version).pipe(Effect.mapError(failureFrom))
+  const listed =
+    initial === "none" && version !== undefined
+      ? { policies: [], resourceVersion: version }
+      : yield* store.list.pipe(Effect.mapError(failureFrom))
   if (version !== undefined && version > listed.resourceVersion) {
-    return yield* expired(
-      `resource version ${version} is beyond the current one (${listed.resourceVersion}): list again`
-    )
+    return yield* versionAhead(version, listed.resourceVersion)
   }
   const apiVersion = `${request.group}/${request.version}`
   const clock = yield* Clock.Clock
@@ -48,17 +39,12 @@ export const watchPolicies = Effect.fn("serve.watchPolicies")(function* (call: C
     includeObjectFrom(query.get("includeObject"))
   )
   const frame = (type: FrameType, policy: ActivityPolicy): string =>
-    frameText(type, printer.frame({ ...policy, apiVersion }))
-  const initial = wantsInitial || (version === undefined && !query.has("sendInitialEvents"))
-  const position = initial ? listed.resourceVersion : (version ?? listed.resourceVersion)
-  // Asked before the answer begins: a version that is gone is a 410.
-  if (!initial) yield* store.known(position).pipe(Effect.mapError(failureFrom))
-  const opening = initial
-    ? listed.policies
-        .filter(selected)
-        .map((policy) => frame("ADDED", policy))
-        .join("") + (wantsInitial ? frameText("BOOKMARK", printer.bookmark(String(position), initialEventsEnd)) : "")
-    : ""
+    frameText(type, printer.frame(servedPolicy(policy, apiVersion)))
+  const position = listed.resourceVersion
+  const opening = [
+    ...(initial === "none" ? [] : listed.policies.filter(selected).map((policy) => frame("ADDED", policy))),
+    ...(initial === "ended" ? [frameText("BOOKMARK", printer.bookmark(String(position), initialEventsEnd))] : [])
+  ].join("")
   const live = yield* liveFrames(query, {
     position: () => position,
     next: (from) =>

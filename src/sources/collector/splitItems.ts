@@ -27,7 +27,9 @@ export const splitItems = (text: string): Result.Result<SplitList, NotAList> => 
   try {
     envelope = JSON.parse(envelopeText)
   } catch (cause) {
-    return Result.fail({ reason: `The body is not JSON: ${cause instanceof Error ? cause.message : String(cause)}` })
+    // A parser quotes what it stumbles over, and the sender logs our answer: only the place is told.
+    const place = cause instanceof Error ? /at position \d+/.exec(cause.message)?.[0] : undefined
+    return Result.fail({ reason: `The body is not JSON${place === undefined ? "" : `, ${place}`}.` })
   }
   if (typeof envelope !== "object" || envelope === null || Array.isArray(envelope)) {
     return Result.fail({ reason: "The body is not a JSON object. Send an audit.k8s.io/v1 EventList." })

@@ -134,4 +134,40 @@ describe("batchFrom", () => {
       assert.isAtMost(read.deadLetters[0]!.body.length, options.messageSizeBytesMax)
     }
   })
+
+  it("a record that came without its bodies is counted apart from those that lose them here", () => {
+    const truncated = record({ annotations: { "audit.k8s.io/truncated": "true" } })
+    const read = batch(truncated, record({ annotations: { "audit.k8s.io/truncated": "false" } }))
+    assert.strictEqual(read.truncatedBefore, 1)
+    assert.strictEqual(read.truncated, 0)
+    assert.strictEqual(Buffer.from(read.messages[0]!.body).toString(), truncated)
+  })
+
+  it("no secret is in a message or in a dead letter, whatever became of its record", () => {
+    const canary = "c4nary-hunter2"
+    const secrets = {
+      objectRef: { resource: "secrets", namespace: "team", name: "a", apiVersion: "v1" },
+      requestObject: { kind: "Secret", apiVersion: "v1", stringData: { password: canary } }
+    }
+    const whole = record(secrets)
+    const read = batch(
+      whole,
+      record({ ...secrets, auditID: "" }),
+      record({ ...secrets, userAgent: "x".repeat(1_100_000) }),
+      record({ ...secrets, responseObject: { data: { a: canary.repeat(100_000) } } }),
+      whole.slice(0, -10),
+      whole.slice(whole.indexOf("password")),
+      `${whole}${whole}`,
+      `["${canary}"]`,
+      canary
+    )
+    assert.strictEqual(read.messages.length, 2)
+    assert.strictEqual(read.deadLetters.length, 7)
+    assert.strictEqual(read.redacted, 5)
+    for (const { body, headers } of [...read.messages, ...read.deadLetters]) {
+      assert.notInclude(Buffer.from(body).toString(), canary)
+      assert.notInclude(JSON.stringify(headers), canary)
+    }
+    assert.notInclude(JSON.stringify(read.unreadable), canary)
+  })
 })

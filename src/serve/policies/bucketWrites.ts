@@ -1,47 +1,41 @@
-/** Create, replace, patch and delete policies: each admitted, stored only when nothing changed meanwhile. */
-import { Clock, Effect, Schedule } from "effect"
+/** Policies that this server keeps itself, in a bucket: it does to a write whatever an API server would. */
+import { Clock, Effect, Layer, Schedule } from "effect"
 import { randomUUID } from "node:crypto"
 import type { ActivityPolicy } from "../../domain/ActivityPolicy.ts"
-import { isJsonObject, type Json, objectAt, textAt } from "../../domain/AuditRecord.ts"
+import { isJsonObject, objectAt, textAt } from "../../domain/AuditRecord.ts"
 import { secondsTimestampText } from "../../domain/instant.ts"
+import { PolicyBucket } from "../../store/PolicyBucket.ts"
 import { PolicyStore, type PolicyStoreError } from "../../store/PolicyStore.ts"
-import {
-  alreadyExists,
-  type ApiFailure,
-  badRequest,
-  conflict,
-  expired,
-  type FieldFault,
-  invalid,
-  notFound,
-  unavailable
-} from "../ApiFailure.ts"
+import { alreadyExists, type ApiFailure, badRequest, conflict, type FieldFault, invalid } from "../ApiFailure.ts"
 import type { Call } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
 import { createdPolicy, isSame, policyFaults, sizeFaults, updatedPolicy, withStatus } from "./admission.ts"
-import { jsonPatched, mergePatched } from "./patches.ts"
-import {
-  checkedPolicy,
-  jsonBody,
-  mediaType,
-  type PolicyBody,
-  policyBody,
-  policyKind,
-  unsupported
-} from "./policyBody.ts"
+import { patchOf, patchTypes } from "./patches.ts"
+import { isDryRun } from "./dryRun.ts"
+import { jsonBody, mediaType, type PolicyBody, policyBody, policyKind, unsupported } from "./policyBody.ts"
+import { failureFrom, raced } from "./policyFailure.ts"
+import { type Deleted, PolicyWrites, type Written } from "./PolicyWrites.ts"
 
-/** What was written, and what the client should be told besides. */
-export interface Written {
-  readonly policy: ActivityPolicy
-  readonly warnings: ReadonlyArray<string>
-}
+/** Policies are read from the store's bucket, and written to it. */
+export const bucketWritesLayer = Layer.effect(
+  PolicyWrites,
+  Effect.gen(function* () {
+    const context = yield* Effect.context<PolicyStore | PolicyBucket>()
+    return PolicyWrites.of({
+      create: (call, request) => Effect.provide(createPolicy(call, request), context),
+      replace: (call, request) => Effect.provide(replacePolicy(call, request), context),
+      patch: (call, request) => Effect.provide(patchPolicy(call, request), context),
+      delete: (call, name) => Effect.provide(deletePolicy(call, name), context)
+    })
+  })
+)
 
 /** A write without a resourceVersion of its own starts again so often when others write too. */
 const attemptsMax = 5
 
 const generatedNameLetters = "bcdfghjklmnpqrstvwxz2456789"
 
-export const createPolicy = (call: Call, request: ResourceRequest) =>
+const createPolicy = (call: Call, request: ResourceRequest) =>
   Effect.gen(function* () {
     const dryRun = yield* isDryRun(call.query.getAll("dryRun"))
     const { policy: sent, warnings } = yield* policyBody(call, request)
@@ -51,59 +45,34 @@ export const createPolicy = (call: Call, request: ResourceRequest) =>
     const moment = yield* currentMoment
     const created = createdPolicy(named(sent, moment.uid), moment)
     yield* admitted(created)
-    const store = yield* PolicyStore
-    if (!dryRun) return { policy: yield* store.create(created).pipe(Effect.mapError(failureFrom)), warnings }
+    const [store, bucket] = [yield* PolicyStore, yield* PolicyBucket]
+    if (!dryRun) {
+      return { policy: yield* bucket.create(created).pipe(Effect.mapError(failureFrom)), created: true, warnings }
+    }
     const exists = yield* store.get(created.metadata.name).pipe(Effect.as(true), Effect.catch(missing(false)))
     if (exists) return yield* alreadyExists(policyKind, created.metadata.name)
-    return { policy: created, warnings }
+    return { policy: created, created: true, warnings }
   })
 
-/** PUT, of the policy or of its status. */
-export const replacePolicy = (call: Call, request: ResourceRequest) =>
+const replacePolicy = (call: Call, request: ResourceRequest) =>
   Effect.gen(function* () {
     const body = yield* policyBody(call, request)
     return yield* change(call, request, () => Effect.succeed(body))
   })
 
-/** PATCH, of the policy or of its status: JSON patch and merge patch. */
-export const patchPolicy = (call: Call, request: ResourceRequest) =>
+/** JSON patch and merge patch. */
+const patchPolicy = (call: Call, request: ResourceRequest) =>
   Effect.gen(function* () {
     const type = mediaType(call)
-    const supported = ["application/json-patch+json", "application/merge-patch+json"]
     if (type === "application/apply-patch+yaml" || type === "application/apply-patch+cbor") {
       return yield* unsupported(
         type,
-        supported,
+        patchTypes,
         "This server has no server-side apply: use client-side apply (kubectl apply without --server-side)."
       )
     }
-    if (!supported.includes(type)) {
-      return yield* unsupported(
-        type,
-        supported,
-        type === "application/strategic-merge-patch+json"
-          ? "ActivityPolicies know no strategic merge: use kubectl patch --type=merge or --type=json."
-          : ""
-      )
-    }
-    const patch = yield* jsonBody(call)
-    return yield* change(call, request, (stored) =>
-      Effect.gen(function* () {
-        // A policy is JSON; the client's version of it is what the patch is about.
-        const target = { ...stored, apiVersion: `${request.group}/${request.version}` } as unknown as Json
-        const patched = yield* type === "application/json-patch+json"
-          ? jsonPatched(target, patch)
-          : mergedPolicy(target, patch)
-        return yield* checkedPolicy(call, request, patched)
-      })
-    )
-  })
-
-const mergedPolicy = (target: Json, patch: Json): Effect.Effect<Json, ApiFailure> =>
-  Effect.try({
-    try: () => mergePatched(target, patch),
-    // Nothing else can go wrong with two pieces of JSON.
-    catch: () => badRequest("the merge patch is nested too deeply")
+    const next = yield* patchOf(call, request, type)
+    return yield* change(call, request, next)
   })
 
 /** Reads, changes, admits and stores; again from the start when somebody else was faster and the client did not say what it had read. */
@@ -111,25 +80,29 @@ const change = (
   call: Call,
   request: ResourceRequest,
   next: (stored: ActivityPolicy) => Effect.Effect<PolicyBody, ApiFailure>
-): Effect.Effect<Written, ApiFailure, PolicyStore> => {
+): Effect.Effect<Written, ApiFailure, PolicyStore | PolicyBucket> => {
   const attempt = Effect.gen(function* () {
     const dryRun = yield* isDryRun(call.query.getAll("dryRun"))
-    const store = yield* PolicyStore
+    const [store, bucket] = [yield* PolicyStore, yield* PolicyBucket]
     const stored = yield* store.get(request.name).pipe(Effect.mapError(failureFrom))
     const { policy: sent, warnings } = yield* next(stored)
     yield* sameObject(sent, stored)
     const updated =
       request.subresource === "status" ? withStatus(stored, sent) : updatedPolicy(stored, sent, yield* currentMoment)
     yield* request.subresource === "" ? admitted(updated, stored) : refusedFor(updated, sizeFaults(updated))
-    if (isSame(updated, stored)) return { policy: stored, warnings }
+    if (isSame(updated, stored)) return { policy: stored, created: false, warnings }
     if (isGone(updated)) {
       if (!dryRun)
-        yield* store
+        yield* bucket
           .delete(stored.metadata.name, stored.metadata.resourceVersion ?? "0")
           .pipe(Effect.mapError(failureFrom))
-      return { policy: updated, warnings }
+      return { policy: updated, created: false, warnings }
     }
-    return { policy: dryRun ? updated : yield* store.update(updated).pipe(Effect.mapError(failureFrom)), warnings }
+    return {
+      policy: dryRun ? updated : yield* bucket.update(updated).pipe(Effect.mapError(failureFrom)),
+      created: false,
+      warnings
+    }
   })
   return attempt.pipe(
     Effect.retry({
@@ -141,7 +114,6 @@ const change = (
 }
 
 const modified = "the object has been modified; please apply your changes to the latest version and try again"
-const raced = "another write came between"
 
 /** What the client says that it changes is what is stored. */
 const sameObject = (sent: ActivityPolicy, stored: ActivityPolicy): Effect.Effect<void, ApiFailure> => {
@@ -169,16 +141,10 @@ const sameObject = (sent: ActivityPolicy, stored: ActivityPolicy): Effect.Effect
 const isGone = (policy: ActivityPolicy): boolean =>
   policy.metadata.deletionTimestamp !== undefined && (policy.metadata.finalizers ?? []).length === 0
 
-export interface Deleted {
-  readonly policy: ActivityPolicy
-  /** False: finalizers hold it, it is only marked. */
-  readonly gone: boolean
-}
-
-export const deletePolicy = (call: Call, name: string): Effect.Effect<Deleted, ApiFailure, PolicyStore> =>
+const deletePolicy = (call: Call, name: string): Effect.Effect<Deleted, ApiFailure, PolicyStore | PolicyBucket> =>
   Effect.gen(function* () {
     const options = yield* deleteOptions(call)
-    const store = yield* PolicyStore
+    const [store, bucket] = [yield* PolicyStore, yield* PolicyBucket]
     const stored = yield* store.get(name).pipe(Effect.mapError(failureFrom))
     const { metadata } = stored
     if (options.uid !== "" && options.uid !== metadata.uid) {
@@ -196,18 +162,18 @@ export const deletePolicy = (call: Call, name: string): Effect.Effect<Deleted, A
       )
     }
     if ((metadata.finalizers ?? []).length > 0) {
-      if (metadata.deletionTimestamp !== undefined) return { policy: stored, gone: false }
+      if (metadata.deletionTimestamp !== undefined) return { policy: stored, gone: false as const }
       const { now } = yield* currentMoment
       const marked = { ...stored, metadata: { ...metadata, deletionTimestamp: now } }
       return {
-        policy: options.dryRun ? marked : yield* store.update(marked).pipe(Effect.mapError(failureFrom)),
-        gone: false
+        policy: options.dryRun ? marked : yield* bucket.update(marked).pipe(Effect.mapError(failureFrom)),
+        gone: false as const
       }
     }
     if (!options.dryRun) {
-      yield* store.delete(name, metadata.resourceVersion ?? "0").pipe(Effect.mapError(failureFrom))
+      yield* bucket.delete(name, metadata.resourceVersion ?? "0").pipe(Effect.mapError(failureFrom))
     }
-    return { policy: stored, gone: true }
+    return { uid: metadata.uid ?? "", gone: true as const }
   }).pipe(
     Effect.retry({
       times: attemptsMax - 1,
@@ -230,21 +196,6 @@ const deleteOptions = (call: Call) =>
       resourceVersion: textAt(preconditions, "resourceVersion")
     }
   })
-
-const isDryRun = (values: ReadonlyArray<string>): Effect.Effect<boolean, ApiFailure> => {
-  const wrong = values.find((value) => value !== "All" && value !== "")
-  return wrong === undefined
-    ? Effect.succeed(values.includes("All"))
-    : Effect.fail(
-        invalid({ group: "meta.k8s.io", plural: "", kind: "CreateOptions" }, "", [
-          {
-            field: "dryRun",
-            reason: "FieldValueNotSupported",
-            message: `Unsupported value: ${JSON.stringify(wrong)}: supported values: "All"`
-          }
-        ])
-      )
-}
 
 const currentMoment = Effect.map(Clock.currentTimeMillis, (millis) => ({
   now: secondsTimestampText(BigInt(millis) * 1000n),
@@ -271,19 +222,3 @@ const missing =
   <A>(value: A) =>
   (error: PolicyStoreError): Effect.Effect<A, ApiFailure> =>
     error.reason._tag === "PolicyMissing" ? Effect.succeed(value) : Effect.fail(failureFrom(error))
-
-export const failureFrom = (error: PolicyStoreError): ApiFailure => {
-  const { reason } = error
-  switch (reason._tag) {
-    case "PolicyMissing":
-      return notFound(policyKind, reason.name)
-    case "PolicyExists":
-      return alreadyExists(policyKind, reason.name)
-    case "PolicyChanged":
-      return conflict(policyKind, reason.name, raced)
-    case "PolicyVersionExpired":
-      return expired(`too old resource version: ${reason.resourceVersion} (${reason.oldest})`)
-    case "PolicyStoreUnavailable":
-      return unavailable("the store of policies does not answer: try again")
-  }
-}

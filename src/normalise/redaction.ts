@@ -1,0 +1,352 @@
+/**
+ * Redaction: what is secret leaves a fact before anything else sees it.
+ *
+ * Redacted are the data of Secrets (in objects, lists, tables, merge patches and JSON patches) and the copies of it in
+ * their annotations, strings under keys such as `password` and `token` (a TokenRequest's and a TokenReview's among them),
+ * values of variables and headers of such names, what `secretText.ts` recognises in any string, and the paths of
+ * configured rules. The keys stay, so that it can be seen what was changed. Everything else stays byte for byte what
+ * was sent. What is ordinary is passed by a search for traces, without being parsed.
+ */
+import { Result } from "effect"
+import { isJsonObject, type Json, type JsonObject, objectAt, textAt } from "../domain/AuditRecord.ts"
+import { jsonObjectFrom } from "./jsonObjectFrom.ts"
+import type { RedactionRule } from "./redactionRule.ts"
+import {
+  isSecretKey,
+  isSecretVariable,
+  isSetting,
+  mayHoldSecrets,
+  type Redacted,
+  redactedText,
+  withoutSecrets
+} from "./secretText.ts"
+
+export interface Redaction {
+  /** The JSON text of an audit record. What is no JSON object is returned as it came: see {@link withoutWords}. */
+  readonly record: (text: string) => Redacted
+  /** The JSON text of a Kubernetes object, an Event for one. */
+  readonly object: (text: string, of: { readonly apiGroup: string; readonly resource: string }) => Redacted
+}
+
+export const redactionBy = (rules: ReadonlyArray<RedactionRule>): Redaction => {
+  const pathsOf = (apiGroup: string, resource: string): ReadonlyArray<Path> =>
+    rules
+      .filter(
+        (rule) =>
+          (rule.resource === "*" || rule.resource === resource) &&
+          (rule.apiGroup === undefined || rule.apiGroup === apiGroup)
+      )
+      .map(({ path }) => path)
+  const named = rules.map(({ resource }) => resource)
+  /** No trace of a secret, and of no resource that a rule names. */
+  const isOrdinary = (text: string): boolean =>
+    !mayHoldSecrets(text) &&
+    !secretTrace.test(text) &&
+    !named.some((resource) => resource === "*" || text.includes(resource))
+  return {
+    record: (text) => {
+      if (isOrdinary(text)) return { text, count: 0 }
+      const parsed = jsonObjectFrom(text)
+      if (Result.isFailure(parsed)) return { text, count: 0 }
+      const body = parsed.success
+      const reference = objectAt(body, "objectRef")
+      const resource = textAt(reference, "resource")
+      const apiGroup = textAt(reference, "apiGroup")
+      const secret = (resource === "secrets" && apiGroup === "") || secretsUri.test(textAt(body, "requestURI"))
+      const root: Place = { ...outside, secret, paths: pathsOf(apiGroup, resource) }
+      return spliced(text, body, "envelope", root)
+    },
+    object: (text, { apiGroup, resource }) => {
+      const paths = pathsOf(apiGroup, resource)
+      if (paths.length === 0 && isOrdinary(text)) return { text, count: 0 }
+      const parsed = jsonObjectFrom(text)
+      if (Result.isFailure(parsed)) return { text, count: 0 }
+      return spliced(text, parsed.success, "root", { ...outside, paths })
+    }
+  }
+}
+
+/**
+ * A Secret is named by its resource, its kind or its path. Letters that were written as escapes (nobody's encoder does
+ * that) may hide anything, so such a text is looked at too.
+ */
+const secretTrace = /secrets["/?]|"Secret(?:List)?\\?"|\\u00(?:[46][1-9a-fA-F]|[57][0-9aA])/
+
+const secretsUri = /^\/api\/v1\/(?:watch\/)?(?:namespaces\/[^/?]+\/)?secrets(?:[/?]|$)/
+
+type Path = ReadonlyArray<string>
+
+/** What is known of a value from where it stands. */
+interface Place {
+  /** All of it is secret. */
+  readonly whole: boolean
+  /** It belongs to a Secret. */
+  readonly secret: boolean
+  readonly within: "object" | "metadata" | "annotations"
+  /** What is left of the configured paths from here on. */
+  readonly paths: ReadonlyArray<Path>
+}
+
+const outside: Place = { whole: false, secret: false, within: "object", paths: [] }
+
+const dataKeys = new Set(["data", "stringData"])
+
+/** The place of `key` in an object that stands at `place`. */
+const placeOf = (place: Place, key: string): Place => {
+  if (place.whole) return place
+  const within =
+    place.within === "object" && key === "metadata"
+      ? "metadata"
+      : place.within === "metadata" && key === "annotations"
+        ? "annotations"
+        : place.within
+  const isData = place.secret && place.within === "object" && dataKeys.has(key)
+  if (!isData && within === place.within && place.paths.length === 0) return place
+  const paths = place.paths.flatMap((path) => (path[0] === key || path[0] === "*" ? [path.slice(1)] : []))
+  return { whole: isData || paths.some((path) => path.length === 0), secret: place.secret, within, paths }
+}
+
+/** The place of an element: configured paths may name its index, and need not. */
+const elementOf = (place: Place, index: number | string): Place => {
+  if (place.whole || place.paths.length === 0) return place
+  const named = placeOf(place, String(index))
+  return { ...place, whole: named.whole, paths: [...place.paths, ...named.paths] }
+}
+
+/** Where the value of a JSON patch's operation goes, from its pointer. */
+const placeOfPointer = (root: Place, pointer: string): Standing => {
+  let place = root
+  let key = ""
+  for (const token of pointer.split("/").slice(1)) {
+    key = token.replaceAll("~1", "/").replaceAll("~0", "~")
+    // A number may be an index or a name.
+    place = /^(?:\d+|-)$/.test(key) ? elementOf(place, key) : placeOf(place, key)
+  }
+  return { place, key }
+}
+
+/** What an object or a list is, as far as it decides where its values stand. */
+type Role = "envelope" | "root" | "items" | "rows" | "row" | "patch" | "operation" | "value"
+
+/** An object or a list that is being read. */
+interface Frame {
+  /** As it was parsed; undefined where keys stood twice and do not tell. */
+  readonly value: Json | undefined
+  readonly role: Role
+  readonly place: Place
+  /** Of the value that comes next. */
+  key: string
+  index: number
+}
+
+/** Texts in texts are followed so deep: a copy in an annotation of a copy. */
+const nestedMax = 3
+
+/** Reads the text of `value` once, and notes what comes in place of what. */
+const spliced = (text: string, value: JsonObject, role: "envelope" | "root", root: Place, nested = 0): Redacted => {
+  const kept: Array<string> = []
+  let keptTo = 0
+  let count = 0
+  const put = (from: number, to: number, { count: places, text: replacement }: Redacted): void => {
+    kept.push(text.slice(keptTo, from), replacement)
+    keptTo = to
+    count += places
+  }
+  const stack: Array<Frame> = []
+  let frame: Frame | undefined
+  let at = 0
+  while (at < text.length) {
+    const character = text[at]
+    if (character === "{" || character === "[") {
+      frame = frame === undefined ? firstFrame(value, role, root) : frameIn(frame, root)
+      stack.push(frame)
+      at++
+    } else if (character === "}" || character === "]") {
+      stack.pop()
+      frame = stack.at(-1)
+      at++
+    } else if (character === ",") {
+      if (frame !== undefined) frame.index++
+      at++
+    } else if (character === '"') {
+      const end = stringEnd(text, at)
+      const colon = colonAfter(text, end)
+      if (frame !== undefined && colon >= 0) {
+        frame.key = decoded(text.slice(at, end))
+        at = colon + 1
+        continue
+      }
+      const found = frame === undefined ? undefined : redactedString(text.slice(at, end), frame, root, nested)
+      if (found !== undefined) put(at, end, found)
+      at = end
+    } else if (isSpace(character)) {
+      at++
+    } else {
+      // A number, true, false or null. That something was removed is no secret.
+      const end = literalEnd(text, at)
+      if (character !== "n" && frame !== undefined && placeIn(frame, root).place.whole) {
+        put(at, end, { text: `"${redactedText}"`, count: 1 })
+      }
+      at = end
+    }
+  }
+  if (count === 0) return { text, count }
+  kept.push(text.slice(keptTo))
+  return { text: kept.join(""), count }
+}
+
+const firstFrame = (value: JsonObject, role: "envelope" | "root", root: Place): Frame => ({
+  value,
+  role,
+  place: role === "envelope" ? outside : placeOfObject(root, value),
+  key: "",
+  index: 0
+})
+
+/** The object or list that opens at the place where `parent` stands. */
+const frameIn = (parent: Frame, root: Place): Frame => {
+  const value = childOf(parent)
+  const { place } = placeIn(parent, root)
+  return { value, role: roleIn(parent, value), place: placeOfObject(place, value), key: "", index: 0 }
+}
+
+/** A Secret is one wherever it stands, in a template of another object for one. */
+const placeOfObject = (place: Place, value: Json | undefined): Place => {
+  const kind = textAt(value, "kind")
+  const isSecret = (kind === "Secret" || kind === "SecretList") && textAt(value, "apiVersion") === "v1"
+  return isSecret && !place.whole ? { ...place, secret: true, within: "object" } : place
+}
+
+const childOf = (frame: Frame): Json | undefined => {
+  const { index, key, value } = frame
+  if (isJsonObject(value)) return Object.hasOwn(value, key) ? value[key] : undefined
+  return isList(value) ? value[index] : undefined
+}
+
+const isList = (value: Json | undefined): value is ReadonlyArray<Json> => Array.isArray(value)
+
+const bodyKeys = new Set(["requestObject", "responseObject"])
+
+const roleIn = (parent: Frame, value: Json | undefined): Role => {
+  switch (parent.role) {
+    case "envelope":
+      return !bodyKeys.has(parent.key) ? "value" : isList(value) ? "patch" : "root"
+    case "root":
+      if (parent.key === "items" && textAt(parent.value, "kind").endsWith("List")) return "items"
+      return parent.key === "rows" && textAt(parent.value, "kind") === "Table" ? "rows" : "value"
+    case "items":
+      return "root"
+    case "rows":
+      return "row"
+    case "row":
+      return parent.key === "object" ? "root" : "value"
+    case "patch":
+      return "operation"
+    case "operation":
+    case "value":
+      return "value"
+  }
+}
+
+interface Standing {
+  readonly place: Place
+  readonly key: string
+}
+
+/** The place of the value that `frame` stands at, and the name that it has there. */
+const placeIn = (frame: Frame, root: Place): Standing => {
+  const { key, place, role, value } = frame
+  switch (role) {
+    case "envelope":
+      return { place: bodyKeys.has(key) ? root : outside, key }
+    case "root":
+      // What a list or a table says of itself is not the object.
+      return /^(?:items|rows)$/.test(key) && roleIn(frame, undefined) !== "value"
+        ? { place: root, key }
+        : { place: placeOf(place, key), key }
+    case "row":
+      return { place: key === "object" ? root : place, key }
+    case "items":
+    case "rows":
+    case "patch":
+      return { place: root, key: "" }
+    case "operation":
+      return key === "value" ? placeOfPointer(root, textAt(value, "path")) : { place: outside, key }
+    case "value":
+      return isJsonObject(value)
+        ? { place: placeOf(place, key), key }
+        : { place: elementOf(place, frame.index), key: "" }
+  }
+}
+
+/** @param literal with its quotes. @returns undefined when it stays */
+const redactedString = (literal: string, frame: Frame, root: Place, nested: number): Redacted | undefined => {
+  const { key, place } = placeIn(frame, root)
+  const value = decoded(literal)
+  if (value === "" || value === redactedText) return undefined
+  // A body that is no object is one in another notation.
+  const isBody = frame.role === "envelope" && bodyKeys.has(key)
+  if (place.whole || (isBody && place.secret)) return secret
+  if (frame.role !== "envelope" && isSecretValue(value, key, place, frame.value)) return secret
+  if (value.length < shortestSecret) return undefined
+  const found = (nested < nestedMax ? redactedCopy(value, key, root, nested) : undefined) ?? withoutSecrets(value)
+  return found.count === 0 ? undefined : { text: JSON.stringify(found.text), count: found.count }
+}
+
+const secret: Redacted = { text: `"${redactedText}"`, count: 1 }
+
+/** Nothing that is shorter is recognised inside a text: `pwd=x`. */
+const shortestSecret = 5
+
+const isSecretValue = (value: string, key: string, place: Place, parent: Json | undefined): boolean => {
+  if (isSecretKey(key) && !isSetting(value)) return true
+  if (key === "value" && isSecretVariable(textAt(parent, "name")) && !isSetting(value)) return true
+  if (!place.secret) return false
+  // Tools keep a copy of what they applied, as JSON or compressed in base64. Old API servers quote what they cannot read.
+  return place.within === "annotations"
+    ? /^\s*[{[]|^H4sI|^UEsD|^eJ/.test(value) || /last-applied/.test(key)
+    : key === "message" && /error found in #|bigger context/.test(value)
+}
+
+/** A text that is an object itself, as the annotation of `kubectl apply`: its own places count. */
+const redactedCopy = (text: string, key: string, root: Place, nested: number): Redacted | undefined => {
+  if (!text.startsWith("{")) return undefined
+  const parsed = jsonObjectFrom(text)
+  if (Result.isFailure(parsed)) return undefined
+  const isCopy = key.endsWith("last-applied-configuration")
+  return spliced(text, parsed.success, "root", isCopy ? root : outside, nested + 1)
+}
+
+const backslash = 0x5c
+
+/** The position after the string that opens at `at`. */
+const stringEnd = (text: string, at: number): number => {
+  let end = text.indexOf('"', at + 1)
+  while (end >= 0) {
+    let slashes = 0
+    while (text.charCodeAt(end - 1 - slashes) === backslash) slashes++
+    if (slashes % 2 === 0) return end + 1
+    end = text.indexOf('"', end + 1)
+  }
+  return text.length
+}
+
+/** The position of the colon that makes the string before it a key, else -1. */
+const colonAfter = (text: string, at: number): number => {
+  let next = at
+  while (isSpace(text[next])) next++
+  return text[next] === ":" ? next : -1
+}
+
+const literalEnd = (text: string, at: number): number => {
+  let end = at
+  while (end < text.length && !/[\s,\]}]/.test(text[end] ?? "")) end++
+  return end
+}
+
+const isSpace = (character: string | undefined): boolean =>
+  character === " " || character === "\n" || character === "\r" || character === "\t"
+
+// The text was parsed before, so each of its strings is one.
+const decoded = (literal: string): string =>
+  literal.includes("\\") ? (JSON.parse(literal) as string) : literal.slice(1, -1)

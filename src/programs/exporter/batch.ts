@@ -1,0 +1,197 @@
+/**
+ * What becomes of one step of the watch, decided without I/O: messages to publish, and what is known afterwards.
+ */
+import { Result } from "effect"
+import type { Followed } from "../../clients/kube/follow.ts"
+import type { KubeObject } from "../../clients/kube/Kube.ts"
+import type { OutgoingMessage } from "../../clients/nats/Nats.ts"
+import { type JsonObject, textAt } from "../../domain/AuditRecord.ts"
+import { uuidFrom } from "../../domain/identity.ts"
+import { microsecondsFrom } from "../../domain/instant.ts"
+import type { KubernetesEvent } from "../../domain/KubernetesEvent.ts"
+import { headerNames, miloEvents } from "../../domain/streams.ts"
+import { deadLetterSubject } from "../../domain/subject.ts"
+import type { Tenant } from "../../domain/Tenant.ts"
+import { kubernetesEventFrom, kubernetesEventFromText } from "../../normalise/kubernetesEventFrom.ts"
+import type { Redaction } from "../../normalise/redaction.ts"
+import type { SightChange, Sights } from "../../sources/exporter/Sights.ts"
+import { eventMessage } from "../eventMessage.ts"
+
+export interface BatchOptions {
+  readonly cluster: string
+  readonly defaultTenant: Tenant
+  /** What the bus takes in one message, headers included. */
+  readonly messageSizeBytesMax: number
+  readonly redaction: Redaction
+  readonly sights: Sights
+  /** Of every namespace that {@link namespacesIn} names. */
+  readonly tenantOf: (namespace: string) => Tenant
+}
+
+export interface Batch {
+  readonly messages: ReadonlyArray<OutgoingMessage>
+  readonly deadLetters: ReadonlyArray<OutgoingMessage>
+  /** What to settle when all of them are in the bus. */
+  readonly sights: ReadonlyArray<SightChange>
+  /** The watch's position behind this step; undefined where there is none. */
+  readonly resourceVersion: string | undefined
+  readonly received: number
+  /** Seen before in this form. */
+  readonly unchanged: number
+  /** The ends of Events, which are no facts. */
+  readonly deleted: number
+  readonly redacted: number
+  /** When the newest of them was seen by its reporter, microseconds since 1970; undefined for lists, which hold old ones. */
+  readonly lastSeen: bigint | undefined
+}
+
+const emptyBatch: Batch = {
+  messages: [],
+  deadLetters: [],
+  sights: [],
+  resourceVersion: undefined,
+  received: 0,
+  unchanged: 0,
+  deleted: 0,
+  redacted: 0,
+  lastSeen: undefined
+}
+
+const overheadBytes = 8 * 1024
+
+/** Namespaces of Events that are seen for the first time in this step. */
+export const namespacesIn = (followed: Followed, sights: Sights): ReadonlySet<string> => {
+  const objects =
+    followed._tag === "Page"
+      ? followed.objects
+      : followed._tag === "Changes"
+        ? followed.changes.map(({ object }) => object)
+        : []
+  return new Set(
+    objects
+      .filter(({ metadata }) => sights.last(metadata.uid ?? "") === undefined)
+      .map(({ metadata }) => metadata.namespace ?? "")
+  )
+}
+
+export const batchFrom = (followed: Followed, options: BatchOptions): Batch => {
+  switch (followed._tag) {
+    case "Listing":
+      options.sights.listing()
+      return emptyBatch
+    case "Page":
+      for (const { metadata } of followed.objects) options.sights.isListed(metadata.uid ?? "")
+      return stepOf(followed.objects, new Set(), undefined, options)
+    case "Listed":
+      return { ...emptyBatch, sights: options.sights.listedAll(), resourceVersion: followed.resourceVersion }
+    case "Changes": {
+      const gone = new Set(followed.changes.filter(({ type }) => type === "DELETED").map(({ object }) => object))
+      return stepOf(
+        followed.changes.map(({ object }) => object),
+        gone,
+        followed.resourceVersion,
+        options
+      )
+    }
+    case "Position":
+      return { ...emptyBatch, resourceVersion: followed.resourceVersion }
+  }
+}
+
+const stepOf = (
+  objects: ReadonlyArray<KubeObject>,
+  gone: ReadonlySet<KubeObject>,
+  resourceVersion: string | undefined,
+  options: BatchOptions
+): Batch => {
+  const { cluster, sights } = options
+  const messages: Array<OutgoingMessage> = []
+  const deadLetters: Array<OutgoingMessage> = []
+  const changes: Array<SightChange> = []
+  let unchanged = 0
+  let deleted = 0
+  let redacted = 0
+  let lastSeen: bigint | undefined = undefined
+  const note = (change: SightChange) => {
+    sights.note(change)
+    changes.push(change)
+  }
+  for (const object of objects) {
+    const uid = object.metadata.uid ?? ""
+    const seenAt = object.metadata.resourceVersion ?? ""
+    const before = sights.last(uid)
+    if (gone.has(object)) {
+      deleted++
+      if (before !== undefined) note({ uid, resourceVersion: undefined })
+      continue
+    }
+    if (sights.isPublished(uid, seenAt)) {
+      unchanged++
+      continue
+    }
+    // Whose it is was decided when it was seen first.
+    const tenant = before?.tenant ?? options.tenantOf(object.metadata.namespace ?? "")
+    const outcome = readEvent(object, tenant, options)
+    if (Result.isFailure(outcome)) {
+      deadLetters.push(outcome.failure)
+    } else {
+      const { event, places } = outcome.success
+      redacted += places
+      if (resourceVersion !== undefined) lastSeen = microsecondsFrom(event.lastSeen) ?? lastSeen
+      const message = eventMessage(event, before === undefined ? "added" : "modified")
+      if (message.body.length + overheadBytes <= options.messageSizeBytesMax) messages.push(message)
+      else deadLetters.push(letterOf(object, "it is larger than a message may be", options))
+    }
+    if (uid !== "") note({ uid, resourceVersion: seenAt, tenant })
+  }
+  return {
+    messages,
+    deadLetters,
+    sights: changes,
+    resourceVersion,
+    received: objects.length,
+    unchanged,
+    deleted,
+    redacted,
+    lastSeen
+  }
+
+  function readEvent(object: KubeObject, tenant: Tenant, { redaction }: BatchOptions) {
+    return Result.match(kubernetesEventFrom(jsonOf(object), { cluster, tenant }), {
+      onFailure: ({ field, reason }) =>
+        Result.fail(letterOf(object, `${field === "" ? "" : `${field}: `}${reason}`, options)),
+      onSuccess: (event) => {
+        const { count, text } = redaction.object(event.json, eventsResource)
+        if (count === 0) return Result.succeed({ event, places: 0 })
+        // What was an Event is one without its secrets.
+        return Result.match(kubernetesEventFromText(text, { cluster, tenant }), {
+          onFailure: ({ reason }) => Result.fail(letterOf(object, reason, options)),
+          onSuccess: (clean): Result.Result<{ event: KubernetesEvent; places: number }, OutgoingMessage> =>
+            Result.succeed({ event: clean, places: count })
+        })
+      }
+    })
+  }
+}
+
+const eventsResource = { apiGroup: "events.k8s.io", resource: "events" } as const
+
+/** It was parsed from JSON. */
+const jsonOf = (object: KubeObject): JsonObject => object as unknown as JsonObject
+
+/** What cannot be read is kept as it came, without its secrets, as far as it fits a message. */
+const letterOf = (object: KubeObject, cause: string, options: BatchOptions): OutgoingMessage => {
+  const text = options.redaction.object(JSON.stringify(object), eventsResource).text
+  const body = Buffer.from(text)
+  const metadata = jsonOf(object)["metadata"]
+  return {
+    subject: deadLetterSubject(miloEvents.name, "exporter", "unreadable", ""),
+    id: uuidFrom("dead", options.cluster, textAt(metadata, "uid"), textAt(metadata, "resourceVersion"), text),
+    body: body.subarray(0, options.messageSizeBytesMax - overheadBytes),
+    headers: {
+      [headerNames.cluster]: options.cluster,
+      [headerNames.cause]: cause,
+      [headerNames.attempts]: "1"
+    }
+  }
+}

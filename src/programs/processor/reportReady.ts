@@ -1,0 +1,142 @@
+/**
+ * Tells in each policy's status whether its rules are in effect, where the cluster's API server keeps policies: one that
+ * was written around ours was not checked by anybody.
+ *
+ * Every replica does so, whoever is first: a write is bound to the policy that was looked at, and says what any other
+ * replica would say. Replicas of two releases that disagree change a status once a minute each, not in a circle.
+ */
+import { Clock, Effect, Stream } from "effect"
+import { Kube } from "../../clients/kube/Kube.ts"
+import type { ActivityPolicy, PolicyCondition } from "../../domain/ActivityPolicy.ts"
+import { secondsTimestampText } from "../../domain/instant.ts"
+import { policyRecords } from "../../domain/policyRecord.ts"
+import { type PolicyProblem, policyProblems } from "../../process/Preview.ts"
+import { readyCondition } from "../../serve/policies/readyCondition.ts"
+import { PolicyStore } from "../../store/PolicyStore.ts"
+
+/** What did not arrive, or was changed by somebody, is told again after so long. */
+const againMillis = 60_000
+
+/** As many problems as a reader can use. */
+const problemsMax = 10
+const messageLengthMax = 4_096
+
+/** Runs for ever. */
+export const reportReady = Effect.gen(function* () {
+  const kube = yield* Kube
+  const store = yield* PolicyStore
+  const known = new Map<string, ActivityPolicy>()
+  const verdicts = new Map<string, Verdict>()
+
+  const report = Effect.fnUntraced(function* (policy: ActivityPolicy) {
+    const { generation = 1, name, uid = "" } = policy.metadata
+    const now = yield* Clock.currentTimeMillis
+    const before = verdicts.get(name)
+    const verdict =
+      before?.uid === uid && before.generation === generation
+        ? before
+        : { uid, generation, problems: policyProblems(policy), toldAt: Number.NEGATIVE_INFINITY }
+    verdicts.set(name, verdict)
+    const status = statusOf(policy, verdict, now)
+    if (status === undefined || now - verdict.toldAt < againMillis) return
+    verdicts.set(name, { ...verdict, toldAt: now })
+    yield* kube
+      .call({
+        method: "PATCH",
+        path: `${policyRecords.path}/${encodeURIComponent(name)}/status?fieldManager=activity-processor`,
+        headers: { "content-type": "application/merge-patch+json" },
+        body: { metadata: { uid, resourceVersion: policy.metadata.resourceVersion }, status }
+      })
+      .pipe(
+        // Changed or gone meanwhile: what it is now comes, and is looked at anew. Anything else is tried again.
+        Effect.catch((error) =>
+          Effect.suspend(() => {
+            if (error.reason._tag === "KubeRefused" && [404, 409].includes(error.reason.code)) verdicts.delete(name)
+            return Effect.logDebug("the status of a policy could not be written", {
+              policy: name,
+              error: error.message
+            })
+          })
+        )
+      )
+  })
+
+  const follow = store.updates.pipe(
+    Stream.runForEach((update) => {
+      if (update._tag === "Changed") {
+        if (update.policy !== undefined) {
+          known.set(update.name, update.policy)
+          return report(update.policy)
+        }
+        known.delete(update.name)
+        verdicts.delete(update.name)
+        return Effect.void
+      }
+      known.clear()
+      for (const policy of update.policies) known.set(policy.metadata.name, policy)
+      for (const name of verdicts.keys()) if (!known.has(name)) verdicts.delete(name)
+      return Effect.forEach(update.policies, report, { discard: true })
+    })
+  )
+  const again = Effect.sleep(againMillis).pipe(
+    Effect.andThen(Effect.suspend(() => Effect.forEach([...known.values()], report, { discard: true }))),
+    Effect.forever
+  )
+  yield* Effect.all([follow, again], { concurrency: 2, discard: true })
+})
+
+interface Verdict {
+  readonly uid: string
+  readonly generation: number
+  readonly problems: ReadonlyArray<PolicyProblem>
+  /** Milliseconds since 1970. */
+  readonly toldAt: number
+}
+
+/** What the status has to be; undefined when it says so already. */
+const statusOf = (policy: ActivityPolicy, { generation, problems }: Verdict, now: number): ActivityPolicy["status"] => {
+  const conditions = policy.status?.conditions ?? []
+  const before = conditions.find(({ type }) => type === "Ready")
+  const wanted = conditionFrom(problems, generation, "")
+  if (
+    before !== undefined &&
+    before.status === wanted.status &&
+    before.reason === wanted.reason &&
+    before.message === wanted.message &&
+    before.observedGeneration === generation &&
+    policy.status?.observedGeneration === generation
+  ) {
+    return undefined
+  }
+  const since = before?.status === wanted.status ? before.lastTransitionTime : secondsTimestampText(BigInt(now) * 1000n)
+  return {
+    conditions: [...conditions.filter(({ type }) => type !== "Ready"), { ...wanted, lastTransitionTime: since }],
+    observedGeneration: generation
+  }
+}
+
+const conditionFrom = (
+  problems: ReadonlyArray<PolicyProblem>,
+  observedGeneration: number,
+  since: string
+): PolicyCondition =>
+  problems.length === 0
+    ? readyCondition(since, observedGeneration)
+    : {
+        type: "Ready",
+        status: "False",
+        // The word that existing clients know.
+        reason: "ValidationFailed",
+        message: messageFrom(problems),
+        lastTransitionTime: since,
+        observedGeneration
+      }
+
+const messageFrom = (problems: ReadonlyArray<PolicyProblem>): string => {
+  const told = problems.slice(0, problemsMax).map(({ column = 1, field, line, message }) => {
+    const place = line === undefined ? "" : `line ${line}, column ${column}: `
+    return `${field}: ${place}${message}`
+  })
+  const more = problems.length > problemsMax ? [`and ${problems.length - problemsMax} more`] : []
+  return [...told, ...more].join("; ").slice(0, messageLengthMax)
+}

@@ -1,0 +1,232 @@
+/** Paths and operations of a resource, as Kubernetes' own documents have them. */
+import type { GroupVersionKind, JsonSchema } from "../../contracts/JsonSchema.ts"
+import { metaReference } from "../../contracts/metaSchemas.ts"
+import { groupName, type Resource, type Version } from "../../contracts/resources.ts"
+
+export interface Parameter {
+  readonly name: string
+  readonly in: "query" | "path"
+  readonly required?: boolean
+  readonly description: string
+  readonly schema: JsonSchema
+}
+
+type Content = Readonly<Record<string, { readonly schema: JsonSchema }>>
+
+export interface Operation {
+  readonly tags: ReadonlyArray<string>
+  readonly description: string
+  readonly operationId: string
+  readonly parameters: ReadonlyArray<Parameter>
+  readonly requestBody?: { readonly required: boolean; readonly content: Content }
+  readonly responses: Readonly<Record<string, { readonly description: string; readonly content?: Content }>>
+  /** With these two clients find the operation of a kind. */
+  readonly "x-kubernetes-action": string
+  readonly "x-kubernetes-group-version-kind": GroupVersionKind
+}
+
+export type Method = "get" | "post" | "put" | "patch" | "delete"
+
+export interface PathItem extends Partial<Readonly<Record<Method, Operation>>> {
+  readonly parameters: ReadonlyArray<Parameter>
+}
+
+/** What the bodies of a resource's requests and answers are. */
+export interface Bodies {
+  readonly object: JsonSchema
+  readonly list: JsonSchema
+}
+
+const parameter = (
+  name: string,
+  description: string,
+  type: "string" | "boolean" | "integer" = "string"
+): Parameter => ({
+  name,
+  in: "query",
+  description,
+  schema: { type, uniqueItems: true }
+})
+
+const pathParameter = (name: string, description: string): Parameter => ({
+  ...parameter(name, description),
+  in: "path",
+  required: true
+})
+
+const dryRun = parameter("dryRun", "`All` processes everything and persists nothing.")
+
+const writeParameters: ReadonlyArray<Parameter> = [
+  dryRun,
+  parameter("fieldManager", "The name of the actor that makes these changes."),
+  // kubectl looks for it at PATCH before it leaves validation to the server.
+  parameter("fieldValidation", "Ignore, Warn or Strict: what happens with fields that are unknown or come twice.")
+]
+
+const patchParameters: ReadonlyArray<Parameter> = [
+  ...writeParameters,
+  parameter("force", "Takes fields over from other managers. For server-side apply only.", "boolean")
+]
+
+const deleteParameters: ReadonlyArray<Parameter> = [
+  dryRun,
+  parameter("gracePeriodSeconds", "Accepted and ignored: objects are deleted at once.", "integer"),
+  parameter("propagationPolicy", "Orphan, Background or Foreground: what becomes of objects that depend on this one.")
+]
+
+const listParameters: ReadonlyArray<Parameter> = [
+  parameter("allowWatchBookmarks", "Send bookmarks, about one a minute.", "boolean"),
+  parameter("continue", "Token of the page before."),
+  parameter("fieldSelector", "Restricts the list by fields: field=value, field!=value."),
+  parameter("labelSelector", "Restricts the list by labels."),
+  parameter("limit", "The largest number of objects in the answer.", "integer"),
+  parameter("resourceVersion", "The version that the answer must not be older than."),
+  parameter("resourceVersionMatch", "NotOlderThan, where resourceVersion or sendInitialEvents is given."),
+  parameter(
+    "sendInitialEvents",
+    "A watch begins with what there is, and a bookmark annotated k8s.io/initial-events-end tells where that ends.",
+    "boolean"
+  ),
+  parameter("timeoutSeconds", "Ends the watch after so many seconds.", "integer"),
+  parameter("watch", "Watch for changes in place of a list.", "boolean")
+]
+
+// An unescaped semicolon does not pass kube-apiserver: Go takes the whole parameter out of the query.
+const activityParameters: ReadonlyArray<Parameter> = [
+  parameter(
+    "filter",
+    "CEL over the fields of an activity, such as spec.actor.name == 'alice'. A semicolon in it must be sent as %3B."
+  ),
+  parameter("search", "Words that the summary has, all of them, whole, in any case."),
+  parameter("start", "RFC 3339, now, or now-7d: activities last seen at or after it. Default now-1h."),
+  parameter("end", "RFC 3339, now, or now-7d: activities before it. Default now.")
+]
+
+/** By verb: the method, the name in `x-kubernetes-action`, and the one in operationIds. */
+const actions: Readonly<Record<string, readonly [method: Method, action: string, word: string]>> = {
+  get: ["get", "get", "read"],
+  list: ["get", "list", "list"],
+  create: ["post", "post", "create"],
+  update: ["put", "put", "replace"],
+  patch: ["patch", "patch", "patch"],
+  delete: ["delete", "delete", "delete"],
+  deletecollection: ["delete", "deletecollection", "deleteCollection"]
+}
+
+interface Place {
+  readonly resource: Resource
+  readonly version: Version
+  readonly bodies: Bodies
+  /** Which of the resource's paths, in operationIds: "Namespaced" or "". */
+  readonly prefix: string
+  readonly subresource: string
+}
+
+export const pathsOf = (resource: Resource, version: Version, bodies: Bodies): Readonly<Record<string, PathItem>> => {
+  const base = `/apis/${groupName}/${version}`
+  const everywhere = [`${base}/${resource.plural}`, [], ""] as const
+  const inNamespace = [
+    `${base}/namespaces/{namespace}/${resource.plural}`,
+    [pathParameter("namespace", "Namespace of the object.")],
+    "Namespaced"
+  ] as const
+  const named = [pathParameter("name", `Name of the ${resource.kind}.`)]
+  return Object.fromEntries(
+    (resource.namespaced ? [everywhere, inNamespace] : [everywhere]).flatMap(([path, parameters, prefix]) => {
+      const place = { resource, version, bodies, prefix, subresource: "" }
+      return [
+        [path, pathItem(place, ["list", "create", "deletecollection"], resource.verbs, parameters)],
+        [
+          `${path}/{name}`,
+          pathItem(place, ["get", "update", "patch", "delete"], resource.verbs, [...parameters, ...named])
+        ],
+        ...Object.entries(resource.subresources).map(([name, verbs]) => [
+          `${path}/{name}/${name}`,
+          pathItem({ ...place, subresource: name }, ["get", "update", "patch"], verbs, [...parameters, ...named])
+        ])
+      ]
+    })
+  )
+}
+
+const pathItem = (
+  place: Place,
+  candidates: ReadonlyArray<string>,
+  verbs: ReadonlyArray<string>,
+  parameters: ReadonlyArray<Parameter>
+): PathItem => ({
+  parameters,
+  ...Object.fromEntries(
+    candidates
+      .filter((verb) => verbs.includes(verb))
+      .flatMap((verb) => {
+        const found = actions[verb]
+        return found === undefined ? [] : [[found[0], operation(place, verb, found[1], found[2])]]
+      })
+  )
+})
+
+const operation = (place: Place, verb: string, action: string, word: string): Operation => {
+  const { bodies, prefix, resource, subresource, version } = place
+  const content = contentOf(
+    answerTypes,
+    verb === "list" ? bodies.list : verb.startsWith("delete") ? metaReference("Status") : bodies.object
+  )
+  const body = requestBody(place, verb)
+  return {
+    tags: [`activityMiloapisCom_${version}`],
+    description: `${verb} ${resource.kind}${subresource === "" ? "" : ` ${subresource}`}`,
+    operationId: `${word}ActivityMiloapisCom${capitalised(version)}${prefix}${resource.kind}${capitalised(subresource)}`,
+    parameters: parametersOf(resource, verb),
+    ...(body === undefined ? {} : { requestBody: body }),
+    responses: {
+      "200": { description: "OK", content },
+      ...(verb === "create" ? { "201": { description: "Created", content } } : {}),
+      "401": { description: "Unauthorized" }
+    },
+    "x-kubernetes-action": action,
+    "x-kubernetes-group-version-kind": { group: groupName, version, kind: resource.kind }
+  }
+}
+
+const parametersOf = (resource: Resource, verb: string): ReadonlyArray<Parameter> => {
+  switch (verb) {
+    case "get":
+      return []
+    case "list":
+      return [...listParameters, ...(resource.plural === "activities" ? activityParameters : [])]
+    case "deletecollection":
+      return [...deleteParameters, ...listParameters.filter(({ name }) => name.endsWith("Selector"))]
+    case "delete":
+      return deleteParameters
+    case "patch":
+      return patchParameters
+    default:
+      return writeParameters
+  }
+}
+
+const answerTypes = ["application/json", "application/yaml"]
+
+// No strategic merge: kubectl then sends merge patches.
+const patchTypes = ["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"]
+
+const requestBody = ({ bodies }: Place, verb: string): Operation["requestBody"] => {
+  switch (verb) {
+    case "create":
+    case "update":
+      return { required: true, content: contentOf(answerTypes, bodies.object) }
+    case "patch":
+      return { required: true, content: contentOf(patchTypes, metaReference("Patch")) }
+    case "delete":
+    case "deletecollection":
+      return { required: false, content: contentOf(answerTypes, metaReference("DeleteOptions")) }
+    default:
+      return undefined
+  }
+}
+
+const contentOf = (types: ReadonlyArray<string>, schema: JsonSchema): Content =>
+  Object.fromEntries(types.map((type) => [type, { schema }]))
+
+const capitalised = (word: string): string => `${word.slice(0, 1).toUpperCase()}${word.slice(1)}`

@@ -1,0 +1,30 @@
+/** What the store says, as the API says it. */
+import type { PolicyStoreError } from "../../store/PolicyStore.ts"
+import { alreadyExists, type ApiFailure, conflict, expired, notFound, unavailable } from "../ApiFailure.ts"
+import { policyKind } from "./policyBody.ts"
+
+/** The end of a conflict's text that is nobody's fault: whoever changes without having read starts again. */
+export const raced = "another write came between"
+
+export const storeAway = (): ApiFailure => unavailable("the store of policies does not answer: try again")
+
+export const failureFrom = (error: PolicyStoreError): ApiFailure => {
+  const { reason } = error
+  switch (reason._tag) {
+    case "PolicyMissing":
+      return notFound(policyKind, reason.name)
+    case "PolicyExists":
+      return alreadyExists(policyKind, reason.name)
+    case "PolicyChanged":
+      return conflict(policyKind, reason.name, raced)
+    case "PolicyVersionExpired":
+      return expired(`too old resource version: ${reason.resourceVersion} (${reason.oldest})`)
+    case "PolicyVersionAhead":
+      return versionAhead(reason.resourceVersion, reason.newest)
+    case "PolicyStoreUnavailable":
+      return storeAway()
+  }
+}
+
+export const versionAhead = (asked: number, newest: number): ApiFailure =>
+  expired(`resource version ${asked} is beyond the current one (${newest}): list again`)

@@ -1,0 +1,311 @@
+/**
+ * Policies that the cluster's API server keeps: every write goes there twice.
+ *
+ * First as a dry run, whose answer is the policy as it would be, and is compiled: what is wrong is 422 with its causes.
+ * Then for real, bound to what was checked by its resourceVersion and uid. When somebody else was faster, it starts again
+ * from the dry run, unless the client said which version it changes.
+ *
+ * JSON and merge patches are applied here, to the policy as the client sees it, and sent as the whole policy: a rule
+ * without a name gets it from its place in the list, which a patch does not tell.
+ *
+ * @decision 0010-policy-records
+ */
+import { Effect, Layer, Schedule } from "effect"
+import { Kube, type KubeAnswer, type KubeRequest } from "../../clients/kube/Kube.ts"
+import type { ActivityPolicy, PolicyMetadata } from "../../domain/ActivityPolicy.ts"
+import { isJsonObject, type Json, objectAt, textAt } from "../../domain/AuditRecord.ts"
+import { policyFromRecord, type PolicyRecord, policyRecords, recordFromPolicy } from "../../domain/policyRecord.ts"
+import { PolicyStore } from "../../store/PolicyStore.ts"
+import { type ApiFailure, badRequest, invalid } from "../ApiFailure.ts"
+import type { Call } from "../http/Call.ts"
+import type { ResourceRequest } from "../http/RequestInfo.ts"
+import { ruleFaults } from "./admission.ts"
+import { isDryRun } from "./dryRun.ts"
+import { patchOf, patchTypes } from "./patches.ts"
+import { checkedFields, jsonBody, mediaType, type PolicyBody, policyBody, policyKind } from "./policyBody.ts"
+import { failureFrom, storeAway } from "./policyFailure.ts"
+import { type Deleted, PolicyWrites, type Written } from "./PolicyWrites.ts"
+import { failureFromStatus, isRace } from "./recordStatus.ts"
+
+/** A write that does not say which version it changes is tried so often when others write too. */
+const attemptsMax = 5
+
+/** Nothing has this version: an apply that was seen to create conflicts with what is there all the same. */
+const versionOfNothing = "1"
+
+const applyType = "application/apply-patch+yaml"
+
+type KubeService = Kube["Service"]
+
+/** Policies are read from the store, and written to the cluster's API server. */
+export const recordWritesLayer = Layer.effect(
+  PolicyWrites,
+  Effect.gen(function* () {
+    const kube = yield* Kube
+    const store = yield* PolicyStore
+    return PolicyWrites.of({
+      create: (call, request) => created(kube, { call, request }),
+      replace: (call, request) =>
+        Effect.flatMap(policyBody(call, request), (body) =>
+          replaced(kube, store, { call, request }, () => Effect.succeed(body))
+        ),
+      patch: (call, request) =>
+        mediaType(call) === applyType
+          ? applied(kube, { call, request })
+          : Effect.flatMap(patchOf(call, request, mediaType(call), [...patchTypes, applyType]), (next) =>
+              replaced(kube, store, { call, request }, next)
+            ),
+      delete: (call, name) => deleted(kube, call, name)
+    })
+  })
+)
+
+interface Asked {
+  readonly call: Call
+  readonly request: ResourceRequest
+}
+
+const created = (kube: KubeService, asked: Asked) =>
+  Effect.flatMap(policyBody(asked.call, asked.request), ({ policy, warnings }) => {
+    const { name, ...metadata } = policy.metadata
+    const record = recordFromPolicy(policy)
+    return startingAgain(
+      writtenTwice(asked, {
+        warnings,
+        pinned: false,
+        send: (dryRun) =>
+          sent(kube, asked, dryRun, {
+            method: "POST",
+            path: policyRecords.path,
+            // A name that is there and empty would not be made from generateName.
+            body: name === "" ? { ...record, metadata } : record
+          })
+      })
+    )
+  })
+
+/** PUT, and what a patch makes of what is stored. */
+const replaced = (
+  kube: KubeService,
+  store: PolicyStore["Service"],
+  asked: Asked,
+  next: (stored: ActivityPolicy) => Effect.Effect<PolicyBody, ApiFailure>
+) =>
+  startingAgain(
+    Effect.gen(function* () {
+      const { request } = asked
+      const stored = yield* store.get(request.name).pipe(Effect.mapError(failureFrom), asFinal)
+      const before = stored.metadata
+      const { policy, warnings } = yield* next(stored).pipe(asFinal)
+      const { resourceVersion = "", uid = "" } = policy.metadata
+      const record = recordFromPolicy({
+        ...policy,
+        metadata: boundTo(policy.metadata, {
+          resourceVersion: resourceVersion === "" ? before.resourceVersion : resourceVersion,
+          uid: uid === "" ? before.uid : uid
+        })
+      })
+      return yield* writtenTwice(asked, {
+        warnings,
+        // What a patch makes has the stored version, unless the patch itself names another.
+        pinned: resourceVersion !== "" && (request.verb === "update" || resourceVersion !== before.resourceVersion),
+        send: (dryRun) => sent(kube, asked, dryRun, { method: "PUT", path: pathOf(request), body: record })
+      })
+    })
+  )
+
+/** Server-side apply: the cluster's API server merges, and keeps who set what. */
+const applied = (kube: KubeService, asked: Asked) =>
+  Effect.gen(function* () {
+    const { call, request } = asked
+    const { policy, warnings } = yield* checkedFields(call, request, yield* jsonBody(call))
+    const record = recordFromPolicy(policy)
+    const pinned = (policy.metadata?.resourceVersion ?? "") !== ""
+    const metadata = { ...policy.metadata, name: policy.metadata?.name ?? request.name }
+    return yield* startingAgain(
+      writtenTwice(asked, {
+        warnings,
+        pinned,
+        send: (dryRun, checked) =>
+          sent(kube, asked, dryRun, {
+            method: "PATCH",
+            path: pathOf(request),
+            headers: { "content-type": applyType },
+            body: JSON.stringify(
+              pinned || checked === undefined
+                ? record
+                : // The uid of what a dry run creates is nobody's.
+                  {
+                    ...record,
+                    metadata: boundTo(
+                      metadata,
+                      checked.created ? { resourceVersion: versionOfNothing } : checked.policy.metadata
+                    )
+                  }
+            )
+          })
+      })
+    )
+  })
+
+const deleted = (kube: KubeService, call: Call, name: string): Effect.Effect<Deleted, ApiFailure> =>
+  Effect.gen(function* () {
+    const options = (yield* call.body).length === 0 ? undefined : yield* deleteOptions(call)
+    const query = parametersOf(call, ["dryRun", "gracePeriodSeconds", "orphanDependents", "propagationPolicy"])
+    const answer = yield* answerOf(kube, "", {
+      method: "DELETE",
+      path: `${policyRecords.path}/${encodeURIComponent(name)}?${query.toString()}`,
+      ...(options === undefined ? {} : { body: options })
+    })
+    return textAt(answer.body, "kind") === "Status"
+      ? { gone: true, uid: textAt(objectAt(answer.body, "details"), "uid") }
+      : { gone: false, policy: policyFrom(answer.body) }
+  })
+
+/** An API server that reads a body does not read the parameters: a dry run must not become a deletion by that. */
+const deleteOptions = (call: Call): Effect.Effect<Readonly<Record<string, unknown>>, ApiFailure> =>
+  Effect.flatMap(jsonBody(call), (body) => {
+    if (!isJsonObject(body)) return Effect.fail(badRequest("the body is no DeleteOptions"))
+    // They may come in any version; without one they are understood.
+    const { apiVersion: _, dryRun, kind: __, ...options } = body
+    const dryRuns = [...(Array.isArray(dryRun) ? dryRun : []), ...call.query.getAll("dryRun")]
+    return Effect.succeed({ ...options, ...(dryRuns.length === 0 ? {} : { dryRun: [...new Set(dryRuns)] }) })
+  })
+
+const pathOf = ({ name, subresource }: ResourceRequest): string =>
+  `${policyRecords.path}/${encodeURIComponent(name)}${subresource === "" ? "" : `/${subresource}`}`
+
+const boundTo = (
+  metadata: PolicyMetadata,
+  { resourceVersion, uid }: { readonly resourceVersion?: string | undefined; readonly uid?: string | undefined }
+): PolicyMetadata => ({
+  ...metadata,
+  ...(resourceVersion === undefined ? {} : { resourceVersion }),
+  ...(uid === undefined ? {} : { uid })
+})
+
+/** A refusal, and whether the whole write may begin again. */
+interface Attempted {
+  readonly failure: ApiFailure
+  readonly again: boolean
+}
+
+const asFinal = <A, R>(effect: Effect.Effect<A, ApiFailure, R>): Effect.Effect<A, Attempted, R> =>
+  Effect.mapError(effect, (failure) => ({ failure, again: false }))
+
+const startingAgain = <A, R>(attempt: Effect.Effect<A, Attempted, R>): Effect.Effect<A, ApiFailure, R> =>
+  attempt.pipe(
+    Effect.retry({
+      times: attemptsMax - 1,
+      schedule: Schedule.jittered(Schedule.spaced("20 millis")),
+      while: ({ again }) => again
+    }),
+    Effect.mapError(({ failure }) => failure)
+  )
+
+interface Write {
+  readonly warnings: ReadonlyArray<string>
+  /** The client said which version it changes: when that is not the one, it has to know. */
+  readonly pinned: boolean
+  /** @param checked what the dry run gave, when it is for real */
+  readonly send: (dryRun: boolean, checked?: Written) => Effect.Effect<Written, ApiFailure>
+}
+
+const writtenTwice = ({ call, request }: Asked, { pinned, send, warnings }: Write): Effect.Effect<Written, Attempted> =>
+  Effect.gen(function* () {
+    const wantsDryRun = yield* asFinal(isDryRun(call.query.getAll("dryRun")))
+    const attempted = (isLost: (failure: ApiFailure) => boolean) =>
+      Effect.mapError((failure: ApiFailure): Attempted => ({ failure, again: !pinned && isLost(failure) }))
+    const told = (written: Written): Written => ({
+      ...written,
+      warnings: [...new Set([...warnings, ...written.warnings])]
+    })
+    // A status has no rules.
+    if (request.subresource === "status") return told(yield* send(wantsDryRun).pipe(attempted(isRace)))
+    const checked = yield* send(true).pipe(attempted(isRace))
+    const faults = ruleFaults(checked.policy)
+    if (faults.length > 0) {
+      return yield* asFinal(Effect.fail(invalid(policyKind, checked.policy.metadata.name, faults)))
+    }
+    if (wantsDryRun) return told(checked)
+    // What was accepted a moment ago and is not valid now meets another policy than the one that was checked.
+    return told(
+      yield* send(false, checked).pipe(attempted((failure) => isRace(failure) || failure.reason === "Invalid"))
+    )
+  })
+
+/** With whatever of the client's request is about how it is written. */
+const sent = (
+  kube: KubeService,
+  { call, request }: Asked,
+  dryRun: boolean,
+  write: KubeRequest
+): Effect.Effect<Written, ApiFailure> => {
+  const query = parametersOf(call, ["fieldManager", "fieldValidation", "force", "pretty"])
+  const manager = managerFrom(call.header("user-agent"))
+  if (!query.has("fieldManager") && manager !== "" && write.method !== "PATCH") query.set("fieldManager", manager)
+  if (dryRun) query.set("dryRun", "All")
+  return Effect.map(
+    answerOf(kube, request.version, { ...write, path: `${write.path}?${query.toString()}` }),
+    (answer) => ({
+      policy: policyFrom(answer.body),
+      created: answer.status === 201,
+      warnings: answer.warnings
+    })
+  )
+}
+
+const parametersOf = (call: Call, names: ReadonlyArray<string>): URLSearchParams =>
+  new URLSearchParams(names.flatMap((name) => call.query.getAll(name).map((value) => [name, value])))
+
+const managerLengthMax = 128
+
+/** As API servers name who says no name: by the first part of its User-Agent. */
+const managerFrom = (userAgent: string): string =>
+  (userAgent.split("/", 1)[0] ?? "").replaceAll(/[^\x20-\x7e]/g, "").slice(0, managerLengthMax)
+
+interface AcceptedWrite {
+  readonly status: number
+  readonly body: Json | undefined
+  readonly warnings: ReadonlyArray<string>
+}
+
+/** @fails ApiFailure whatever the cluster's API server answers but 2xx, and ServiceUnavailable when it does not */
+const answerOf = (kube: KubeService, version: string, request: KubeRequest): Effect.Effect<AcceptedWrite, ApiFailure> =>
+  kube
+    .send({
+      ...request,
+      headers: { accept: "application/json", "content-type": "application/json", ...request.headers }
+    })
+    .pipe(
+      Effect.tapError((error) => Effect.logDebug("the cluster's API server does not answer a write", error)),
+      Effect.mapError(storeAway),
+      Effect.flatMap((answer) => {
+        const body = bodyOf(answer)
+        return answer.status < 300
+          ? Effect.succeed({ status: answer.status, body, warnings: warningsIn(answer.headers("warning")) })
+          : Effect.fail(failureFromStatus(answer.status, body, version))
+      })
+    )
+
+const decoder = new TextDecoder()
+
+const bodyOf = ({ body }: KubeAnswer): Json | undefined => {
+  try {
+    // Whatever parses is JSON.
+    return JSON.parse(decoder.decode(body)) as Json
+  } catch {
+    return undefined
+  }
+}
+
+/** The texts of `299 - "text"`. */
+const warningsIn = (headers: ReadonlyArray<string>): ReadonlyArray<string> =>
+  headers.flatMap((header) =>
+    [...header.matchAll(/299 \S+ "((?:[^"\\]|\\.)*)"/g)].map(([, text = ""]) => text.replaceAll(/\\(.)/g, "$1"))
+  )
+
+/** In the version that the store gives; the request's own is put on when it is printed. */
+const policyFrom = (body: Json | undefined): ActivityPolicy =>
+  // The answer to a write of a record is a record.
+  policyFromRecord(body as unknown as PolicyRecord, `${policyKind.group}/v1alpha1`)

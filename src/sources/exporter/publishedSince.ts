@@ -1,0 +1,42 @@
+/**
+ * What MILO_EVENTS holds of a cluster behind a checkpoint: it was published, and the one who did had no time to save
+ * that any more.
+ */
+import { Effect, Stream } from "effect"
+import { Nats, type NatsError } from "../../clients/nats/Nats.ts"
+import { headerNames, miloEvents } from "../../domain/streams.ts"
+import { tenantFromHeader } from "../../domain/Tenant.ts"
+import type { Sight } from "./Sights.ts"
+
+/** The stream says nothing for so long: the rest was trimmed meanwhile. */
+const silence = "5 seconds"
+
+/** In the order of the stream. */
+export const publishedSince = (
+  cluster: string,
+  sequence: number
+): Effect.Effect<ReadonlyArray<Sight>, NatsError, Nats> =>
+  Effect.gen(function* () {
+    const nats = yield* Nats
+    const { firstSequence, lastSequence, messages } = yield* nats.streamState(miloEvents.name)
+    if (messages === 0 || lastSequence <= sequence) return []
+    return yield* nats.tail({ stream: miloEvents.name, from: Math.max(firstSequence, sequence + 1) }).pipe(
+      Stream.takeUntil((message) => message.sequence >= lastSequence),
+      Stream.timeout(silence),
+      Stream.filter((message) => message.header(headerNames.cluster) === cluster),
+      Stream.map((message): Sight => {
+        // Published by an exporter: a normalised Event, which has both.
+        const { metadata } = JSON.parse(decoder.decode(message.body)) as {
+          readonly metadata: { readonly uid: string; readonly resourceVersion?: string }
+        }
+        return {
+          uid: metadata.uid,
+          resourceVersion: metadata.resourceVersion ?? "",
+          tenant: tenantFromHeader(message.header(headerNames.tenant))
+        }
+      }),
+      Stream.runCollect
+    )
+  })
+
+const decoder = new TextDecoder()

@@ -1,0 +1,214 @@
+/**
+ * ActivityPolicies in a NATS KV bucket: its revisions are resourceVersions.
+ *
+ * Writes fail while NATS is away.
+ */
+import { Cause, Context, Effect, Layer, Option, Schedule, Stream } from "effect"
+import { type Bucket, type BucketEntry, Nats, type NatsError } from "../clients/nats/Nats.ts"
+import type { ActivityPolicy } from "../domain/ActivityPolicy.ts"
+import { PolicyHistory, sorted, unavailable, withVersion } from "./PolicyHistory.ts"
+import {
+  PolicyChanged,
+  PolicyExists,
+  PolicyMissing,
+  PolicyStore,
+  PolicyStoreError,
+  PolicyVersionAhead
+} from "./PolicyStore.ts"
+
+/** Writes each policy as it is given: who may write what was decided before. */
+export class PolicyBucket extends Context.Service<
+  PolicyBucket,
+  {
+    /** The policy with its resourceVersion. The caller has filled in uid, generation and time. */
+    readonly create: (policy: ActivityPolicy) => Effect.Effect<ActivityPolicy, PolicyStoreError>
+    /** Only while the stored one has the resourceVersion of `policy`. */
+    readonly update: (policy: ActivityPolicy) => Effect.Effect<ActivityPolicy, PolicyStoreError>
+    /** Only while the stored one has that resourceVersion. Returns the deletion's own. */
+    readonly delete: (name: string, resourceVersion: string) => Effect.Effect<number, PolicyStoreError>
+  }
+>()("activity/store/PolicyBucket") {}
+
+const bucketName = "activity_policies"
+/** Reserved when it is made: some thousand policies with their history, and little of a small disk. */
+const bucketOptions = { history: 8, sizeBytesMax: 16 * 1024 * 1024 }
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()
+
+const makePolicyBucket = Effect.gen(function* () {
+  const nats = yield* Nats
+  const history = new PolicyHistory()
+  let opened: Bucket | undefined
+
+  // A bucket may be gone with the server's data: after a failure it is opened, and made, again.
+  const withBucket = <A>(use: (bucket: Bucket) => Effect.Effect<A, NatsError>): Effect.Effect<A, NatsError> =>
+    Effect.suspend(() =>
+      opened === undefined
+        ? nats.bucket(bucketName, bucketOptions).pipe(Effect.tap((bucket) => Effect.sync(() => void (opened = bucket))))
+        : Effect.succeed(opened)
+    ).pipe(
+      Effect.flatMap(use),
+      Effect.tapError((error) =>
+        Effect.sync(() => {
+          if (error.reason._tag !== "RevisionMismatch") opened = undefined
+        })
+      )
+    )
+
+  /**
+   * A bucket without any revision was made anew: the server has lost its data, policies included. What is known here goes
+   * back, so that no record passes without them; another process may be faster.
+   */
+  const putBack = (bucket: Bucket, first: number) =>
+    Effect.gen(function* () {
+      const { revision } = yield* bucket.list
+      const { policies } = history
+      if (revision >= first || policies.length === 0) return
+      yield* Effect.logWarning("the stored policies are gone; those that are known are put back", {
+        policies: policies.length
+      })
+      yield* Effect.forEach(
+        policies,
+        (policy) =>
+          bucket.create(policy.metadata.name, bytesOf(policy)).pipe(
+            Effect.catchIf(
+              (error) => error.reason._tag === "RevisionMismatch",
+              () => Effect.void
+            )
+          ),
+        { discard: true }
+      )
+    })
+
+  const follow = Effect.gen(function* () {
+    const bucket = yield* withBucket(Effect.succeed)
+    const first = yield* bucket.firstRevision
+    // After a lost connection it goes on where it was, unless what follows was removed, or the bucket made anew.
+    if (history.listed && first > history.position + 1) yield* putBack(bucket, first)
+    if (!history.listed || first > history.position + 1) {
+      const { entries, revision } = yield* bucket.list
+      history.replace(
+        entries.flatMap((entry) => policyFrom(entry) ?? []),
+        revision
+      )
+    }
+    yield* bucket
+      .watch(history.position)
+      .pipe(
+        Stream.runForEach((entry) =>
+          Effect.sync(() => history.take(entry.key, entry.deleted ? undefined : policyFrom(entry), entry.revision))
+        )
+      )
+  }).pipe(
+    Effect.tapError(() => Effect.sync(() => void (opened = undefined))),
+    // A follower that died would leave an API that looks alive and hears nothing.
+    Effect.catchCauseIf(
+      (cause) => !Cause.hasInterrupts(cause),
+      (cause) => Effect.logDebug("policies are followed again", cause)
+    ),
+    Effect.repeat(Schedule.spaced("1 second"))
+  )
+  yield* Effect.forkScoped(follow)
+
+  const writing = <A>(name: string, effect: Effect.Effect<A, NatsError>, mismatch: PolicyExists | PolicyChanged) =>
+    effect.pipe(
+      Effect.timeout("10 seconds"),
+      Effect.mapError((error) =>
+        error._tag === "NatsError" && error.reason._tag === "RevisionMismatch"
+          ? new PolicyStoreError({ reason: mismatch })
+          : unavailable(error)
+      ),
+      Effect.annotateLogs({ policy: name })
+    )
+
+  const list = Effect.suspend(() =>
+    nats.connected()
+      ? withBucket((bucket) => bucket.list).pipe(
+          Effect.timeout("5 seconds"),
+          Effect.map(({ entries, revision }) => ({
+            policies: sorted(entries.flatMap((entry) => policyFrom(entry) ?? [])),
+            resourceVersion: revision
+          })),
+          Effect.catch(() => history.list)
+        )
+      : history.list
+  )
+
+  const fromHistory = (name: string) => Effect.map(history.list, () => history.get(name))
+  const get = (name: string): Effect.Effect<ActivityPolicy, PolicyStoreError> =>
+    (nats.connected()
+      ? withBucket((bucket) => bucket.get(name)).pipe(
+          Effect.timeout("5 seconds"),
+          Effect.map((entry) => (Option.isNone(entry) ? undefined : policyFrom(entry.value))),
+          Effect.catch(() => fromHistory(name))
+        )
+      : fromHistory(name)
+    ).pipe(
+      Effect.flatMap((policy) =>
+        policy === undefined
+          ? Effect.fail(new PolicyStoreError({ reason: new PolicyMissing({ name }) }))
+          : Effect.succeed(policy)
+      )
+    )
+
+  const store = PolicyStore.of({
+    get,
+    list,
+    known: (from) =>
+      Effect.gen(function* () {
+        yield* history.known(from)
+        if (from <= history.position) return
+        const newest = (yield* list).resourceVersion
+        if (from > newest) {
+          return yield* new PolicyStoreError({ reason: new PolicyVersionAhead({ resourceVersion: from, newest }) })
+        }
+      }),
+    after: (from) => history.after(from),
+    updates: history.updates,
+    absence: () => undefined
+  })
+  const bucket = PolicyBucket.of({
+    create: (policy) =>
+      writing(
+        policy.metadata.name,
+        withBucket((opening) => opening.create(policy.metadata.name, bytesOf(policy))),
+        new PolicyExists({ name: policy.metadata.name })
+      ).pipe(Effect.map((revision) => withVersion(policy, revision))),
+    update: (policy) =>
+      writing(
+        policy.metadata.name,
+        withBucket((opening) =>
+          opening.update(policy.metadata.name, bytesOf(policy), Number(policy.metadata.resourceVersion ?? 0))
+        ),
+        new PolicyChanged({ name: policy.metadata.name })
+      ).pipe(Effect.map((revision) => withVersion(policy, revision))),
+    delete: (name, resourceVersion) =>
+      writing(
+        name,
+        withBucket((opening) => opening.delete(name, Number(resourceVersion))),
+        new PolicyChanged({ name })
+      )
+  })
+  return Context.make(PolicyStore, store).pipe(Context.add(PolicyBucket, bucket))
+})
+
+/** Reads and writes by one connection. */
+export const policyBucketLayer = Layer.effectContext(makePolicyBucket)
+
+/** The revision is the resourceVersion: it is not stored beside itself. */
+const bytesOf = ({ metadata: { resourceVersion: _, ...metadata }, ...policy }: ActivityPolicy): Uint8Array =>
+  encoder.encode(JSON.stringify({ ...policy, metadata }))
+
+/** Undefined: somebody wrote something else into the bucket. */
+const policyFrom = (entry: BucketEntry): ActivityPolicy | undefined => {
+  try {
+    const parsed: unknown = JSON.parse(decoder.decode(entry.value))
+    if (typeof parsed !== "object" || parsed === null || !("metadata" in parsed) || !("spec" in parsed))
+      return undefined
+    // Only this module writes here, and it writes policies.
+    return withVersion(parsed as ActivityPolicy, entry.revision)
+  } catch {
+    return undefined
+  }
+}

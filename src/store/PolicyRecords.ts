@@ -1,0 +1,151 @@
+/**
+ * ActivityPolicies as a cluster keeps them: ActivityPolicyRecords of its API server, whose resourceVersions they have.
+ *
+ * They are there from the moment when their CustomResourceDefinition is established.
+ */
+import { Effect, Latch, Layer, Stream } from "effect"
+import { follow } from "../clients/kube/follow.ts"
+import { Kube, type KubeError } from "../clients/kube/Kube.ts"
+import type { ActivityPolicy } from "../domain/ActivityPolicy.ts"
+import { policyFromRecord, type PolicyRecord, policyRecords } from "../domain/policyRecord.ts"
+import { Health } from "../runtime/Health.ts"
+import { PolicyHistory, sorted, unavailable } from "./PolicyHistory.ts"
+import { PolicyMissing, PolicyStore, PolicyStoreError, PolicyVersionAhead } from "./PolicyStore.ts"
+
+/** What readers are given; who asked for another version rewrites it. */
+const apiVersion = "activity.miloapis.com/v1alpha1"
+
+/** An API server that is restarting refuses connections; one that is stuck shall not hold a reader for longer. */
+const answerTime = "5 seconds"
+
+/** Until the definition is there, somebody is installing; afterwards it only goes when somebody deletes it. */
+const lookEvery = { absent: "2 seconds", present: "1 minute" } as const
+
+const makePolicyRecords = Effect.gen(function* () {
+  const kube = yield* Kube
+  const history = new PolicyHistory()
+  const health = yield* Health
+  const found = yield* Latch.make()
+  let established = false
+  const absence = () =>
+    established
+      ? undefined
+      : `the CustomResourceDefinition ${policyRecords.plural}.${policyRecords.group} is not established: activity migrate --policy-store kubernetes applies it`
+  // Readers go on with what they have: whether that is enough, they say themselves.
+  yield* health.register({ name: "policy-definition", role: "informative", problem: absence })
+
+  // Discovery names a resource when its definition is established, and not before.
+  const look = kube.call({ method: "GET", path: `/apis/${policyRecords.apiVersion}` }).pipe(
+    Effect.map(hasRecords),
+    Effect.catchIf(isAbsent, () => Effect.succeed(false)),
+    Effect.tap((present) =>
+      Effect.gen(function* () {
+        if (present === established) return
+        established = present
+        if (present) yield* found.open
+        yield* Effect.logInfo(
+          present ? "policies have a place in the cluster" : "policies have no place in the cluster any more"
+        )
+      })
+    ),
+    // Away is not absent.
+    Effect.catch(() => Effect.void),
+    Effect.andThen(Effect.suspend(() => Effect.sleep(established ? lookEvery.present : lookEvery.absent))),
+    Effect.forever
+  )
+  yield* Effect.forkScoped(look)
+
+  let listing: Array<ActivityPolicy> = []
+  yield* Stream.fromEffectDrain(found.await).pipe(
+    Stream.concat(follow(policyRecords.path, { name: "policy-records", role: "informative" })),
+    Stream.runForEach((followed) =>
+      Effect.sync(() => {
+        switch (followed._tag) {
+          case "Listing":
+            listing = []
+            return
+          case "Page":
+            listing.push(...followed.objects.map(policyFrom))
+            return
+          case "Listed":
+            history.replace(listing, Number(followed.resourceVersion))
+            listing = []
+            return
+          case "Changes":
+            for (const { object, type } of followed.changes) {
+              history.take(
+                object.metadata.name,
+                type === "DELETED" ? undefined : policyFrom(object),
+                Number(object.metadata.resourceVersion)
+              )
+            }
+            history.advance(Number(followed.resourceVersion))
+            return
+          case "Position":
+            history.advance(Number(followed.resourceVersion))
+        }
+      })
+    ),
+    Effect.forkScoped
+  )
+
+  const listed = kube.list(policyRecords.path).pipe(
+    Stream.runFold(
+      () => ({ policies: [] as ReadonlyArray<ActivityPolicy>, resourceVersion: 0 }),
+      (list, page) => ({
+        policies: [...list.policies, ...page.items.map(policyFrom)],
+        resourceVersion: Number(page.resourceVersion)
+      })
+    ),
+    Effect.map((list) => ({ ...list, policies: sorted(list.policies) })),
+    Effect.timeout(answerTime)
+  )
+  const list = Effect.catch(listed, () => history.list)
+
+  return PolicyStore.of({
+    get: (name) =>
+      kube.call({ method: "GET", path: `${policyRecords.path}/${encodeURIComponent(name)}` }).pipe(
+        Effect.timeout(answerTime),
+        Effect.map((object): ActivityPolicy | undefined => policyFrom(object)),
+        Effect.catch((error) =>
+          error._tag === "KubeError" && isAbsent(error)
+            ? Effect.succeed(undefined)
+            : Effect.map(history.list, () => history.get(name))
+        ),
+        Effect.flatMap((policy) =>
+          policy === undefined
+            ? Effect.fail(new PolicyStoreError({ reason: new PolicyMissing({ name }) }))
+            : Effect.succeed(policy)
+        )
+      ),
+    list,
+    known: (from) =>
+      Effect.gen(function* () {
+        yield* history.known(from)
+        if (from <= history.position) return
+        // Other objects of the cluster count the resourceVersion on: only its API server knows how far.
+        const newest = yield* Effect.map(listed, ({ resourceVersion }) => resourceVersion).pipe(
+          Effect.catch(() => Effect.succeed(from))
+        )
+        if (from > newest) {
+          return yield* new PolicyStoreError({ reason: new PolicyVersionAhead({ resourceVersion: from, newest }) })
+        }
+      }),
+    after: (from) => history.after(from),
+    updates: history.updates,
+    absence
+  })
+})
+
+export const policyRecordsLayer = Layer.effect(PolicyStore, makePolicyRecords)
+
+const isAbsent = (error: KubeError): boolean => error.reason._tag === "KubeRefused" && error.reason.code === 404
+
+const hasRecords = (answer: unknown): boolean => {
+  // An APIResourceList, or something without resources.
+  const { resources = [] } = answer as { readonly resources?: ReadonlyArray<{ readonly name?: string }> }
+  return resources.some(({ name }) => name === policyRecords.plural)
+}
+
+/** @param object a record: the path says so, and its definition what it looks like */
+const policyFrom = (object: unknown): ActivityPolicy => policyFromRecord(object as PolicyRecord, apiVersion)

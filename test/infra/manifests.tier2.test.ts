@@ -1,0 +1,282 @@
+/** What infra's manifests say to the programs is what the programs understand, and every name in them exists. */
+import { ConfigProvider, Console, Effect, Layer } from "effect"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as Command from "effect/cli/Command"
+import type * as Flag from "effect/cli/Flag"
+import { readdir, readFile } from "node:fs/promises"
+import { join } from "node:path"
+import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import { parseAllDocuments } from "yaml"
+import { projectFolder } from "../../.ci/projectFolder.ts"
+import { natsServerVersion } from "../../src/clients/nats/fetchNatsServer.ts"
+import { apiServerSettings } from "../../src/programs/apiserver/config.ts"
+import { collectorSettings } from "../../src/programs/collector/config.ts"
+import { exporterSettings } from "../../src/programs/exporter/config.ts"
+import { migrateSettings } from "../../src/programs/migrate/config.ts"
+import { processorSettings } from "../../src/programs/processor/config.ts"
+import { writerSettings } from "../../src/programs/writer/config.ts"
+import { declaredNames } from "../../src/runtime/settings.ts"
+import type { TemporaryFolder } from "../support/temporaryFolder.ts"
+import { type Manifest, programPods, rendered } from "./rendered.ts"
+import { infraWithFiles } from "./secretFiles.ts"
+
+type Flags = Readonly<Record<string, Flag.Flag<unknown>>>
+
+const settingsOf: Readonly<Record<string, Flags>> = {
+  apiserver: apiServerSettings,
+  collector: collectorSettings,
+  exporter: exporterSettings,
+  migrate: migrateSettings,
+  processor: processorSettings,
+  writer: writerSettings
+}
+
+/** The settings that a program has with these arguments and this environment; rejects when it would refuse them. */
+const understood = async (
+  [program = "", ...flags]: ReadonlyArray<string>,
+  environment: Readonly<Record<string, string>>
+): Promise<Readonly<Record<string, unknown>>> => {
+  let settings: Readonly<Record<string, unknown>> | undefined
+  const command = Command.make(program, settingsOf[program] ?? {}, (given) =>
+    Effect.sync(() => {
+      settings = given
+    })
+  )
+  const quiet: Console.Console = { ...globalThis.console, log: () => undefined, error: () => undefined }
+  await Command.runWith(command, { version: "0.0.0" })(flags).pipe(
+    Effect.catchTag("ShowHelp", ({ errors }) =>
+      Effect.die(new Error(`${program}: ${errors.map(({ message }) => message).join(", ")}`))
+    ),
+    Effect.provideService(Console.Console, quiet),
+    Effect.provide(Layer.mergeAll(NodeServices.layer, ConfigProvider.layer(ConfigProvider.fromUnknown(environment)))),
+    Effect.runPromise
+  )
+  if (settings === undefined) throw new Error(`${program} was not run with ${flags.join(" ")}`)
+  return settings
+}
+
+describe("infra", () => {
+  let copy: TemporaryFolder
+  let installed: ReadonlyArray<Manifest>
+  beforeAll(async () => {
+    copy = await infraWithFiles()
+    installed = await rendered(join(copy.path, "infra/overlays/secrets"))
+  })
+  afterAll(() => copy.remove())
+
+  const named = (kind: string, name: string): Manifest => {
+    const found = installed.find((one) => one.kind === kind && one.metadata.name === name)
+    if (found === undefined) throw new Error(`there is no ${kind} ${name}`)
+    return found
+  }
+  const environmentOf = (container: ReturnType<typeof programPods>[number]["container"]) => {
+    const given: Record<string, string> = {}
+    for (const { configMapRef } of container.envFrom ?? []) {
+      Object.assign(given, named("ConfigMap", configMapRef.name).data)
+    }
+    for (const { name, value, valueFrom } of container.env ?? []) {
+      const secret = valueFrom === undefined ? undefined : named("Secret", valueFrom.secretKeyRef.name).data
+      given[name] = value ?? Buffer.from(secret?.[valueFrom?.secretKeyRef.key ?? ""] ?? "", "base64").toString()
+    }
+    return given
+  }
+
+  it("runs each program that the image holds", () => {
+    assert.deepStrictEqual(
+      programPods(installed)
+        .map(({ container }) => container.args[0])
+        .toSorted(),
+      ["apiserver", "collector", "exporter", "migrate", "processor", "writer"]
+    )
+  })
+
+  it("gives each program flags and an environment that it takes, and files and ports that its pod has", async () => {
+    for (const { container, owner, pod } of programPods(installed)) {
+      const program = container.args[0]!
+      const settings = await understood(container.args, environmentOf(container))
+      assert.strictEqual(owner.metadata.name, `activity-${program}`)
+
+      const files = Object.values(settings).filter(
+        (value): value is string => typeof value === "string" && value.startsWith("/")
+      )
+      for (const file of files) {
+        const mount = container.volumeMounts?.find(({ mountPath }) => file.startsWith(`${mountPath}/`))
+        assert.isDefined(mount, `${program} reads ${file}`)
+        const secret = pod.volumes?.find(({ name }) => name === mount?.name)?.secret?.secretName
+        if (secret === undefined) continue
+        assert.property(named("Secret", secret).data, file.slice(`${mount?.mountPath}/`.length), file)
+      }
+
+      const listened = Object.values(settings).flatMap((value) =>
+        typeof value === "object" && value !== null && "host" in value && "port" in value ? [value] : []
+      )
+      if (owner.kind === "Job") continue
+      for (const { host } of listened) assert.strictEqual(host, "::", program)
+      assert.sameMembers(
+        listened.map(({ port }) => Number(port)),
+        (container.ports ?? []).map(({ containerPort }) => containerPort),
+        program
+      )
+    }
+  })
+
+  it("refuses a flag that a program does not have", async () => {
+    const refusal = (...flags: ReadonlyArray<string>) =>
+      understood(["writer", ...flags], {}).then(
+        () => "",
+        (error: unknown) => String(error)
+      )
+    assert.strictEqual(await refusal("--ops-listen=:8080"), "")
+    assert.include(await refusal("--spool=/spool"), "--spool")
+    assert.include(await refusal("--ops-listen=8080"), "ops-listen")
+  })
+
+  it("shares only what is a setting of some program", () => {
+    const shared = installed.find(
+      ({ kind, metadata }) => kind === "ConfigMap" && /^activity-settings/.test(metadata.name)
+    )
+    assert.isNotEmpty(shared?.data)
+    assert.deepStrictEqual(
+      Object.keys(shared?.data ?? {}).filter((name) => !declaredNames.has(name)),
+      []
+    )
+  })
+
+  it("runs no program as root, with a right to gain, or with a file system to write to", () => {
+    for (const { container, owner, pod } of programPods(installed)) {
+      assert.deepInclude(pod.securityContext ?? {}, {
+        runAsNonRoot: true,
+        runAsUser: 65532,
+        seccompProfile: { type: "RuntimeDefault" }
+      })
+      assert.deepStrictEqual(
+        container.securityContext,
+        {
+          allowPrivilegeEscalation: false,
+          readOnlyRootFilesystem: true,
+          capabilities: { drop: ["ALL"] }
+        },
+        owner.metadata.name
+      )
+      assert.hasAllKeys(container.resources ?? {}, ["requests", "limits"], owner.metadata.name)
+    }
+  })
+
+  it("asks each program that stays for its probes, keeps two of it, and lets one go at a time", () => {
+    for (const { container, owner } of programPods(installed)) {
+      if (owner.kind === "Job") continue
+      const probes = Object.entries(container).filter(([name]) => name.endsWith("Probe"))
+      assert.deepStrictEqual(
+        probes.map(([name, probe]) => [name, probe.httpGet]).toSorted(),
+        [
+          ["livenessProbe", { path: "/livez", port: "ops" }],
+          ["readinessProbe", { path: "/readyz", port: "ops" }],
+          ["startupProbe", { path: "/livez", port: "ops" }]
+        ],
+        owner.metadata.name
+      )
+      assert.strictEqual(owner.spec.replicas, 2, owner.metadata.name)
+      assert.deepStrictEqual(
+        named("PodDisruptionBudget", owner.metadata.name).spec.selector,
+        owner.spec.selector,
+        owner.metadata.name
+      )
+    }
+  })
+
+  it("points every Service, budget and network policy at pods, and at ports that they have", async () => {
+    const all = [...installed, ...(await rendered("infra/overlays/cert-manager"))]
+    const pods = all.flatMap(({ metadata, spec }) =>
+      spec?.template?.metadata === undefined ? [] : [{ name: metadata.name, ...spec.template }]
+    )
+    const chosen = (labels: Readonly<Record<string, string>>) =>
+      pods.filter((pod) => Object.entries(labels).every(([name, value]) => pod.metadata.labels[name] === value))
+    for (const { kind, metadata, spec } of all) {
+      const selector =
+        kind === "Service" ? spec.selector : (spec?.selector?.matchLabels ?? spec?.podSelector?.matchLabels)
+      if (selector === undefined) continue
+      if (kind === "ServiceMonitor") {
+        const service = all.find((one) => one.kind === "Service" && /operations$/.test(one.metadata.name))
+        assert.deepInclude(service?.metadata, { name: "activity-operations" })
+        continue
+      }
+      assert.isNotEmpty(chosen(selector), `${kind} ${metadata.name}`)
+      if (kind !== "Service") continue
+      for (const { targetPort } of spec.ports) {
+        const ports = chosen(selector).flatMap((pod) =>
+          pod.spec.containers.flatMap((container: { ports?: ReadonlyArray<{ name: string }> }) => container.ports ?? [])
+        )
+        assert.isTrue(
+          ports.some(({ name }) => name === targetPort),
+          `${metadata.name} ${targetPort}`
+        )
+      }
+    }
+  })
+
+  it("has kube-apiserver believe the authority of the Secret, and asks for both versions, v1alpha1 first", () => {
+    const secret = installed.find(({ kind, metadata }) => kind === "Secret" && /apiserver-tls/.test(metadata.name))
+    const authority = Buffer.from(secret?.data?.["ca.crt"] ?? "", "base64").toString()
+    assert.match(authority, /^-----BEGIN CERTIFICATE-----/)
+    const registered = installed.filter(({ kind }) => kind === "APIService").map(({ spec }) => spec)
+    for (const spec of registered) {
+      assert.strictEqual(Buffer.from(spec.caBundle, "base64").toString(), authority)
+      assert.isUndefined(spec.insecureSkipTLSVerify)
+      const service = named("Service", spec.service.name)
+      assert.strictEqual(service.metadata.namespace, spec.service.namespace)
+      assert.isTrue(service.spec.ports.some(({ port }: { readonly port: number }) => port === spec.service.port))
+    }
+    assert.deepStrictEqual(
+      registered.toSorted((one, other) => other.versionPriority - one.versionPriority).map(({ version }) => version),
+      ["v1alpha1", "v1"]
+    )
+  })
+
+  it("refers to no file, Secret, ConfigMap, account or role that is not there", async () => {
+    const system = new Set(["system:auth-delegator", "extension-apiserver-authentication-reader"])
+    const there = new Set(installed.map(({ kind, metadata }) => `${kind} ${metadata.name}`))
+    for (const { pod, owner } of programPods(installed)) {
+      assert.isTrue(there.has(`ServiceAccount ${pod.serviceAccountName}`), owner.metadata.name)
+      for (const { configMap, secret } of pod.volumes ?? []) {
+        if (secret !== undefined) assert.isTrue(there.has(`Secret ${secret.secretName}`), secret.secretName)
+        if (configMap !== undefined) assert.isTrue(there.has(`ConfigMap ${configMap.name}`), configMap.name)
+      }
+    }
+    for (const one of installed.filter(({ kind }) => kind.endsWith("RoleBinding"))) {
+      // Bindings have no spec: their fields are at the top.
+      const { roleRef, subjects } = one as unknown as {
+        readonly roleRef: { readonly kind: string; readonly name: string }
+        readonly subjects: ReadonlyArray<{ readonly kind: string; readonly name: string; readonly namespace: string }>
+      }
+      assert.isTrue(system.has(roleRef.name) || there.has(`${roleRef.kind} ${roleRef.name}`), roleRef.name)
+      for (const { kind, name, namespace } of subjects) {
+        assert.isTrue(there.has(`${kind} ${name}`), name)
+        assert.strictEqual(namespace, "activity-system")
+      }
+    }
+  })
+
+  it("puts a trial's NATS of the tested version beside the programs, where they look for it", async () => {
+    const trial = await rendered(join(copy.path, "infra/overlays/dev"))
+    const services = new Set(trial.filter(({ kind }) => kind === "Service").map(({ metadata }) => metadata.name))
+    const nats = trial.find(({ kind, metadata }) => kind === "Deployment" && metadata.name === "nats")
+    assert.strictEqual(nats?.spec.template.spec.containers[0].image, `nats:${natsServerVersion}`)
+    const settings = trial.find(
+      ({ kind, metadata }) => kind === "ConfigMap" && /^activity-settings/.test(metadata.name)
+    )
+    assert.isTrue(services.has(new URL(settings?.data?.["NATS_URL"] ?? "").hostname))
+    assert.isTrue(services.has("clickhouse"))
+  })
+
+  it("says nowhere that a password or key is part of it", async () => {
+    for (const path of (await readdir(join(projectFolder, "infra"), { recursive: true })).filter((path) =>
+      path.endsWith(".yaml")
+    )) {
+      if (path.includes("/files/")) continue
+      for (const document of parseAllDocuments(await readFile(join(projectFolder, "infra", path), "utf8"))) {
+        assert.deepStrictEqual(document.errors, [], path)
+        assert.notStrictEqual(document.get("kind"), "Secret", path)
+      }
+    }
+  })
+})

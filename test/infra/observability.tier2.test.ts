@@ -1,0 +1,123 @@
+/** Alert rules and the dashboard, by Prometheus's own parser and by the metrics that there are. */
+import { readFile } from "node:fs/promises"
+import { join } from "node:path"
+import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import { parse, stringify } from "yaml"
+import { projectFolder } from "../../.ci/projectFolder.ts"
+import { startProcess } from "../support/childProcess.ts"
+import { eventually } from "../support/eventually.ts"
+import { type TemporaryFolder, temporaryFolder } from "../support/temporaryFolder.ts"
+import { type Answer, check } from "./checker.ts"
+import { type DefinedMetric, metricsOfSource } from "./metricsOfSource.ts"
+
+interface Rule {
+  readonly alert: string
+  readonly expr: string
+}
+
+interface Panel {
+  readonly type: string
+  readonly title: string
+  readonly targets?: ReadonlyArray<{ readonly expr: string }>
+}
+
+const textOf = (path: string): Promise<string> => readFile(join(projectFolder, path), "utf8")
+
+/** Made by Prometheus, or by the library that tells of the process. */
+const foreign = ["up", "process_cpu_seconds_total", "process_resident_memory_bytes", "nodejs_eventloop_lag_p99_seconds"]
+
+/** Set by the ServiceMonitor and by Prometheus, on every series. */
+const scrapeLabels = ["job", "program"]
+
+describe("alert rules and dashboard", () => {
+  let groups: ReadonlyArray<{ readonly rules: ReadonlyArray<Rule> }>
+  let panels: ReadonlyArray<Panel>
+  let answer: Answer
+  let defined: ReadonlyArray<DefinedMetric>
+  beforeAll(async () => {
+    groups = parse(await textOf("infra/components/alert-rules/alert-rules.yaml")).spec.groups
+    panels = JSON.parse(await textOf("infra/components/dashboard/activity.json")).panels
+    defined = await metricsOfSource()
+    const shown = panels.flatMap(({ targets }) => targets ?? []).map(({ expr }) => expr)
+    answer = await check({
+      rules: stringify({ groups }),
+      // Grafana puts a duration in its place.
+      expressions: [...groups.flatMap(({ rules }) => rules).map(({ expr }) => expr), ...shown].map((text) =>
+        text.replaceAll("$__rate_interval", "1m")
+      )
+    })
+  })
+
+  const used = () => (answer.expressions ?? []).flatMap(({ metrics }) => metrics)
+
+  it("are read by Prometheus without a fault", () => {
+    assert.deepStrictEqual(answer.faults, [])
+    assert.isAbove(answer.expressions?.length ?? 0, 40)
+    assert.deepStrictEqual(
+      (answer.expressions ?? []).filter(({ fault }) => fault !== ""),
+      []
+    )
+  })
+
+  it("name no metric that no program makes", () => {
+    const known = new Set([...foreign, ...defined.flatMap(({ names }) => names)])
+    assert.deepStrictEqual(
+      [...new Set(used())].filter((name) => !known.has(name)),
+      []
+    )
+  })
+
+  it("ask for no value that a metric's label never has", () => {
+    for (const { label, metric, value } of (answer.expressions ?? []).flatMap(({ matchers }) => matchers)) {
+      if (scrapeLabels.includes(label)) continue
+      const family = defined.find(({ names }) => names.includes(metric))
+      if (family === undefined || family.values.length === 0) continue
+      assert.strictEqual(label, family.label, metric)
+      for (const one of value.split("|")) assert.include(family.values, one, metric)
+    }
+  })
+
+  it("are each said once, and tell what is the matter", () => {
+    const alerts = groups.flatMap(({ rules }) => rules)
+    assert.strictEqual(new Set(alerts.map(({ alert }) => alert)).size, alerts.length)
+    for (const { alert, ...rule } of alerts) {
+      // oxlint-disable-next-line no-unsafe-type-assertion -- Prometheus has read the same rules; these are its names
+      const { annotations, labels } = rule as unknown as Record<string, Record<string, string>>
+      assert.isNotEmpty(annotations?.["summary"], alert)
+      assert.include(["critical", "warning"], labels?.["severity"], alert)
+    }
+  })
+
+  describe("against running programs", () => {
+    let folder: TemporaryFolder
+    beforeAll(async () => {
+      folder = await temporaryFolder("metrics")
+    })
+    afterAll(() => folder.remove())
+
+    it("know every metric that activity up shows of itself", async () => {
+      const listen = ["--api-listen", "--audit-listen", "--ops-listen"].flatMap((flag) => [flag, "127.0.0.1:0"])
+      await using up = startProcess({
+        command: process.execPath,
+        arguments: ["src/main.ts", "up", "--data", join(folder.path, "data"), ...listen],
+        environment: { UV_THREADPOOL_SIZE: "16" }
+      })
+      const [, url = ""] = await up.waitForLine(/(http:\/\/\S+\/metrics)/, 60_000)
+      const shown = await eventually("activities are counted", async () => {
+        const text = await (await fetch(url)).text()
+        return text.includes("activity_writer_rows_total") ? text : undefined
+      })
+      const names = new Set([...shown.matchAll(/^([a-z][a-z0-9_]+)[{ ]/gm)].map(([, name]) => name ?? ""))
+      const known = new Set(defined.flatMap((metric) => metric.names))
+      assert.deepStrictEqual(
+        [...names].filter((name) => name.startsWith("activity_") && !known.has(name)),
+        []
+      )
+      for (const name of foreign.slice(1)) assert.isTrue(names.has(name), name)
+      // Most of what is asked for is there at once; the rest has not happened yet, or is another program's.
+      const absent = [...new Set(used())].filter((name) => !names.has(name) && !foreign.includes(name))
+      for (const name of absent) assert.match(name, /^activity_(exporter|collector_spool_limit|apiserver)_/, name)
+      await up.terminate()
+    })
+  })
+})

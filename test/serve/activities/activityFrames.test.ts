@@ -1,0 +1,56 @@
+import { describe, expect, it } from "vitest"
+import type { Activity } from "../../../src/domain/Activity.ts"
+import type { FeedMessage } from "../../../src/serve/activities/FeedMessage.ts"
+import { ActivityFrames } from "../../../src/serve/activities/ActivityFrames.ts"
+import { printerFor } from "../../../src/serve/Table.ts"
+import { activityFrom, nameOf } from "../apiFixture.ts"
+
+const apiVersion = "activity.miloapis.com/v1"
+const framesOf = () =>
+  new ActivityFrames(
+    { concerns: () => true, shows: () => true },
+    printerFor({ _tag: "Object" }, [], { apiVersion, kind: "Activity" }, "Metadata"),
+    apiVersion
+  )
+const activity = (id: string): Activity => activityFrom({ id }, 0)
+const message = (id: string, sequence: number, mark: FeedMessage["mark"]): FeedMessage => ({
+  sequence,
+  mark,
+  activity: activity(id),
+  sizeBytes: 1
+})
+const shown = (text: string) =>
+  text
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line))
+    .map(({ object, type }) => [type, object.metadata.name, object.metadata.resourceVersion])
+
+describe("frames of a watch of activities", () => {
+  it("what the initial state had newer than its version does not go back, and does not come twice", () => {
+    const frames = framesOf()
+    // The store had "one" as its 150th message wrote it, though its state was promised up to 100 only.
+    const initial = frames.initial(
+      [
+        [activity("one"), 150],
+        [activity("two"), 90]
+      ],
+      100
+    )
+    const messages = [
+      message("one", 120, "modified"),
+      message("two", 130, "modified"),
+      message("one", 150, "modified"),
+      message("one", 160, "modified"),
+      message("one", 170, "deleted")
+    ]
+    expect(shown(initial + frames.of({ messages, position: 170 }))).toEqual([
+      ["ADDED", nameOf("one"), "150"],
+      ["ADDED", nameOf("two"), "90"],
+      ["MODIFIED", nameOf("two"), "130"],
+      ["MODIFIED", nameOf("one"), "160"],
+      ["DELETED", nameOf("one"), "170"]
+    ])
+    expect(frames.highest).toBe(170)
+  })
+})
