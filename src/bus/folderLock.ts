@@ -2,9 +2,10 @@
  * One process per folder: a lock file with the identity of its holder. What a dead process left is taken over.
  */
 import { Effect, Schema, type Scope } from "effect"
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { ownIdentity, processIdentity } from "../runtime/processes.ts"
+import { makeFolder } from "../runtime/makeFolder.ts"
 
 /** Another living process, or another part of this one, has the folder. */
 export class FolderLocked extends Schema.TaggedError<FolderLocked>()("FolderLocked", {
@@ -25,7 +26,7 @@ export const lockFolder = (folder: string): Effect.Effect<void, FolderLocked, Sc
   const path = join(resolve(folder), lockName)
   return Effect.acquireRelease(
     Effect.suspend(() => {
-      mkdirSync(folder, { recursive: true, mode: 0o700 })
+      makeFolder(folder, 0o700)
       const holder = heldHere.has(path) ? ownIdentity() : takeLock(path)
       if (holder !== undefined) return Effect.fail(new FolderLocked({ folder, holder: holder.split(" ")[0] ?? holder }))
       heldHere.add(path)

@@ -9,7 +9,18 @@
  */
 import { Result } from "effect"
 import { isJsonObject, type Json, type JsonObject, objectAt, textAt } from "../domain/AuditRecord.ts"
+import { colonAfter, isSpace, literalEnd, stringEnd } from "../domain/jsonText.ts"
 import { jsonObjectFrom } from "./jsonObjectFrom.ts"
+import {
+  elementOf,
+  outside,
+  type Path,
+  type Place,
+  placeOf,
+  placeOfObject,
+  placeOfPointer,
+  type Standing
+} from "./redactionPlace.ts"
 import type { RedactionRule } from "./redactionRule.ts"
 import {
   isSecretKey,
@@ -22,10 +33,15 @@ import {
 } from "./secretText.ts"
 
 export interface Redaction {
-  /** The JSON text of an audit record. What is no JSON object is returned as it came: see {@link withoutWords}. */
-  readonly record: (text: string) => Redacted
+  /** The JSON text of an audit record. What is no JSON object is returned as it came: see `withoutWords`. */
+  readonly record: (text: string) => RedactedRecord
   /** The JSON text of a Kubernetes object, an Event for one. */
   readonly object: (text: string, of: { readonly apiGroup: string; readonly resource: string }) => Redacted
+}
+
+export interface RedactedRecord extends Redacted {
+  /** What `text` says, where it is known already. */
+  readonly body?: JsonObject
 }
 
 export const redactionBy = (rules: ReadonlyArray<RedactionRule>): Redaction => {
@@ -54,7 +70,8 @@ export const redactionBy = (rules: ReadonlyArray<RedactionRule>): Redaction => {
       const apiGroup = textAt(reference, "apiGroup")
       const secret = (resource === "secrets" && apiGroup === "") || secretsUri.test(textAt(body, "requestURI"))
       const root: Place = { ...outside, secret, paths: pathsOf(apiGroup, resource) }
-      return spliced(text, body, "envelope", root)
+      const redacted = spliced(text, body, "envelope", root)
+      return redacted.count === 0 ? { ...redacted, body } : redacted
     },
     object: (text, { apiGroup, resource }) => {
       const paths = pathsOf(apiGroup, resource)
@@ -67,63 +84,12 @@ export const redactionBy = (rules: ReadonlyArray<RedactionRule>): Redaction => {
 }
 
 /**
- * A Secret is named by its resource, its kind or its path. Letters that were written as escapes (nobody's encoder does
- * that) may hide anything, so such a text is looked at too.
+ * A Secret is named by its resource, its kind or its path; a folder of each pod is named alike. Letters that were
+ * written as escapes (nobody's encoder does that) may hide anything, so such a text is looked at too.
  */
-const secretTrace = /secrets["/?]|"Secret(?:List)?\\?"|\\u00(?:[46][1-9a-fA-F]|[57][0-9aA])/
+const secretTrace = /secrets["/?](?<!\/run\/secrets\/)|"Secret(?:List)?\\?"|\\u00(?:[46][1-9a-fA-F]|[57][0-9aA])/
 
 const secretsUri = /^\/api\/v1\/(?:watch\/)?(?:namespaces\/[^/?]+\/)?secrets(?:[/?]|$)/
-
-type Path = ReadonlyArray<string>
-
-/** What is known of a value from where it stands. */
-interface Place {
-  /** All of it is secret. */
-  readonly whole: boolean
-  /** It belongs to a Secret. */
-  readonly secret: boolean
-  readonly within: "object" | "metadata" | "annotations"
-  /** What is left of the configured paths from here on. */
-  readonly paths: ReadonlyArray<Path>
-}
-
-const outside: Place = { whole: false, secret: false, within: "object", paths: [] }
-
-const dataKeys = new Set(["data", "stringData"])
-
-/** The place of `key` in an object that stands at `place`. */
-const placeOf = (place: Place, key: string): Place => {
-  if (place.whole) return place
-  const within =
-    place.within === "object" && key === "metadata"
-      ? "metadata"
-      : place.within === "metadata" && key === "annotations"
-        ? "annotations"
-        : place.within
-  const isData = place.secret && place.within === "object" && dataKeys.has(key)
-  if (!isData && within === place.within && place.paths.length === 0) return place
-  const paths = place.paths.flatMap((path) => (path[0] === key || path[0] === "*" ? [path.slice(1)] : []))
-  return { whole: isData || paths.some((path) => path.length === 0), secret: place.secret, within, paths }
-}
-
-/** The place of an element: configured paths may name its index, and need not. */
-const elementOf = (place: Place, index: number | string): Place => {
-  if (place.whole || place.paths.length === 0) return place
-  const named = placeOf(place, String(index))
-  return { ...place, whole: named.whole, paths: [...place.paths, ...named.paths] }
-}
-
-/** Where the value of a JSON patch's operation goes, from its pointer. */
-const placeOfPointer = (root: Place, pointer: string): Standing => {
-  let place = root
-  let key = ""
-  for (const token of pointer.split("/").slice(1)) {
-    key = token.replaceAll("~1", "/").replaceAll("~0", "~")
-    // A number may be an index or a name.
-    place = /^(?:\d+|-)$/.test(key) ? elementOf(place, key) : placeOf(place, key)
-  }
-  return { place, key }
-}
 
 /** What an object or a list is, as far as it decides where its values stand. */
 type Role = "envelope" | "root" | "items" | "rows" | "row" | "patch" | "operation" | "value"
@@ -184,7 +150,7 @@ const spliced = (text: string, value: JsonObject, role: "envelope" | "root", roo
     } else {
       // A number, true, false or null. That something was removed is no secret.
       const end = literalEnd(text, at)
-      if (character !== "n" && frame !== undefined && placeIn(frame, root).place.whole) {
+      if (character !== "n" && frame !== undefined && isSecretLiteral(text.slice(at, end), placeIn(frame, root))) {
         put(at, end, { text: `"${redactedText}"`, count: 1 })
       }
       at = end
@@ -208,13 +174,6 @@ const frameIn = (parent: Frame, root: Place): Frame => {
   const value = childOf(parent)
   const { place } = placeIn(parent, root)
   return { value, role: roleIn(parent, value), place: placeOfObject(place, value), key: "", index: 0 }
-}
-
-/** A Secret is one wherever it stands, in a template of another object for one. */
-const placeOfObject = (place: Place, value: Json | undefined): Place => {
-  const kind = textAt(value, "kind")
-  const isSecret = (kind === "Secret" || kind === "SecretList") && textAt(value, "apiVersion") === "v1"
-  return isSecret && !place.whole ? { ...place, secret: true, within: "object" } : place
 }
 
 const childOf = (frame: Frame): Json | undefined => {
@@ -248,11 +207,6 @@ const roleIn = (parent: Frame, value: Json | undefined): Role => {
   }
 }
 
-interface Standing {
-  readonly place: Place
-  readonly key: string
-}
-
 /** The place of the value that `frame` stands at, and the name that it has there. */
 const placeIn = (frame: Frame, root: Place): Standing => {
   const { key, place, role, value } = frame
@@ -279,6 +233,10 @@ const placeIn = (frame: Frame, root: Place): Standing => {
   }
 }
 
+/** A number below a key such as `password` may be one. */
+const isSecretLiteral = (literal: string, { key, place }: Standing): boolean =>
+  place.whole || (/^\d{4,}$/.test(literal) && isSecretKey(key))
+
 /** @param literal with its quotes. @returns undefined when it stays */
 const redactedString = (literal: string, frame: Frame, root: Place, nested: number): Redacted | undefined => {
   const { key, place } = placeIn(frame, root)
@@ -288,6 +246,9 @@ const redactedString = (literal: string, frame: Frame, root: Place, nested: numb
   const isBody = frame.role === "envelope" && bodyKeys.has(key)
   if (place.whole || (isBody && place.secret)) return secret
   if (frame.role !== "envelope" && isSecretValue(value, key, place, frame.value)) return secret
+  // What an admission webhook changed, as operations in a text.
+  const isChange = key.startsWith("patch.webhook.admission.k8s.io/")
+  if (isChange && (root.secret || root.paths.length > 0)) return secret
   if (value.length < shortestSecret) return undefined
   const found = (nested < nestedMax ? redactedCopy(value, key, root, nested) : undefined) ?? withoutSecrets(value)
   return found.count === 0 ? undefined : { text: JSON.stringify(found.text), count: found.count }
@@ -299,7 +260,8 @@ const secret: Redacted = { text: `"${redactedText}"`, count: 1 }
 const shortestSecret = 5
 
 const isSecretValue = (value: string, key: string, place: Place, parent: Json | undefined): boolean => {
-  if (isSecretKey(key) && !isSetting(value)) return true
+  // The authenticator's own annotations speak of tokens; none is one.
+  if (isSecretKey(key) && !isSetting(value) && !key.startsWith("authentication.k8s.io/")) return true
   if (key === "value" && isSecretVariable(textAt(parent, "name")) && !isSetting(value)) return true
   if (!place.secret) return false
   // Tools keep a copy of what they applied, as JSON or compressed in base64. Old API servers quote what they cannot read.
@@ -316,36 +278,6 @@ const redactedCopy = (text: string, key: string, root: Place, nested: number): R
   const isCopy = key.endsWith("last-applied-configuration")
   return spliced(text, parsed.success, "root", isCopy ? root : outside, nested + 1)
 }
-
-const backslash = 0x5c
-
-/** The position after the string that opens at `at`. */
-const stringEnd = (text: string, at: number): number => {
-  let end = text.indexOf('"', at + 1)
-  while (end >= 0) {
-    let slashes = 0
-    while (text.charCodeAt(end - 1 - slashes) === backslash) slashes++
-    if (slashes % 2 === 0) return end + 1
-    end = text.indexOf('"', end + 1)
-  }
-  return text.length
-}
-
-/** The position of the colon that makes the string before it a key, else -1. */
-const colonAfter = (text: string, at: number): number => {
-  let next = at
-  while (isSpace(text[next])) next++
-  return text[next] === ":" ? next : -1
-}
-
-const literalEnd = (text: string, at: number): number => {
-  let end = at
-  while (end < text.length && !/[\s,\]}]/.test(text[end] ?? "")) end++
-  return end
-}
-
-const isSpace = (character: string | undefined): boolean =>
-  character === " " || character === "\n" || character === "\r" || character === "\t"
 
 // The text was parsed before, so each of its strings is one.
 const decoded = (literal: string): string =>

@@ -21,6 +21,7 @@ import { bodyKind, completedAudit, type CompletedReference, outcomeOf, type Requ
 import type { CompiledPolicy, CompiledRule } from "./compilePolicy.ts"
 import { builtInKind } from "./kinds.ts"
 import { isRenderingFailed, type RenderedSummary, renderSummary } from "./renderSummary.ts"
+import { isTruncated, needsBodies, summaryWithoutDetails } from "./truncatedAudit.ts"
 
 export type Evaluation = NotMatched | Matched | Failed
 
@@ -110,12 +111,15 @@ export class PolicySet {
       for (const rule of policy.auditRules) {
         if (!mayMatch(rule, record, outcome)) continue
         const { audit, reference } = (completed ??= completedForRules(record))
-        const { actor } = (resolved ??= auditActor(record))
+        const { actor, displayName } = (resolved ??= auditActor(record))
         variables ??= variablesOf("audit", audit, resolved, policy)
-        const evaluation = evaluateRule(policy, rule, variables, (rendered) =>
+        const build = (rendered: RenderedSummary) =>
           activityFromAudit({ record, reference, actor, outcome, policy, rule, rendered })
-        )
-        if (evaluation !== undefined) return evaluation
+        const evaluation = evaluateRule(policy, rule, variables, build)
+        if (evaluation === undefined) continue
+        return isTruncated(record) && needsBodies(rule, record, reference)
+          ? build(summaryWithoutDetails({ record, reference, outcome, actor: displayName, policy }))
+          : evaluation
       }
     }
     return notMatched("no_matching_rule")

@@ -35,6 +35,8 @@ export interface CompiledRule {
   readonly summary: Template
   /** A rule that does not mention `subresource` sees main resources and `scale` only. */
   readonly mentionsSubresource: boolean
+  /** It looks at what was sent or answered, other than to link to it. */
+  readonly readsBodies: boolean
   /** The verbs that the rule can match, undefined when that cannot be told. Most records are ruled out by it. */
   readonly verbs: ReadonlySet<string> | undefined
 }
@@ -197,9 +199,13 @@ const compileRule = (
     match: match.success,
     summary: summary.success,
     mentionsSubresource: match.success.mentions("subresource"),
+    readsBodies: readsBodies(matchText) || readsBodies(summaryText),
     verbs: match.success.requiredTexts("audit", "verb")
   }
 }
+
+const readsBodies = (text: string): boolean =>
+  /\b(?:request|response)Object\b/.test(text.replace(/,\s*audit\.(?:request|response)Object\s*\)/g, ")"))
 
 const requiredText = (
   rule: JsonObject,

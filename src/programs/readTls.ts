@@ -1,5 +1,7 @@
-import { type Duration, Effect, Schedule } from "effect"
+import { Clock, type Duration, Effect, Schedule } from "effect"
+import { X509Certificate } from "node:crypto"
 import { readFileSync } from "node:fs"
+import { Health } from "../runtime/Health.ts"
 import type { Listener } from "../runtime/Listener.ts"
 import { StartRefused } from "../runtime/StartRefused.ts"
 
@@ -36,17 +38,17 @@ const lookEvery = "10 seconds"
 
 /**
  * Gives the listener the files' certificate whenever it has changed, for ever. What cannot be read, or does not belong
- * together yet, leaves the one it has.
+ * together yet, leaves the one it has. A replica whose certificate has ended is not ready: nobody believes it.
  */
 export const followTls = (
   settings: { readonly tlsCertificate: string; readonly tlsKey: string },
   first: ServerTls,
   listener: Listener,
   every: Duration.Input = lookEvery
-): Effect.Effect<never> => {
+): Effect.Effect<never, never, Health> => {
   let known = first
   let warned = false
-  return readTls(settings).pipe(
+  const look = readTls(settings).pipe(
     Effect.filterOrFail(
       (tls) => tls.certificate !== known.certificate || tls.key !== known.key,
       () => unchanged
@@ -70,6 +72,23 @@ export const followTls = (
     Effect.repeat(Schedule.spaced(every)),
     Effect.andThen(Effect.never)
   )
+  return Effect.gen(function* () {
+    const health = yield* Health
+    const clock = yield* Clock.Clock
+    yield* health.register({
+      name: "serving-certificate",
+      role: "ready",
+      problem: () => endedCertificate(known.certificate, clock.currentTimeMillisUnsafe())
+    })
+    return yield* look
+  })
+}
+
+/** A sentence when it is not valid at that time. */
+const endedCertificate = (certificate: string, nowMillis: number): string | undefined => {
+  const { validFrom, validFromDate, validTo, validToDate } = new X509Certificate(certificate)
+  if (nowMillis < validFromDate.getTime()) return `the server's certificate is valid from ${validFrom} only`
+  return nowMillis > validToDate.getTime() ? `the server's certificate ended at ${validTo}` : undefined
 }
 
 const unchanged = Symbol("unchanged")

@@ -105,7 +105,10 @@ export const listen = <R>(options: ListenerOptions<R>): Effect.Effect<Listener, 
 
 /** Throws when key or certificate are none, or do not belong together. */
 const makeServer = <R>(options: ListenerOptions<R>, onRequest: http.RequestListener): http.Server | https.Server => {
-  const headersMillisMax = Math.min(options.requestMillisMax ?? connectionOptions.headersTimeout, connectionOptions.headersTimeout)
+  const headersMillisMax = Math.min(
+    options.requestMillisMax ?? connectionOptions.headersTimeout,
+    connectionOptions.headersTimeout
+  )
   const serverOptions = {
     ...connectionOptions,
     requestTimeout: options.requestMillisMax ?? 0,
@@ -128,7 +131,10 @@ const makeServer = <R>(options: ListenerOptions<R>, onRequest: http.RequestListe
       )
 }
 
-const certificateOptions = <R>(options: ListenerOptions<R>, authorities: ReadonlyArray<string>): tls.SecureContextOptions =>
+const certificateOptions = <R>(
+  options: ListenerOptions<R>,
+  authorities: ReadonlyArray<string>
+): tls.SecureContextOptions =>
   options.asksForCertificates === true
     ? {
         // An empty list is nobody; without one Node would believe every public authority.

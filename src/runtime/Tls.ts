@@ -3,9 +3,10 @@
  * when they are about to end.
  */
 import { Clock, Effect, Schema } from "effect"
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { X509Certificate } from "node:crypto"
 import { join } from "node:path"
+import { makeFolder } from "./makeFolder.ts"
 
 /** The folder of the certificates cannot be written or holds something else. */
 export class CertificatesRefused extends Schema.TaggedError<CertificatesRefused>()("CertificatesRefused", {
@@ -40,7 +41,7 @@ export const serverCertificate = (
     const now = yield* Clock.currentTimeMillis
     return yield* Effect.tryPromise({
       try: async () => {
-        mkdirSync(folder, { recursive: true, mode: 0o700 })
+        makeFolder(folder, 0o700)
         return readCertificate(folder, names, now) ?? (await makeCertificate(folder, names, now))
       },
       catch: (cause) => new CertificatesRefused({ folder, cause })

@@ -29,7 +29,9 @@ export class RequestsInFlight extends Context.Service<
           admit: (isWatch, effect) =>
             (isWatch ? watches : requests)
               .withPermitsIfAvailable(1)(effect)
-              .pipe(Effect.flatMap(Option.match({ onNone: () => Effect.fail(tooMany(isWatch)), onSome: Effect.succeed })))
+              .pipe(
+                Effect.flatMap(Option.match({ onNone: () => Effect.fail(tooMany(isWatch)), onSome: Effect.succeed }))
+              )
         })
       })
     )
@@ -38,6 +40,10 @@ export class RequestsInFlight extends Context.Service<
 }
 
 const tooMany = (isWatch: boolean): ApiFailure =>
-  failure("TooManyRequests", `too many ${isWatch ? "watches are open" : "requests are being answered"}: try again later`, {
-    retryAfterSeconds: 1
-  })
+  failure(
+    "TooManyRequests",
+    `too many ${isWatch ? "watches are open" : "requests are being answered"}: try again later`,
+    {
+      retryAfterSeconds: 1
+    }
+  )

@@ -11,6 +11,7 @@ import {
   PolicyChanged,
   PolicyExists,
   PolicyMissing,
+  PolicyPageExpired,
   PolicyStore,
   PolicyStoreError,
   PolicyVersionAhead
@@ -155,6 +156,11 @@ const makePolicyBucket = Effect.gen(function* () {
   const store = PolicyStore.of({
     get,
     list,
+    // There are hundreds at most: a list is never cut, as the API allows.
+    page: (_, from) =>
+      from === ""
+        ? Effect.map(list, (all) => ({ ...all, continue: "", remaining: undefined }))
+        : Effect.fail(new PolicyStoreError({ reason: new PolicyPageExpired() })),
     known: (from) =>
       Effect.gen(function* () {
         yield* history.known(from)

@@ -53,10 +53,31 @@ export class PolicyHistory {
     this.#notify()
   }
 
+  /**
+   * A whole list after changes were missed: what differs is told as changes, so that watches go on. Of several changes to
+   * one policy only the last is known.
+   */
+  catchUp(policies: ReadonlyArray<ActivityPolicy>, resourceVersion: number): void {
+    if (!this.listed || resourceVersion < this.#position) return this.replace(policies, resourceVersion)
+    const versionOf = ({ metadata }: ActivityPolicy) => Number(metadata.resourceVersion)
+    const there = new Map(policies.map((policy) => [policy.metadata.name, policy] as const))
+    const missed = policies.filter((policy) => versionOf(policy) > this.#position)
+    for (const policy of missed.toSorted((one, other) => versionOf(one) - versionOf(other))) {
+      this.take(policy.metadata.name, policy, versionOf(policy))
+    }
+    const gone = [...this.#known.keys()].filter((name) => !there.has(name))
+    // All of them happened at some moment up to the list's; a watch takes them in one batch.
+    for (const name of gone) this.#deleted(name, resourceVersion)
+    this.advance(resourceVersion)
+  }
+
   /** One change; what is known already changes nothing. `policy` is undefined when it was deleted. */
   take(name: string, policy: ActivityPolicy | undefined, resourceVersion: number): void {
     if (resourceVersion <= this.#position) return
     this.#position = resourceVersion
+    const known = this.#known.get(name)
+    // One of another uid is another policy of that name.
+    if (policy === undefined || known?.metadata.uid !== policy.metadata.uid) this.#deleted(name, resourceVersion)
     const previous = this.#known.get(name)
     if (policy !== undefined) {
       this.#known.set(name, policy)
@@ -66,15 +87,19 @@ export class PolicyHistory {
         ...(previous === undefined ? {} : { previous }),
         resourceVersion
       })
-    } else if (previous !== undefined) {
-      this.#known.delete(name)
-      this.#events.push({ type: "DELETED", policy: withVersion(previous, resourceVersion), previous, resourceVersion })
     }
     if (this.#events.length > heldEventsMax) {
       const gone = this.#events.splice(0, heldEventsMax / 4)
       this.#forgotten = gone.at(-1)?.resourceVersion ?? this.#forgotten
     }
     this.#notify()
+  }
+
+  #deleted(name: string, resourceVersion: number): void {
+    const previous = this.#known.get(name)
+    if (previous === undefined) return
+    this.#known.delete(name)
+    this.#events.push({ type: "DELETED", policy: withVersion(previous, resourceVersion), previous, resourceVersion })
   }
 
   /** Nothing has changed up to there. */

@@ -10,7 +10,14 @@ import type { ActivityPolicy } from "../domain/ActivityPolicy.ts"
 import { policyFromRecord, type PolicyRecord, policyRecords } from "../domain/policyRecord.ts"
 import { Health } from "../runtime/Health.ts"
 import { PolicyHistory, sorted, unavailable } from "./PolicyHistory.ts"
-import { PolicyMissing, PolicyStore, PolicyStoreError, PolicyVersionAhead } from "./PolicyStore.ts"
+import {
+  PolicyMissing,
+  type PolicyPage,
+  PolicyPageExpired,
+  PolicyStore,
+  PolicyStoreError,
+  PolicyVersionAhead
+} from "./PolicyStore.ts"
 
 /** What readers are given; who asked for another version rewrites it. */
 const apiVersion = "activity.miloapis.com/v1alpha1"
@@ -68,7 +75,7 @@ const makePolicyRecords = Effect.gen(function* () {
             listing.push(...followed.objects.map(policyFrom))
             return
           case "Listed":
-            history.replace(listing, Number(followed.resourceVersion))
+            history.catchUp(listing, Number(followed.resourceVersion))
             listing = []
             return
           case "Changes":
@@ -89,6 +96,11 @@ const makePolicyRecords = Effect.gen(function* () {
     Effect.forkScoped
   )
 
+  const pageAt = (limit: number, from: string) =>
+    kube
+      .call({ method: "GET", path: `${policyRecords.path}?${pageQuery(limit, from)}` })
+      .pipe(Effect.timeout(answerTime), Effect.map(pageFrom))
+
   const listed = kube.list(policyRecords.path).pipe(
     Stream.runFold(
       () => ({ policies: [] as ReadonlyArray<ActivityPolicy>, resourceVersion: 0 }),
@@ -100,7 +112,7 @@ const makePolicyRecords = Effect.gen(function* () {
     Effect.map((list) => ({ ...list, policies: sorted(list.policies) })),
     Effect.timeout(answerTime)
   )
-  const list = Effect.catch(listed, () => history.list)
+  const list = listed.pipe(Effect.catch(() => history.list))
 
   return PolicyStore.of({
     get: (name) =>
@@ -119,12 +131,22 @@ const makePolicyRecords = Effect.gen(function* () {
         )
       ),
     list,
+    page: (limit, from) =>
+      pageAt(limit, from).pipe(
+        Effect.catch((error) => {
+          if (from === "") return Effect.map(history.list, (all) => ({ ...all, continue: "", remaining: undefined }))
+          // What was followed would have another order of things than the pages before.
+          const isExpired = error._tag === "KubeError" && !error.retryable
+          return Effect.fail(isExpired ? new PolicyStoreError({ reason: new PolicyPageExpired() }) : unavailable(error))
+        })
+      ),
     known: (from) =>
       Effect.gen(function* () {
         yield* history.known(from)
         if (from <= history.position) return
         // Other objects of the cluster count the resourceVersion on: only its API server knows how far.
-        const newest = yield* Effect.map(listed, ({ resourceVersion }) => resourceVersion).pipe(
+        const newest = yield* pageAt(1, "").pipe(
+          Effect.map(({ resourceVersion }) => resourceVersion),
           Effect.catch(() => Effect.succeed(from))
         )
         if (from > newest) {
@@ -145,6 +167,27 @@ const hasRecords = (answer: unknown): boolean => {
   // An APIResourceList, or something without resources.
   const { resources = [] } = answer as { readonly resources?: ReadonlyArray<{ readonly name?: string }> }
   return resources.some(({ name }) => name === policyRecords.plural)
+}
+
+const pageQuery = (limit: number, from: string): string =>
+  new URLSearchParams({ limit: String(limit), ...(from === "" ? {} : { continue: from }) }).toString()
+
+const pageFrom = (answer: unknown): PolicyPage => {
+  // A list of records.
+  const { items, metadata } = answer as {
+    readonly items: ReadonlyArray<unknown>
+    readonly metadata: {
+      readonly resourceVersion: string
+      readonly continue?: string
+      readonly remainingItemCount?: number
+    }
+  }
+  return {
+    policies: items.map(policyFrom),
+    resourceVersion: Number(metadata.resourceVersion),
+    continue: metadata.continue ?? "",
+    remaining: metadata.remainingItemCount
+  }
 }
 
 /** @param object a record: the path says so, and its definition what it looks like */

@@ -32,6 +32,11 @@ export class PolicyVersionExpired extends Schema.TaggedError<PolicyVersionExpire
   readonly retryable = false
 }
 
+/** The list that the page belongs to is not held any more: list again. */
+export class PolicyPageExpired extends Schema.TaggedError<PolicyPageExpired>()("PolicyPageExpired", {}) {
+  readonly retryable = false
+}
+
 /** Nobody has come to that resourceVersion yet: it is from a store that was lost. List again. */
 export class PolicyVersionAhead extends Schema.TaggedError<PolicyVersionAhead>()("PolicyVersionAhead", {
   resourceVersion: Schema.Number,
@@ -52,6 +57,7 @@ export class PolicyStoreError extends Schema.TaggedError<PolicyStoreError>()("Po
     PolicyMissing,
     PolicyChanged,
     PolicyVersionExpired,
+    PolicyPageExpired,
     PolicyVersionAhead,
     PolicyStoreUnavailable
   ])
@@ -76,6 +82,14 @@ export interface PolicyList {
   readonly resourceVersion: number
 }
 
+/** A part of a list, all of whose pages have one resourceVersion. */
+export interface PolicyPage extends PolicyList {
+  /** Of the next page; "" on the last. */
+  readonly continue: string
+  /** How many come after it, where that is known. */
+  readonly remaining: number | undefined
+}
+
 export interface PolicyBatch {
   readonly events: ReadonlyArray<PolicyEvent>
   /** The resourceVersion up to which the reader now knows everything. */
@@ -94,6 +108,13 @@ export class PolicyStore extends Context.Service<
     readonly get: (name: string) => Effect.Effect<ActivityPolicy, PolicyStoreError>
     /** All policies, not older than any write that was answered here, unless the store is away. */
     readonly list: Effect.Effect<PolicyList, PolicyStoreError>
+    /**
+     * At most so many policies as the limit says, or all where the store does not cut lists.
+     *
+     * @param from the page before's `continue`, "" for the first
+     * @fails PolicyStoreError PolicyPageExpired
+     */
+    readonly page: (limit: number, from: string) => Effect.Effect<PolicyPage, PolicyStoreError>
     /** @fails PolicyStoreError PolicyVersionExpired when changes after it are not held any more, PolicyVersionAhead */
     readonly known: (resourceVersion: number) => Effect.Effect<void, PolicyStoreError>
     /** Waits for changes after `position`. @fails PolicyStoreError PolicyVersionExpired */

@@ -26,7 +26,8 @@ describe("the bundle", () => {
   const run = async (...parameters: ReadonlyArray<string>): Promise<Ended> => {
     await using elsewhere = await temporaryFolder("elsewhere")
     const options = { cwd: elsewhere.path, env: cleanEnvironment(), timeout: 60_000 }
-    return new Promise((resolve) => {
+    // Awaited here: the folder must be there as long as the program runs.
+    return await new Promise((resolve) => {
       const command = [join(folder.path, "activity.js"), ...parameters]
       const child = execFile(process.execPath, command, options, (_failure, stdout, stderr) =>
         resolve({ code: child.exitCode ?? -1, stdout, stderr })

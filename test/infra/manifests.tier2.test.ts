@@ -3,10 +3,13 @@ import { ConfigProvider, Console, Effect, Layer } from "effect"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Command from "effect/cli/Command"
 import type * as Flag from "effect/cli/Flag"
-import { readdir, readFile } from "node:fs/promises"
+import { execFile, spawnSync } from "node:child_process"
+import { createPrivateKey, X509Certificate } from "node:crypto"
+import { cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
+import { promisify } from "node:util"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
-import { parseAllDocuments } from "yaml"
+import { parse, parseAllDocuments, stringify } from "yaml"
 import { projectFolder } from "../../.ci/projectFolder.ts"
 import { natsServerVersion } from "../../src/clients/nats/fetchNatsServer.ts"
 import { apiServerSettings } from "../../src/programs/apiserver/config.ts"
@@ -16,9 +19,13 @@ import { migrateSettings } from "../../src/programs/migrate/config.ts"
 import { processorSettings } from "../../src/programs/processor/config.ts"
 import { writerSettings } from "../../src/programs/writer/config.ts"
 import { declaredNames } from "../../src/runtime/settings.ts"
-import type { TemporaryFolder } from "../support/temporaryFolder.ts"
+import { type TemporaryFolder, temporaryFolder } from "../support/temporaryFolder.ts"
 import { type Manifest, programPods, rendered } from "./rendered.ts"
 import { infraWithFiles } from "./secretFiles.ts"
+
+const execute = promisify(execFile)
+
+const hasOpenSsl = spawnSync("openssl", ["version"]).status === 0
 
 type Flags = Readonly<Record<string, Flag.Flag<unknown>>>
 
@@ -133,7 +140,7 @@ describe("infra", () => {
 
   it("shares only what is a setting of some program", () => {
     const shared = installed.find(
-      ({ kind, metadata }) => kind === "ConfigMap" && /^activity-settings/.test(metadata.name)
+      ({ kind, metadata }) => kind === "ConfigMap" && metadata.name.startsWith("activity-settings")
     )
     assert.isNotEmpty(shared?.data)
     assert.deepStrictEqual(
@@ -185,7 +192,7 @@ describe("infra", () => {
   })
 
   it("points every Service, budget and network policy at pods, and at ports that they have", async () => {
-    const all = [...installed, ...(await rendered("infra/overlays/cert-manager"))]
+    const all = await rendered("infra/overlays/cert-manager")
     const pods = all.flatMap(({ metadata, spec }) =>
       spec?.template?.metadata === undefined ? [] : [{ name: metadata.name, ...spec.template }]
     )
@@ -196,8 +203,15 @@ describe("infra", () => {
         kind === "Service" ? spec.selector : (spec?.selector?.matchLabels ?? spec?.podSelector?.matchLabels)
       if (selector === undefined) continue
       if (kind === "ServiceMonitor") {
-        const service = all.find((one) => one.kind === "Service" && /operations$/.test(one.metadata.name))
-        assert.deepInclude(service?.metadata, { name: "activity-operations" })
+        const scraped = all.filter(
+          (one) =>
+            one.kind === "Service" &&
+            Object.entries(selector).every(([name, value]) => one.metadata.labels?.[name] === value)
+        )
+        assert.deepStrictEqual(
+          scraped.map((one) => [one.metadata.name, one.spec.ports[0].name]),
+          [["activity-operations", spec.endpoints[0].port]]
+        )
         continue
       }
       assert.isNotEmpty(chosen(selector), `${kind} ${metadata.name}`)
@@ -256,16 +270,82 @@ describe("infra", () => {
     }
   })
 
+  it("tells the programs that use them of NATS's and ClickHouse's authorities and credentials", async () => {
+    const folder = join(copy.path, "infra/overlays/connections")
+    await mkdir(folder)
+    await writeFile(
+      join(folder, "kustomization.yaml"),
+      stringify({
+        apiVersion: "kustomize.config.k8s.io/v1beta1",
+        kind: "Kustomization",
+        resources: ["../secrets"],
+        components: ["nats-tls", "nats-credentials", "clickhouse-ca"].map((name) => `../../components/${name}`)
+      })
+    )
+    for (const { container, pod } of programPods(await rendered(folder))) {
+      const program = container.args[0]!
+      const settings = await understood(container.args, environmentOf(container))
+      const paths = ["natsCa", "natsCertificate", "natsKey", "natsCredentials", "clickHouseCa"].map(
+        (name) => settings[name]
+      )
+      const ofNats = ["/nats-tls/ca.crt", "/nats-tls/tls.crt", "/nats-tls/tls.key", "/nats-credentials/nats.creds"]
+      const stores = ["apiserver", "migrate", "writer"].includes(program)
+      assert.deepStrictEqual(
+        paths,
+        [
+          ...(program === "migrate" ? ofNats.map(() => undefined) : ofNats),
+          stores ? "/clickhouse-ca/ca.crt" : undefined
+        ],
+        program
+      )
+      for (const path of paths.filter((one) => typeof one === "string")) {
+        const mount = container.volumeMounts?.find(({ mountPath }) => path.startsWith(`${mountPath}/`))
+        assert.isTrue(
+          pod.volumes?.some(({ name, secret }) => name === mount?.name && secret !== undefined),
+          path
+        )
+      }
+    }
+  })
+
   it("puts a trial's NATS of the tested version beside the programs, where they look for it", async () => {
     const trial = await rendered(join(copy.path, "infra/overlays/dev"))
     const services = new Set(trial.filter(({ kind }) => kind === "Service").map(({ metadata }) => metadata.name))
     const nats = trial.find(({ kind, metadata }) => kind === "Deployment" && metadata.name === "nats")
     assert.strictEqual(nats?.spec.template.spec.containers[0].image, `nats:${natsServerVersion}`)
     const settings = trial.find(
-      ({ kind, metadata }) => kind === "ConfigMap" && /^activity-settings/.test(metadata.name)
+      ({ kind, metadata }) => kind === "ConfigMap" && metadata.name.startsWith("activity-settings")
     )
     assert.isTrue(services.has(new URL(settings?.data?.["NATS_URL"] ?? "").hostname))
     assert.isTrue(services.has("clickhouse"))
+  })
+
+  it.skipIf(!hasOpenSsl)("make-files.sh makes what the overlay reads, once", async () => {
+    await using made = await temporaryFolder("files")
+    const script = join(made.path, "infra/overlays/secrets/make-files.sh")
+    await cp(join(projectFolder, "infra"), join(made.path, "infra"), {
+      recursive: true,
+      filter: (path) => !path.endsWith("/secrets/files")
+    })
+    await execute(script, ["http://user:password@store:8123/activity"])
+    const files = join(made.path, "infra/overlays/secrets/files")
+    const textOf = (name: string) => readFile(join(files, name), "utf8")
+    const authority = new X509Certificate(await textOf("ca.crt"))
+    for (const server of ["apiserver", "collector"]) {
+      const certificate = new X509Certificate(await textOf(`${server}.crt`))
+      assert.isTrue(certificate.verify(authority.publicKey), server)
+      assert.isTrue(certificate.checkPrivateKey(createPrivateKey(await textOf(`${server}.key`))), server)
+      const name = `activity-${server}.activity-system.svc`
+      assert.strictEqual(certificate.checkHost(name), name)
+    }
+    assert.strictEqual(await textOf("clickhouse.env"), "CLICKHOUSE_URL=http://user:password@store:8123/activity\n")
+    assert.isAtLeast((await textOf("cursor.key")).length, 16)
+    assert.match(parse(await textOf("audit-tokens.yaml"))[0].token, /^[0-9a-f]{64}$/)
+    assert.isNotEmpty(await rendered(join(made.path, "infra/overlays/secrets")))
+
+    const before = await Promise.all((await readdir(files)).map(textOf))
+    await execute(script)
+    assert.deepStrictEqual(await Promise.all((await readdir(files)).map(textOf)), before)
   })
 
   it("says nowhere that a password or key is part of it", async () => {

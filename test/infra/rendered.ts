@@ -38,7 +38,11 @@ export interface Pod {
 export interface Manifest {
   readonly apiVersion: string
   readonly kind: string
-  readonly metadata: { readonly name: string; readonly namespace?: string }
+  readonly metadata: {
+    readonly name: string
+    readonly namespace?: string
+    readonly labels?: Readonly<Record<string, string>>
+  }
   readonly data?: Readonly<Record<string, string>>
   // oxlint-disable-next-line no-explicit-any -- each kind has another shape: tests look at single fields of it
   readonly spec?: any

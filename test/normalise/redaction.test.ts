@@ -220,6 +220,27 @@ const manyPlaces: ReadonlyArray<{ readonly what: string; readonly text: string; 
     count: 1
   },
   {
+    what: "what an admission webhook changed of a Secret",
+    text: record(
+      secrets,
+      {},
+      {
+        annotations: {
+          "patch.webhook.admission.k8s.io/round_0_index_0": JSON.stringify({
+            patch: [{ op: "add", path: "/data/x", value: inBase64 }]
+          }),
+          "authentication.k8s.io/legacy-token": "kube-system/reader"
+        }
+      }
+    ),
+    count: 1
+  },
+  {
+    what: "a number",
+    text: record(configmaps, { requestObject: { spec: { password: 12345678, port: 5432 } } }),
+    count: 1
+  },
+  {
     what: "an annotation of the record",
     text: record(configmaps, {}, { annotations: { "example.com/db-password": canary } }),
     count: 1
@@ -231,11 +252,11 @@ describe("the redaction of a record", () => {
     it(`takes out ${what}`, () => {
       const redacted = redaction.record(text)
       assert.strictEqual(redacted.count, count)
-      for (const leak of [canary, inBase64, inBase64.slice(0, -2), jwt, "c2lnbmF0dXJl", "eyJzdWIi"]) {
+      for (const leak of [canary, "12345678", inBase64, inBase64.slice(0, -2), jwt, "c2lnbmF0dXJl", "eyJzdWIi"]) {
         assert.notInclude(redacted.text, leak)
       }
       assert.doesNotThrow(() => JSON.parse(redacted.text))
-      assert.deepStrictEqual(redaction.record(redacted.text), { text: redacted.text, count: 0 })
+      assert.deepInclude(redaction.record(redacted.text), { text: redacted.text, count: 0 })
     })
   }
 
@@ -266,7 +287,7 @@ describe("the redaction of a record", () => {
       { resource: "secrets", apiGroup: "vault.example.com" },
       { requestObject: { data: { a: "open" } } }
     )
-    assert.deepStrictEqual(redaction.record(text), { text, count: 0 })
+    assert.deepInclude(redaction.record(text), { text, count: 0 })
   })
 
   it("of keys that stand twice redacts both", () => {
@@ -326,7 +347,8 @@ describe("the redaction of an Event", () => {
   })
 
   it("changes none of the recorded Events", () => {
-    for (const event of recordedEvents("v1").concat(recordedEvents("events.k8s.io/v1"))) assert.strictEqual(redaction.object(JSON.stringify(event), of).count, 0)
+    for (const event of recordedEvents("v1").concat(recordedEvents("events.k8s.io/v1")))
+      assert.strictEqual(redaction.object(JSON.stringify(event), of).count, 0)
   })
 })
 

@@ -81,7 +81,28 @@ describe("activity", () => {
     {
       what: "an API server without users",
       parameters: ["apiserver", "--tls-certificate", "package.json", "--tls-key", "package.json"],
-      says: /give --tokens FILE and --roles FILE/
+      says: /give --tokens FILE and --roles FILE, or --auth kubernetes in a cluster/
+    },
+    {
+      what: "an API server with two ways to tell who calls",
+      parameters: [
+        ...["apiserver", "--tls-certificate", "package.json", "--tls-key", "package.json"],
+        ...["--auth", "kubernetes", "--tokens", "package.json"]
+      ],
+      says: /--tokens and --roles belong to --auth files/
+    },
+    {
+      what: "an unknown way to tell who calls",
+      parameters: ["apiserver", "--auth", "ldap"],
+      says: /--auth: "ldap"\. Expected: files or kubernetes/
+    },
+    {
+      what: "a cluster that is not there",
+      parameters: [
+        ...["apiserver", "--tls-certificate", "package.json", "--tls-key", "package.json"],
+        ...["--auth", "kubernetes", "--kubeconfig", "/nowhere.kubeconfig"]
+      ],
+      says: /\/nowhere\.kubeconfig/
     },
     {
       what: "a collector that everybody could reach without credentials",

@@ -1,11 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { TestClock } from "effect/testing"
 import { copyFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { connect } from "node:tls"
 import { followTls, readTls } from "../../src/programs/readTls.ts"
+import { Health } from "../../src/runtime/Health.ts"
 import { listen, type Listener } from "../../src/runtime/Listener.ts"
 import { serverCertificate } from "../../src/runtime/Tls.ts"
+import { makeAuthority } from "../support/certificates.ts"
 import { eventually } from "../support/eventually.ts"
 import { temporaryFolder } from "../support/temporaryFolder.ts"
 
@@ -55,7 +58,42 @@ describe("followTls", () => {
           await eventually("the first is shown again", async () => (await shown(listener)) === first)
           assert.notStrictEqual(second, first)
         })
-      }).pipe(Effect.scoped)
+      }).pipe(Effect.scoped, Effect.provide(Health.layer))
     )
   })
+
+  it.effect("a replica whose certificate has ended is not ready until it is renewed", () =>
+    Effect.gen(function* () {
+      const folder = yield* Effect.acquireRelease(
+        Effect.promise(() => temporaryFolder("ended-tls")),
+        (made) => Effect.promise(() => made.remove())
+      )
+      const authority = yield* Effect.promise(() => makeAuthority("authority"))
+      // For a client, as only those are made to have ended; what it is for does not matter here.
+      const ended = yield* Effect.promise(() => authority.client("activity", [], { isExpired: true }))
+      const settings = { tlsCertificate: join(folder.path, "tls.crt"), tlsKey: join(folder.path, "tls.key") }
+      writeFileSync(settings.tlsCertificate, ended.certificate)
+      writeFileSync(settings.tlsKey, ended.key)
+      const tls = yield* readTls(settings)
+      const listener = yield* listen({
+        setting: "api-listen",
+        address: { host: "127.0.0.1", port: 0 },
+        tls,
+        drainMillis: 0,
+        handle: () => Effect.void
+      })
+      // The test's clock begins in 1970.
+      yield* TestClock.setTime(Date.now())
+      yield* Effect.forkScoped(followTls(settings, tls, listener), { startImmediately: true })
+      const health = yield* Health
+      const problem = () => health.report().checks[0]?.problem
+      assert.include(problem(), "ended at")
+      assert.isFalse(health.report().ready)
+      const { certificate, key } = yield* Effect.promise(() => authority.server("activity", ["localhost"]))
+      writeFileSync(settings.tlsCertificate, certificate)
+      writeFileSync(settings.tlsKey, key)
+      yield* TestClock.adjust("10 seconds")
+      assert.isTrue(health.report().ready)
+    }).pipe(Effect.provide(Health.layer))
+  )
 })

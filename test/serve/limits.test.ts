@@ -33,7 +33,11 @@ describe("requests in flight", () => {
       return answer.status === 429 ? answer : undefined
     })
     expect(refused.headers["retry-after"]).toBe("1")
-    expect(refused.json()).toMatchObject({ kind: "Status", reason: "TooManyRequests", details: { retryAfterSeconds: 1 } })
+    expect(refused.json()).toMatchObject({
+      kind: "Status",
+      reason: "TooManyRequests",
+      details: { retryAfterSeconds: 1 }
+    })
     const others = ["/apis", group, "/openapi/v3", "/readyz", "/livez"]
     expect(await Promise.all(others.map(async (path) => (await api.request("admin", path)).status))).toEqual(
       others.map(() => 200)

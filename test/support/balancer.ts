@@ -15,14 +15,17 @@ export interface Replica {
 
 export interface Balancer extends AsyncDisposable {
   readonly port: number
-  /** As of the last look, a tenth of a second ago. */
-  readonly readyReplicas: () => ReadonlyArray<Replica>
+  /** No new connections to it, whatever it says, as to a pod that is being deleted. */
+  readonly withdraw: (replica: Replica) => void
+  /** Takes a withdrawal back. */
+  readonly restore: (replica: Replica) => void
 }
 
 /** kubelet looks every ten seconds; here it is as if endpoints were always up to date. */
 const lookMillis = 100
 
 export const startBalancer = async (replicas: ReadonlyArray<Replica>, port = 0): Promise<Balancer> => {
+  const withdrawn = new Set<Replica>()
   let ready: ReadonlyArray<Replica> = []
   let turn = 0
   const look = async () => {
@@ -33,7 +36,8 @@ export const startBalancer = async (replicas: ReadonlyArray<Replica>, port = 0):
   const looking = setInterval(() => void look(), lookMillis)
   const sockets = new Set<Socket>()
   const server = createServer((client) => {
-    const replica = ready[turn++ % Math.max(1, ready.length)]
+    const open = ready.filter((one) => !withdrawn.has(one))
+    const replica = open[turn++ % Math.max(1, open.length)]
     if (replica === undefined) return void client.destroy()
     const upstream = connect({ host: "127.0.0.1", port: replica.port })
     for (const socket of [client, upstream]) {
@@ -50,7 +54,8 @@ export const startBalancer = async (replicas: ReadonlyArray<Replica>, port = 0):
   return {
     // A server that listens on a port has this kind of address.
     port: (server.address() as AddressInfo).port,
-    readyReplicas: () => ready,
+    withdraw: (replica) => void withdrawn.add(replica),
+    restore: (replica) => void withdrawn.delete(replica),
     [Symbol.asyncDispose]: async () => {
       clearInterval(looking)
       for (const socket of sockets) socket.destroy()

@@ -1,4 +1,5 @@
 /** Certificates of test clusters: authorities, servers and clients, as PEM texts. */
+// oxlint-disable-next-line import/no-unassigned-import -- @peculiar/x509 needs it to be there first
 import "reflect-metadata"
 import * as x509 from "@peculiar/x509"
 

@@ -6,6 +6,8 @@
  * of one resourceVersion; a watch begins after the resourceVersion that it names, or with the present objects when it
  * names none or `0`; a forgotten resourceVersion is 410 for a page and an ERROR frame of code 410 for a watch; bookmarks
  * only for who allows them; `timeoutSeconds` ends a watch without a word.
+ *
+ * Beside Events it has what an exporter asks for: namespaces (none), and leases that are written over what was read.
  */
 import { once } from "node:events"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
@@ -26,6 +28,15 @@ export interface ListWatchServer extends AsyncDisposable {
   readonly forget: () => void
   /** Cuts every open watch, as a restarted API server does. */
   readonly cut: () => void
+  /** The next `count` lists are answered `code`. */
+  readonly failLists: (count: number, code: number) => void
+  /** The next `count` watches are 200, and end at once without a word. */
+  readonly emptyWatches: (count: number) => void
+  /** Open watches send so many bytes more and then nothing, though they stay open, for ever. */
+  readonly freezeAt: (bytes: number) => void
+  /** Nothing is answered any more, nor closed, until `heal`; what was asked by then never is. */
+  readonly hang: () => void
+  readonly heal: () => void
   /** How many watches are open. */
   readonly watches: () => number
   /** The path and query of every request so far, oldest first. */
@@ -57,18 +68,38 @@ export const startListWatchServer = async (options: ListWatchServerOptions = {})
   const versions = options.versions ?? ["v1", "events.k8s.io/v1"]
   const watches = new Set<Watch>()
   const requests: Array<string> = []
+  const leases = new Leases()
+  let failing: { left: number; readonly code: number } = { left: 0, code: 500 }
+  let emptyLeft = 0
+  let isHanging = false
 
   const server = createServer((request, response) => {
     requests.push(request.url ?? "")
     const url = new URL(request.url ?? "", "http://127.0.0.1")
+    if (isHanging) return
     if (options.token !== undefined && request.headers.authorization !== `Bearer ${options.token}`) {
       return answer(response, 401, status(401, "Unauthorized", "Unauthorized"))
+    }
+    if (leases.answers(url.pathname, request, response)) return
+    if (url.pathname === "/api/v1/namespaces") return noNamespaces(url, response)
+    if (url.pathname === "/apis/events.k8s.io/v1" && versions.includes("events.k8s.io/v1")) {
+      return answer(response, 200, { kind: "APIResourceList", groupVersion: "events.k8s.io/v1", resources: [] })
     }
     const version = paths[url.pathname]
     if (request.method !== "GET" || version === undefined || !versions.includes(version)) {
       return answer(response, 404, status(404, "NotFound", "the server could not find the requested resource"))
     }
-    if (!["true", "1"].includes(url.searchParams.get("watch") ?? "")) return list(history, version, url, response)
+    if (!["true", "1"].includes(url.searchParams.get("watch") ?? "")) {
+      if (failing.left > 0) {
+        failing.left--
+        return answer(response, failing.code, status(failing.code, "InternalError", "this list fails"))
+      }
+      return list(history, version, url, response)
+    }
+    if (emptyLeft > 0) {
+      emptyLeft--
+      return void response.writeHead(200, { "Content-Type": "application/json" }).end()
+    }
     const watch = new Watch(history, version, url.searchParams, request, response, options.bookmarkMillis ?? 1_000)
     watches.add(watch)
     response.on("close", () => {
@@ -100,6 +131,16 @@ export const startListWatchServer = async (options: ListWatchServerOptions = {})
     cut: () => {
       for (const watch of watches) watch.cut()
     },
+    failLists: (count, code) => void (failing = { left: count, code }),
+    emptyWatches: (count) => void (emptyLeft = count),
+    freezeAt: (bytes) => {
+      for (const watch of watches) watch.freezeAt(bytes)
+    },
+    hang: () => {
+      isHanging = true
+      for (const watch of watches) watch.freezeAt(0)
+    },
+    heal: () => void (isHanging = false),
     watches: () => watches.size,
     requests,
     close,
@@ -187,6 +228,56 @@ const list = (history: History, version: EventsVersion, url: URL, response: Serv
   })
 }
 
+/** A cluster that has no namespaces. */
+const noNamespaces = (url: URL, response: ServerResponse): void => {
+  if (url.searchParams.get("watch") !== "true") {
+    return answer(response, 200, {
+      kind: "NamespaceList",
+      apiVersion: "v1",
+      metadata: { resourceVersion: "1" },
+      items: []
+    })
+  }
+  response.writeHead(200, { "Content-Type": "application/json" }).flushHeaders()
+  const timer = setTimeout(() => response.end(), Number(url.searchParams.get("timeoutSeconds")) * 1_000)
+  response.on("close", () => clearTimeout(timer))
+}
+
+/** Leases of all namespaces: an update must name the resourceVersion that it was made from. */
+class Leases {
+  readonly #leases = new Map<string, { metadata: { resourceVersion?: string; name?: string } }>()
+  #revision = 0
+
+  /** @returns whether the path was one of a lease's */
+  answers(path: string, request: IncomingMessage, response: ServerResponse): boolean {
+    const found = /^\/apis\/coordination\.k8s\.io\/v1\/namespaces\/([^/]+)\/leases(?:\/([^/]+))?$/.exec(path)
+    if (found === null) return false
+    const [, namespace, name] = found
+    let text = ""
+    request.setEncoding("utf8").on("data", (part: string) => (text += part))
+    request.on("end", () => {
+      const body: { metadata: { resourceVersion?: string; name?: string } } | undefined =
+        text === "" ? undefined : JSON.parse(text)
+      const key = `${namespace}/${name ?? body?.metadata.name}`
+      const known = this.#leases.get(key)
+      if (request.method === "GET" || body === undefined) {
+        return known === undefined
+          ? answer(response, 404, status(404, "NotFound", "not found"))
+          : answer(response, 200, known)
+      }
+      const isStale =
+        request.method === "POST"
+          ? known !== undefined
+          : known?.metadata.resourceVersion !== body.metadata.resourceVersion
+      if (isStale) return answer(response, 409, status(409, "Conflict", "the object has been modified"))
+      const stored = { ...body, metadata: { ...body.metadata, resourceVersion: String(++this.#revision) } }
+      this.#leases.set(key, stored)
+      return answer(response, 200, stored)
+    })
+    return true
+  }
+}
+
 /** One open watch. */
 class Watch {
   readonly #history: History
@@ -194,6 +285,8 @@ class Watch {
   readonly #response: ServerResponse
   readonly #timers: ReadonlyArray<NodeJS.Timeout>
   #revision: number
+  /** What may still be sent. */
+  #bytesLeft = Number.POSITIVE_INFINITY
 
   constructor(
     history: History,
@@ -216,7 +309,7 @@ class Watch {
     const seconds = Number(query.get("timeoutSeconds") ?? watchSecondsDefault)
     const allowsBookmarks = ["true", "1"].includes(query.get("allowWatchBookmarks") ?? "")
     this.#timers = [
-      setTimeout(() => response.end(), seconds * 1_000),
+      setTimeout(() => this.#end(), seconds * 1_000),
       ...(allowsBookmarks ? [setInterval(() => this.#bookmark(), bookmarkMillis)] : [])
     ]
     if (!fromPresent && !history.knows(this.#revision)) {
@@ -242,6 +335,14 @@ class Watch {
     this.#response.destroy()
   }
 
+  freezeAt(bytes: number): void {
+    this.#bytesLeft = bytes
+  }
+
+  #end(): void {
+    if (this.#bytesLeft === Number.POSITIVE_INFINITY) this.#response.end()
+  }
+
   stop(): void {
     for (const timer of this.#timers) clearTimeout(timer)
   }
@@ -252,7 +353,11 @@ class Watch {
   }
 
   #send(frame: unknown): void {
-    if (!this.#response.writableEnded) this.#response.write(`${JSON.stringify(frame)}\n`)
+    if (this.#response.writableEnded) return
+    const bytes = Buffer.from(`${JSON.stringify(frame)}\n`)
+    const sent = bytes.subarray(0, Math.min(bytes.length, this.#bytesLeft))
+    this.#bytesLeft -= sent.length
+    if (sent.length > 0) this.#response.write(sent)
   }
 }
 

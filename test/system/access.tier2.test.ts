@@ -1,13 +1,13 @@
 /** Who sees what behind a real kube-apiserver, with the roles that are shipped. */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
-import { request as sendHttps } from "node:https"
+import { Agent, request as sendHttps } from "node:https"
 import { join } from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { parseAllDocuments } from "yaml"
 import { type Api, type Frame, nameOf, startApi, type TestActivity } from "../serve/apiFixture.ts"
 import { type Certificate, makeAuthority } from "../support/certificates.ts"
 import { eventually } from "../support/eventually.ts"
-import { type ApiAnswer, type Cluster, showLogsOfFailures, startCluster } from "./cluster.ts"
+import { type ApiAnswer, type Cluster, showLogsOfFailures, startCluster, startMillisMax } from "./cluster.ts"
 
 const group = "activity.miloapis.com"
 const base = `/apis/${group}/v1alpha1`
@@ -104,8 +104,12 @@ describe("access", () => {
   afterAll(async () => {
     await api?.[Symbol.asyncDispose]()
     await cluster?.[Symbol.asyncDispose]()
-  })
+  }, startMillisMax)
   showLogsOfFailures(() => cluster)
+
+  /** Connections of one certificate are never used for another. */
+  const agent = new Agent({ keepAlive: true, maxSockets: 8 })
+  afterAll(() => agent.destroy())
 
   /** Our own listener, without kube-apiserver between. */
   const direct = (
@@ -122,7 +126,7 @@ describe("access", () => {
         `${api.url}${path}`,
         {
           ca: cluster.authority,
-          agent: false,
+          agent,
           method: options.method ?? "GET",
           headers: {
             ...(options.body === undefined
@@ -481,7 +485,7 @@ describe("access", () => {
       "activity-processor": {
         "apiextensions.k8s.io/customresourcedefinitions": viewing,
         "storage.activity.miloapis.com/activitypolicyrecords": viewing,
-        "storage.activity.miloapis.com/activitypolicyrecords/status": "get patch update"
+        "storage.activity.miloapis.com/activitypolicyrecords/status": "patch"
       },
       "activity-platform-viewer": {
         [`${group}/activities`]: viewing,

@@ -28,7 +28,7 @@ import { join } from "node:path"
 import { parseAllDocuments, stringify } from "yaml"
 import { buildInto } from "../../.ci/build.ts"
 import { projectFolder } from "../../.ci/projectFolder.ts"
-import { type Balancer, isReady, startBalancer } from "../support/balancer.ts"
+import { type Balancer, isReady, type Replica, startBalancer } from "../support/balancer.ts"
 import { startClickHouseBridge } from "../support/clickhouseBridge.ts"
 import { eventually } from "../support/eventually.ts"
 import { freePort } from "../support/freePort.ts"
@@ -247,10 +247,10 @@ export const startActivityInCluster = async (options: ActivityOptions = {}): Pro
       )
     }
     await Promise.all([exporter, processor, writer, ...apiservers].map(({ start }) => start()))
-    const balancer: Balancer = await startBalancer(
-      apiservers.map(({ operationsPort }, index) => ({ port: apiserverPorts[index]!, operationsPort }))
-    )
+    const endpoints = apiservers.map(({ operationsPort }, index) => ({ port: apiserverPorts[index]!, operationsPort }))
+    const balancer = await startBalancer(endpoints)
     closing.push(async () => balancer[Symbol.asyncDispose]())
+    const balanced = apiservers.map((server, index) => behind(balancer, endpoints[index]!, server))
     await cluster.serve({
       group: "activity.miloapis.com",
       versions: ["v1alpha1", "v1"],
@@ -277,13 +277,13 @@ export const startActivityInCluster = async (options: ActivityOptions = {}): Pro
           bridge = await openBridge()
         }
       },
-      programs: { collector, exporter, processor, writer, apiserver: apiservers[0]! },
+      programs: { collector, exporter, processor, writer, apiserver: balanced[0]! },
       replicas: {
         collector: [collector],
         exporter: [exporter],
         processor: [processor],
         writer: [writer],
-        apiserver: apiservers
+        apiserver: balanced
       },
       clusterName,
       collectorPort,
@@ -302,6 +302,21 @@ export const startActivityInCluster = async (options: ActivityOptions = {}): Pro
     throw cause
   }
 }
+
+/**
+ * An API server that leaves as its pod does: `infra` lets it wait, before it hears SIGTERM, until no new connection comes.
+ */
+const behind = (balancer: Balancer, endpoint: Replica, server: Program): Program => ({
+  ...server,
+  terminate: (deadlineMillis) => {
+    balancer.withdraw(endpoint)
+    return server.terminate(deadlineMillis)
+  },
+  start: async () => {
+    await server.start()
+    balancer.restore(endpoint)
+  }
+})
 
 const logFilesIn = (folder: string): ReadonlyArray<string> => readdirSync(folder).map((name) => join(folder, name))
 

@@ -1,13 +1,13 @@
 /** The cluster that the tests of this folder stand on. */
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { eventually } from "../support/eventually.ts"
-import { type Cluster, showLogsOfFailures, startCluster } from "./cluster.ts"
+import { type Cluster, showLogsOfFailures, startCluster, startMillisMax } from "./cluster.ts"
 
 describe("a cluster", () => {
   let cluster: Cluster
   beforeAll(async () => {
     cluster = await startCluster({ users: { alice: ["developers"] } })
-  })
+  }, startMillisMax)
   afterAll(() => cluster?.[Symbol.asyncDispose]())
   showLogsOfFailures(() => cluster)
 

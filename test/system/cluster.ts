@@ -163,6 +163,9 @@ const auditFlags = [
   "--audit-webhook-batch-max-size=100"
 ]
 
+/** What `beforeAll` should allow for it, where six more clusters share the cores. */
+export const startMillisMax = 300_000
+
 /** Starts a cluster; the default namespace is ready for Pods. Dispose it in `afterAll`. */
 export const startCluster = async (options: ClusterOptions = {}): Promise<Cluster> => {
   const folder = await temporaryFolder("cluster")

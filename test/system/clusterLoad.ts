@@ -89,7 +89,7 @@ const eventAbout = (name: string) => ({
 export const assertToldOnce = async (
   activity: Activity,
   sentences: ReadonlyArray<string>,
-  deadlineMillis = 60_000
+  deadlineMillis = 120_000
 ): Promise<void> => {
   let told: ReadonlyMap<string, number> = new Map()
   await eventually(

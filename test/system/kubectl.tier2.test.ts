@@ -15,7 +15,7 @@ import { cleanEnvironment } from "../support/childProcess.ts"
 import { eventually } from "../support/eventually.ts"
 import { findKubectl } from "../support/kubectl.ts"
 import { type Activity, startActivityInCluster } from "./activity.ts"
-import { type KubectlAnswer, showLogsOfFailures } from "./cluster.ts"
+import { type KubectlAnswer, showLogsOfFailures, startMillisMax } from "./cluster.ts"
 
 const group = "activity.miloapis.com"
 const policies = `/apis/${group}/v1alpha1/activitypolicies`
@@ -88,34 +88,38 @@ describe("kubectl through kube-apiserver", () => {
   afterAll(() => activity?.[Symbol.asyncDispose]())
   showLogsOfFailures(() => activity?.cluster)
 
-  it("the merged OpenAPI documents have our kinds, and nothing under a second name", async () => {
-    const merged = await eventually(
-      "kube-apiserver has fetched version 2",
-      async () => {
-        const { definitions } = (await activity.cluster.request("admin", "/openapi/v2")).json()
-        return `com.miloapis.activity.v1.Activity` in definitions ? definitions : undefined
-      },
-      { deadlineMillis: 90_000 }
-    )
-    const ours = Object.keys(merged).filter((name) => /^com\.miloapis\.activity\.v/.test(name))
-    assert.sameMembers(
-      ours,
-      ["v1", "v1alpha1"].flatMap((version) =>
-        ["Activity", "ActivityList", "ActivityPolicy", "ActivityPolicyList"].map(
-          (kind) => `com.miloapis.activity.${version}.${kind}`
+  it(
+    "the merged OpenAPI documents have our kinds, and nothing under a second name",
+    async () => {
+      const merged = await eventually(
+        "kube-apiserver has fetched version 2",
+        async () => {
+          const { definitions } = (await activity.cluster.request("admin", "/openapi/v2")).json()
+          return `com.miloapis.activity.v1.Activity` in definitions ? definitions : undefined
+        },
+        { deadlineMillis: 90_000 }
+      )
+      const ours = Object.keys(merged).filter((name) => /^com\.miloapis\.activity\.v/.test(name))
+      assert.sameMembers(
+        ours,
+        ["v1", "v1alpha1"].flatMap((version) =>
+          ["Activity", "ActivityList", "ActivityPolicy", "ActivityPolicyList"].map(
+            (kind) => `com.miloapis.activity.${version}.${kind}`
+          )
         )
       )
-    )
-    assert.deepStrictEqual(
-      Object.keys(merged).filter((name) => /_v\d+$/.test(name)),
-      []
-    )
-    // Word for word: kube-apiserver's own document of another group.
-    const { components } = (await activity.cluster.request("admin", "/openapi/v3/apis/apps/v1")).json()
-    for (const [name, definition] of Object.entries(metaDefinitions)) {
-      assert.strictEqual(bare(definition), bare(components.schemas[name]), name)
-    }
-  })
+      assert.deepStrictEqual(
+        Object.keys(merged).filter((name) => /_v\d+$/.test(name)),
+        []
+      )
+      // Word for word: kube-apiserver's own document of another group.
+      const { components } = (await activity.cluster.request("admin", "/openapi/v3/apis/apps/v1")).json()
+      for (const [name, definition] of Object.entries(metaDefinitions)) {
+        assert.strictEqual(bare(definition), bare(components.schemas[name]), name)
+      }
+    },
+    startMillisMax
+  )
 
   it("explain knows the fields of both kinds, in both versions", async () => {
     const explained = (...parameters: ReadonlyArray<string>) =>

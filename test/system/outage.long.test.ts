@@ -1,7 +1,7 @@
 /** nats-server stopped for ten minutes under a real kube-apiserver. */
 import { afterAll, beforeAll, it } from "vitest"
 import { type Activity, startActivityInCluster } from "./activity.ts"
-import { showLogsOfFailures } from "./cluster.ts"
+import { showLogsOfFailures, startMillisMax } from "./cluster.ts"
 import { assertToldOnce, loadObjects } from "./clusterLoad.ts"
 import { natsOutage, throughOutage } from "./outage.ts"
 
@@ -9,7 +9,7 @@ let activity: Activity
 beforeAll(async () => {
   activity = await startActivityInCluster({ users: { alice: [] } })
   await activity.cluster.apply(...loadObjects)
-})
+}, startMillisMax)
 afterAll(async () => activity?.[Symbol.asyncDispose]())
 showLogsOfFailures(() => activity?.cluster)
 

@@ -2,7 +2,7 @@
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { eventually } from "../support/eventually.ts"
 import { type Activity, startActivityInCluster } from "./activity.ts"
-import { showLogsOfFailures } from "./cluster.ts"
+import { showLogsOfFailures, startMillisMax } from "./cluster.ts"
 import { assertToldOnce, loadObjects } from "./clusterLoad.ts"
 import { keepHouse, natsOutage, throughOutage } from "./outage.ts"
 
@@ -11,14 +11,14 @@ describe("servers that stop", () => {
   beforeAll(async () => {
     activity = await startActivityInCluster({ users: { alice: [] } })
     await activity.cluster.apply(...loadObjects)
-  })
+  }, startMillisMax)
   afterAll(async () => activity?.[Symbol.asyncDispose]())
   showLogsOfFailures(() => activity?.cluster)
 
   it("nats-server for 100 s, longer than kube-apiserver's own retries: everything is told afterwards, once", async () => {
     const expected = await throughOutage(activity, [natsOutage(activity)], { prefix: "no-nats", millis: 100_000 })
     await assertToldOnce(activity, expected)
-  }, 240_000)
+  }, 400_000)
 
   it("ClickHouse, then both: everything is told afterwards, once; namespaces and garbage go meanwhile", async () => {
     const { clickHouse } = activity
@@ -29,7 +29,7 @@ describe("servers that stop", () => {
       millis: 15_000
     })
     await assertToldOnce(activity, both)
-  }, 240_000)
+  }, 400_000)
 
   it("our API server: garbage goes, namespaces wait until it is back", async () => {
     const { cluster, programs } = activity
@@ -58,7 +58,7 @@ describe("servers that stop", () => {
       `no-apiserver: noticed after ${Math.round(noticed - killed)} ms, ` +
         `namespace gone ${Math.round(performance.now() - healed)} ms after it was back`
     )
-  }, 240_000)
+  }, 400_000)
 })
 
 const unavailable = async ({ cluster }: Activity): Promise<string | undefined> => {

@@ -5,7 +5,7 @@
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { eventually } from "../support/eventually.ts"
 import { type Activity, type ListedActivity, startActivityInCluster } from "./activity.ts"
-import { showLogsOfFailures } from "./cluster.ts"
+import { showLogsOfFailures, startMillisMax } from "./cluster.ts"
 
 const widgets = {
   apiVersion: "apiextensions.k8s.io/v1",
@@ -195,7 +195,7 @@ describe("a kubectl session of two people", () => {
     await eventually("the dry runs are recorded", async () => (await recorded("dry_run = 1")) === 2)
     await activity.settled()
     listed = await list()
-  })
+  }, startMillisMax)
   afterAll(async () => activity?.[Symbol.asyncDispose]())
   showLogsOfFailures(() => activity?.cluster)
 

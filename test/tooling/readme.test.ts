@@ -12,6 +12,7 @@ import { temporaryFolder } from "../support/temporaryFolder.ts"
 
 const guides = [
   "README.md",
+  "infra/README.md",
   "infra/policies/README.md",
   ...globSync("src/programs/**/README.md", { cwd: projectFolder })
 ]
@@ -26,7 +27,7 @@ const invocations = guides.flatMap((guide) =>
   [
     ...textOf(guide)
       .replaceAll("\\\n", " ")
-      .matchAll(/(?:npx activity|src\/main\.ts) ([a-z]+)([^\n`#]*)/g)
+      .matchAll(/(?:npx activity|src\/main\.ts) (print [a-z-]+|[a-z]+)([^\n`#]*)/g)
   ].map(([, program = "", rest = ""]) => ({
     guide,
     program,
@@ -70,7 +71,7 @@ describe("the guides", () => {
     const helps = new Map<string, string>()
     for (const { flags, guide, program } of invocations) {
       if (!helps.has(program)) {
-        const help = startProgram([program, "--help"])
+        const help = startProgram([...program.split(" "), "--help"])
         await help.exited
         helps.set(program, help.stdout())
       }

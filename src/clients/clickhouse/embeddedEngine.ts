@@ -4,11 +4,12 @@
  * One connection runs one statement at a time, several run in parallel. Each running statement holds a thread of
  * libuv's pool: UV_THREADPOOL_SIZE (16) is set before the process starts.
  */
-import { existsSync, mkdirSync, readFileSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { Effect, type Scope } from "effect"
 import { quotedName } from "./parameters.ts"
 import { ClickHouseSetupError, DataFolderInUse, DataFolderRefused, EmbeddedEngineMissing } from "./setupErrors.ts"
+import { makeFolder } from "../../runtime/makeFolder.ts"
 
 /** Four connections: reads take at most three, writes at most two, so that neither ever waits for all of the other. */
 const connectionsMax = 4
@@ -68,7 +69,7 @@ export const openEmbeddedEngine = (
     const connections = yield* Effect.acquireRelease(
       Effect.try({
         try: () => {
-          mkdirSync(path, { recursive: true })
+          makeFolder(path)
           return open(() => new chdb.Session(path, { connectionArgs }))
         },
         catch: (cause) => new ClickHouseSetupError({ reason: setupReason(path, cause) })

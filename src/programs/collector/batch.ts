@@ -9,7 +9,7 @@ import { uuidFrom } from "../../domain/identity.ts"
 import { auditEvents, headerNames } from "../../domain/streams.ts"
 import { auditSubject, deadLetterSubject } from "../../domain/subject.ts"
 import type { Tenant } from "../../domain/Tenant.ts"
-import { auditRecordFrom } from "../../normalise/auditRecordFrom.ts"
+import { auditRecordFrom, auditRecordFromBody } from "../../normalise/auditRecordFrom.ts"
 import { type Redaction, redactionBy } from "../../normalise/redaction.ts"
 import { withoutWords } from "../../normalise/secretText.ts"
 import type { DropRule } from "./dropRules.ts"
@@ -66,9 +66,9 @@ export const batchFrom = (items: ReadonlyArray<string>, options: BatchOptions): 
   let truncated = 0
   let auditIDsCut = 0
   items.forEach((sent, index) => {
-    const { count, text: item } = redaction.record(sent)
+    const { body: parsed, count, text: item } = redaction.record(sent)
     redacted += count
-    const read = auditRecordFrom(item, { cluster: options.cluster, defaultTenant: options.defaultTenant })
+    const read = parsed === undefined ? auditRecordFrom(item, options) : auditRecordFromBody(item, parsed, options)
     if (Result.isFailure(read)) {
       const reason = `${read.failure.field === "" ? "" : `${read.failure.field}: `}${read.failure.reason}`
       unreadable.push({ index, reason })

@@ -5,8 +5,9 @@
 import { Effect, Metric, Schedule, Stream } from "effect"
 import { Health } from "../../runtime/Health.ts"
 import { Metrics } from "../../runtime/Metrics.ts"
-import { type AuditLog, type LogBatch, openAuditLog } from "../../sources/collector/AuditLog.ts"
+import { type AuditLog, openAuditLog } from "../../sources/collector/AuditLog.ts"
 import type { BatchResult, IntakeRefused } from "../../sources/collector/AuditWebhook.ts"
+import type { LogBatch } from "../../sources/collector/LogFollower.ts"
 import { type LogPosition, readPosition, savePosition } from "../../sources/collector/logPosition.ts"
 
 const lagBytes = Metric.gauge("activity_collector_file_lag_bytes", {

@@ -59,7 +59,7 @@ rules:
           - policypreviews
   - level: None
     nonResourceURLs: ["*"]
-  # Who and when, but never the contents. The collector takes secrets out as well; here they do not even leave.
+  # Who and when, but never the contents. The collector takes secrets out too; here they do not even leave.
   - level: Metadata
     resources:
       - group: ""

@@ -36,7 +36,8 @@ export const clusterAuthenticationLayer: Layer.Layer<Authenticator, never, Healt
         Effect.gen(function* () {
           const now = SubscriptionRef.getUnsafe(settings)
           const proof = now === undefined ? undefined : proofOf(request.socket, now, yield* Clock.currentTimeMillis)
-          const named = proof?.isFrontProxy === true ? userFromHeaders(request.rawHeaders, proof.settings.headers) : undefined
+          const named =
+            proof?.isFrontProxy === true ? userFromHeaders(request.rawHeaders, proof.settings.headers) : undefined
           // Impersonate-* is not looked at here: kube-apiserver has done what it may, and names the result.
           if (named !== undefined) return authenticated(named)
           const token = bearerToken(request)

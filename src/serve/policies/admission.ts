@@ -197,7 +197,7 @@ const metadataFaults = (metadata: PolicyMetadata): ReadonlyArray<FieldFault> => 
   return faults
 }
 
-const immutableFaults = (policy: ActivityPolicy, stored: ActivityPolicy): ReadonlyArray<FieldFault> =>
+export const immutableFaults = (policy: ActivityPolicy, stored: ActivityPolicy): ReadonlyArray<FieldFault> =>
   (["apiGroup", "kind"] as const).flatMap((field) => {
     const now = policy.spec.resource?.[field] ?? ""
     return now === (stored.spec.resource[field] ?? "")

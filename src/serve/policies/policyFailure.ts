@@ -19,6 +19,8 @@ export const failureFrom = (error: PolicyStoreError): ApiFailure => {
       return conflict(policyKind, reason.name, raced)
     case "PolicyVersionExpired":
       return expired(`too old resource version: ${reason.resourceVersion} (${reason.oldest})`)
+    case "PolicyPageExpired":
+      return expired("The provided continue parameter is too old: start the list again without it")
     case "PolicyVersionAhead":
       return versionAhead(reason.resourceVersion, reason.newest)
     case "PolicyStoreUnavailable":

@@ -2,12 +2,12 @@
 import { Clock, Effect, Result } from "effect"
 import type { ActivityPolicy } from "../../domain/ActivityPolicy.ts"
 import { PolicyStore } from "../../store/PolicyStore.ts"
-import { type ApiFailure, badRequest, expired } from "../ApiFailure.ts"
+import { type ApiFailure, badRequest } from "../ApiFailure.ts"
 import type { Drain } from "../Drain.ts"
 import { type Answer, type Call, value } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
-import { resourceVersionFrom, resourceVersionTooLarge, versionMatchFault } from "../listParameters.ts"
-import { includeObjectFrom, type Printer, printerFor } from "../Table.ts"
+import { limitFrom, resourceVersionFrom, resourceVersionTooLarge, versionMatchFault } from "../listParameters.ts"
+import { includeObjectFrom, type ListMetadata, type Printer, printerFor } from "../Table.ts"
 import { policyKind } from "./policyBody.ts"
 import { policyColumns } from "./policyColumns.ts"
 import { policySelector } from "./policySelectors.ts"
@@ -54,7 +54,7 @@ export const policyRequest = (
         return value(printer.one(served(yield* store.get(request.name).pipe(Effect.mapError(failureFrom)))))
       }
       default: {
-        const { policies, resourceVersion } = yield* selectedPolicies(call)
+        const { metadata, policies } = yield* selectedPolicies(call, request.verb)
         // A policy that is gone by the time it is its turn is gone, as was asked.
         const shown =
           request.verb === "list"
@@ -68,25 +68,39 @@ export const policyRequest = (
                   )
                 )
               )
-        return value(printer.list(shown.map(served), { resourceVersion: String(resourceVersion) }))
+        return value(printer.list(shown.map(served), metadata))
       }
     }
   })
 
-/** All that match: there are hundreds at most, so a list is never cut into pages, as the API allows. */
-const selectedPolicies = (call: Call) =>
+/** More than a page holds would be cut all the same. */
+const limitMax = 10_000
+
+/** All that match; of a list with a limit, those that match of a page. What is deleted is never cut. */
+const selectedPolicies = (call: Call, verb: string) =>
   Effect.gen(function* () {
     const selected = yield* Effect.fromResult(Result.mapError(policySelector(call.query), badRequest))
     const asked = yield* Effect.fromResult(resourceVersionFrom(call.query))
     const mismatch = versionMatchFault(call.query)
     if (mismatch !== undefined) return yield* mismatch
-    if ((call.query.get("continue") ?? "") !== "") {
-      return yield* expired("The provided continue parameter is too old: start the list again without it")
-    }
+    const limit = yield* Effect.fromResult(limitFrom(call.query, limitMax))
+    const from = call.query.get("continue") ?? ""
     const store = yield* PolicyStore
-    const { policies, resourceVersion } = yield* store.list.pipe(Effect.mapError(failureFrom))
+    const isCut = verb === "list" && (limit !== undefined || from !== "")
+    const all = { continue: "", remaining: undefined }
+    const page = yield* (
+      isCut ? store.page(limit ?? limitMax, from) : Effect.map(store.list, (list) => ({ ...list, ...all }))
+    ).pipe(Effect.mapError(failureFrom))
+    const { resourceVersion } = page
     if (asked !== undefined && asked > resourceVersion) return yield* resourceVersionTooLarge(asked, resourceVersion)
-    return { policies: policies.filter(selected), resourceVersion }
+    const isSelective = ["labelSelector", "fieldSelector"].some((name) => (call.query.get(name) ?? "") !== "")
+    const metadata: ListMetadata = {
+      resourceVersion: String(resourceVersion),
+      ...(page.continue === "" ? {} : { continue: page.continue }),
+      // How many of them would match, nobody has counted.
+      ...(page.remaining === undefined || isSelective ? {} : { remainingItemCount: page.remaining })
+    }
+    return { policies: page.policies.filter(selected), metadata }
   })
 
 const deletedStatus = (name: string, { uid }: Deleted & { readonly gone: true }) => ({

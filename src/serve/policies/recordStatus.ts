@@ -4,16 +4,9 @@
  * A name is rewritten where the structure says that it is one: in `details`, at the beginning of a message, and where a
  * conflict says which version a manager used. The rest is somebody's text.
  */
-import { isJsonObject, type Json, type JsonObject, objectAt, textAt } from "../../domain/AuditRecord.ts"
+import { isJsonObject, type Json, objectAt, textAt } from "../../domain/AuditRecord.ts"
 import { policyRecords } from "../../domain/policyRecord.ts"
-import {
-  type ApiFailure,
-  failure,
-  type Reason,
-  reasonCodes,
-  type StatusCause,
-  type StatusDetails
-} from "../ApiFailure.ts"
+import { type ApiFailure, failure, type Reason, reasonCodes, type StatusDetails } from "../ApiFailure.ts"
 import { policyKind } from "./policyBody.ts"
 
 /** @param version of the client's request, such as `v1` */
@@ -25,26 +18,25 @@ export const failureFromStatus = (code: number, status: Json | undefined, versio
   if (code === 401 || isOurOwn(code, message)) {
     return failure("InternalError", `the cluster does not let this server keep policies: ${message}`)
   }
-  const details = objectAt(status, "details")
-  const causes = details?.["causes"]
-  const rewrittenCauses = Array.isArray(causes)
-    ? causes.filter(isJsonObject).map((cause: JsonObject) => causeFrom(cause, version))
-    : undefined
+  const reason = reasonFrom(textAt(status, "reason"), code)
+  const found = objectAt(status, "details")
+  if (found === undefined) return failure(reason, policyMessage(message, version))
+  // The server's own, which has the same shape.
+  const details = found as StatusDetails
+  const causes = details.causes?.map((cause) =>
+    cause.reason === fieldManagerConflict ? { ...cause, message: conflictMessage(cause.message, version) } : cause
+  )
   return failure(
-    reasonFrom(textAt(status, "reason"), code),
-    (rewrittenCauses ?? []).reduce(
-      (text, { after, before }) => (after === before ? text : text.replace(before, () => after)),
-      policyMessage(message, version)
-    ),
-    details === undefined
-      ? undefined
-      : {
-          // The server's own, which has the same shape.
-          ...(details as StatusDetails),
-          ...(details["group"] === policyRecords.group ? { group: policyKind.group } : {}),
-          ...(typeof details["kind"] === "string" ? { kind: policyNames[details["kind"]] ?? details["kind"] } : {}),
-          ...(rewrittenCauses === undefined ? {} : { causes: rewrittenCauses.map(({ cause }) => cause) })
-        }
+    reason,
+    causes?.some((cause) => cause.reason === fieldManagerConflict)
+      ? conflictMessage(message, version)
+      : policyMessage(message, version),
+    {
+      ...details,
+      ...(details.group === policyRecords.group ? { group: policyKind.group } : {}),
+      ...(details.kind === undefined ? {} : { kind: policyNames[details.kind] ?? details.kind }),
+      ...(causes === undefined ? {} : { causes })
+    }
   )
 }
 
@@ -79,19 +71,14 @@ const policyMessage = (message: string, version: string): string =>
     .replace(named, (_, before: string, name: string) => `${before}${policyNames[name]}.${policyKind.group} `)
     .replace(decoded, `${policyKind.kind} in version "${version}" cannot be handled as a ${policyKind.kind}: `)
 
-/** `conflict with "kubectl" using storage.activity.miloapis.com/v1alpha1 at 2026-11-21T…`; a manager may be called anything. */
-const usedVersion = new RegExp(`^(conflict with "(?:[^"\\\\]|\\\\.)*" .*?using )${escaped}/${policyRecords.version}`)
+/** `conflict with "kubectl" using storage.activity.miloapis.com/v1alpha1 at 2026-11-21T…`, or a line for each manager. */
+const usedVersion = new RegExp(
+  `((?:^|: )conflicts? with "(?:[^"\\\\]|\\\\.)*"(?: with subresource "[^"]*")? using )${escaped}/${policyRecords.version}`,
+  "gm"
+)
 
-const causeFrom = (found: JsonObject, version: string) => {
-  // A cause of a Status: texts only.
-  const cause = found as unknown as StatusCause
-  const before = cause.message
-  const after =
-    cause.reason === fieldManagerConflict
-      ? before.replace(usedVersion, (_, head: string) => `${head}${policyKind.group}/${version}`)
-      : before
-  return { before, after, cause: { ...cause, message: after } }
-}
+const conflictMessage = (message: string, version: string): string =>
+  message.replaceAll(usedVersion, (_, before: string) => `${before}${policyKind.group}/${version}`)
 
 const reasonFrom = (reason: string, code: number): Reason => {
   const known = (Object.keys(reasonCodes) as ReadonlyArray<Reason>).filter((one) => reasonCodes[one] === code)

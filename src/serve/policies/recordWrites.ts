@@ -19,7 +19,7 @@ import { PolicyStore } from "../../store/PolicyStore.ts"
 import { type ApiFailure, badRequest, invalid } from "../ApiFailure.ts"
 import type { Call } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
-import { ruleFaults } from "./admission.ts"
+import { immutableFaults, ruleFaults } from "./admission.ts"
 import { isDryRun } from "./dryRun.ts"
 import { patchOf, patchTypes } from "./patches.ts"
 import { checkedFields, jsonBody, mediaType, type PolicyBody, policyBody, policyKind } from "./policyBody.ts"
@@ -97,6 +97,9 @@ const replaced = (
       const stored = yield* store.get(request.name).pipe(Effect.mapError(failureFrom), asFinal)
       const before = stored.metadata
       const { policy, warnings } = yield* next(stored).pipe(asFinal)
+      // The cluster says so too, in its own words.
+      const faults = request.subresource === "" ? immutableFaults(policy, stored) : []
+      if (faults.length > 0) return yield* asFinal(Effect.fail(invalid(policyKind, request.name, faults)))
       const { resourceVersion = "", uid = "" } = policy.metadata
       const record = recordFromPolicy({
         ...policy,
@@ -241,7 +244,7 @@ const sent = (
   dryRun: boolean,
   write: KubeRequest
 ): Effect.Effect<Written, ApiFailure> => {
-  const query = parametersOf(call, ["fieldManager", "fieldValidation", "force", "pretty"])
+  const query = parametersOf(call, ["fieldManager", "fieldValidation", "force"])
   const manager = managerFrom(call.header("user-agent"))
   if (!query.has("fieldManager") && manager !== "" && write.method !== "PATCH") query.set("fieldManager", manager)
   if (dryRun) query.set("dryRun", "All")

@@ -99,7 +99,7 @@ const refusalOf = (options: AuditWebhookOptions, request: IncomingMessage): Answ
   const sender = options.authenticate(request)
   if (sender === undefined) {
     return {
-      ...problem(401, "Unauthorized", "The bearer token is missing or unknown."),
+      ...problem(401, "Unauthorized", "The bearer token or client certificate is missing or unknown."),
       headers: { "www-authenticate": "Bearer" }
     }
   }
@@ -108,7 +108,7 @@ const refusalOf = (options: AuditWebhookOptions, request: IncomingMessage): Answ
     return problem(400, "BadRequest", `"${named}" is no cluster name: letters, digits, '-', '.', '_', at most 253.`)
   }
   if (sender.cluster !== undefined && named !== undefined && named !== sender.cluster) {
-    return problem(403, "Forbidden", `This token speaks for cluster "${sender.cluster}", not for "${named}".`)
+    return problem(403, "Forbidden", `This sender speaks for cluster "${sender.cluster}", not for "${named}".`)
   }
   return undefined
 }

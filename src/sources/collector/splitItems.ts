@@ -3,6 +3,7 @@
  * sent: numbers, order of keys and all.
  */
 import { Result } from "effect"
+import { stringEnd } from "../../domain/jsonText.ts"
 
 export interface SplitList {
   readonly kind: string
@@ -59,7 +60,6 @@ interface Cut {
 }
 
 const quote = 0x22
-const backslash = 0x5c
 const openBrace = 0x7b
 const closeBrace = 0x7d
 const openBracket = 0x5b
@@ -68,18 +68,6 @@ const comma = 0x2c
 const colon = 0x3a
 
 const isSpace = (code: number): boolean => code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09
-
-/** The position after the string that opens at `at`; the text's length when it never closes. */
-const stringEnd = (text: string, at: number): number => {
-  let end = text.indexOf('"', at + 1)
-  while (end >= 0) {
-    let slashes = 0
-    while (text.charCodeAt(end - 1 - slashes) === backslash) slashes++
-    if (slashes % 2 === 0) return end + 1
-    end = text.indexOf('"', end + 1)
-  }
-  return text.length
-}
 
 /** The array at the top level's key `items`, and its elements; undefined where there is none (or the text is broken). */
 const itemsOf = (text: string): Cut | undefined => {

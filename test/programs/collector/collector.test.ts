@@ -1,24 +1,10 @@
 /** The collector as a process, against a real nats-server: by webhook and by file. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import {
-  appendFileSync,
-  closeSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-  writeSync
-} from "node:fs"
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import type { IncomingMessage } from "node:http"
 import { request } from "node:https"
 import { join } from "node:path"
-import { setTimeout as pause } from "node:timers/promises"
-import { gzipSync } from "node:zlib"
 import { stringify } from "yaml"
 import { serverCertificate } from "../../../src/runtime/Tls.ts"
 import { type Bus, connectBus } from "../../support/bus.ts"
@@ -26,9 +12,10 @@ import { makeAuthority } from "../../support/certificates.ts"
 import { type ChildProcess, startProgram } from "../../support/childProcess.ts"
 import { eventually } from "../../support/eventually.ts"
 import { freePort } from "../../support/freePort.ts"
-import { openLedger, readLedger } from "../../support/ledger.ts"
+import { readLedger } from "../../support/ledger.ts"
 import { madeRecords, recordText } from "../../support/madeRecords.ts"
 import { startNatsServer } from "../../support/natsServer.ts"
+import { writeRotatingLog } from "../../support/rotatingLog.ts"
 import { temporaryFolder } from "../../support/temporaryFolder.ts"
 
 interface Collector {
@@ -83,6 +70,7 @@ const leaks = [canary, Buffer.from(canary).toString("base64").replace(/=+$/, "")
 const leaking = (name: string, change: object): string =>
   JSON.stringify({
     ...JSON.parse(recordText({ auditID: `leak-${name}`, name, receivedMillis: 1_795_000_000_000 })),
+    responseObject: undefined,
     ...change
   })
 
@@ -196,7 +184,7 @@ describe("a collector", () => {
   })
 
   it(
-    "reads a log that is rotated, compressed and cut under load, killed five times and without its bus: nothing lost, nothing twice",
+    "reads a log that is rotated and compressed under load, killed five times and without its bus: nothing lost, nothing twice",
     { timeout: 120_000 },
     async () => {
       await using nats = await startNatsServer()
@@ -206,7 +194,7 @@ describe("a collector", () => {
       const ledgerPath = join(folder.path, "ledger")
       // Without a spool the file alone keeps what the bus does not take.
       const flags = ["--file", log, "--spool", join(folder.path, "state"), "--spool-bytes", "0"]
-      const writing = writeLog(log, ledgerPath)
+      const writing = writeRotatingLog(log, ledgerPath)
       let program = await start(nats.url, flags)
       for (let kill = 0; kill < 5; kill++) {
         const before = readLedger(ledgerPath).sent.size
@@ -349,51 +337,3 @@ describe("a collector", () => {
     }
   })
 })
-
-/** Writes a log as kube-apiserver does, renaming it at every 200th record; some of what was renamed is compressed later. */
-const writeLog = (path: string, ledgerPath: string) => {
-  const ledger = openLedger(ledgerPath)
-  const stop = new AbortController()
-  const run = async () => {
-    let written = 0
-    let rotated: ReadonlyArray<string> = []
-    let file = openSync(path, "a")
-    while (!stop.signal.aborted) {
-      const made = madeRecords("line", 20, written)
-      ledger.sent(...made.map(({ name }) => name))
-      for (const one of made) {
-        const text = `${recordText(one)}\n`
-        // In two pieces, so that a reader meets half a line.
-        writeSync(file, text.slice(0, 700))
-        writeSync(file, text.slice(700))
-      }
-      written += made.length
-      if (written % 200 === 0) {
-        closeSync(file)
-        const name = path.replace(
-          /\.log$/,
-          `-2026-11-20T15-01-${String(written).padStart(8, "0").slice(0, 2)}.${String(written / 200).padStart(3, "0")}.log`
-        )
-        renameSync(path, name)
-        file = openSync(path, "a")
-        rotated = [...rotated, name]
-        const older = rotated.at(-3)
-        if (older !== undefined) {
-          writeFileSync(`${older}.gz`, gzipSync(readFileSync(older)))
-          rmSync(older)
-        }
-      }
-      await pause(20)
-    }
-    closeSync(file)
-  }
-  const running = run()
-  return {
-    stop: async (): Promise<ReadonlySet<string>> => {
-      stop.abort()
-      await running
-      ledger.close()
-      return readLedger(ledgerPath).sent
-    }
-  }
-}

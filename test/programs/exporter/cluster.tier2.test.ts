@@ -3,18 +3,10 @@ import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import type { StoredMessage } from "../../../src/clients/nats/Nats.ts"
 import { headerNames } from "../../../src/domain/streams.ts"
 import { connectBus } from "../../support/bus.ts"
-import { type ChildProcess, startProgram } from "../../support/childProcess.ts"
 import { eventually } from "../../support/eventually.ts"
-import { freePort } from "../../support/freePort.ts"
 import { startNatsServer, type TestNatsServer } from "../../support/natsServer.ts"
 import { type Cluster, showLogsOfFailures, startCluster } from "../../system/cluster.ts"
-
-interface Exporter extends AsyncDisposable {
-  readonly program: ChildProcess
-  readonly readyz: () => Promise<{ readonly status: number; readonly text: string }>
-  /** `activity_exporter_events_total` by outcome. */
-  readonly counts: () => Promise<Readonly<Record<string, number>>>
-}
+import { startExporter, startLeader } from "./startExporter.ts"
 
 describe("an exporter", () => {
   let cluster: Cluster
@@ -30,38 +22,9 @@ describe("an exporter", () => {
   })
   showLogsOfFailures(() => cluster)
 
-  const start = async (flags: ReadonlyArray<string> = ["--lease-duration", "3s"]): Promise<Exporter> => {
-    const port = await freePort()
-    const program = startProgram([
-      "exporter",
-      ...["--kubeconfig", cluster.kubeconfig("admin"), "--nats-url", nats.url],
-      ...["--ops-listen", `127.0.0.1:${port}`, "--cluster", "test", ...flags]
-    ])
-    const text = async (path: string) => {
-      const answer = await fetch(`http://127.0.0.1:${port}${path}`)
-      return { status: answer.status, text: await answer.text() }
-    }
-    await program.waitForLine(/"message":"exporter started"/)
-    return {
-      program,
-      readyz: () => text("/readyz"),
-      counts: async () => {
-        const lines = (await text("/metrics")).text.matchAll(
-          /^activity_exporter_events_total\{outcome="(\w+)"\} (\d+)/gm
-        )
-        return Object.fromEntries([...lines].map(([, outcome, value]) => [outcome, Number(value)]))
-      },
-      [Symbol.asyncDispose]: () => program[Symbol.asyncDispose]()
-    }
-  }
-
-  /** An exporter that holds the lease, and has listed. */
-  const startLeader = async (flags?: ReadonlyArray<string>): Promise<Exporter> => {
-    const exporter = await start(flags)
-    await exporter.program.waitForLine(/"message":"exporting"/)
-    await eventually("it is ready", async () => (await exporter.readyz()).status === 200)
-    return exporter
-  }
+  const options = () => ({ kubeconfig: cluster.kubeconfig("admin"), natsUrl: nats.url })
+  const start = () => startExporter(options())
+  const startOne = () => startLeader(options())
 
   const patchEvent = async (name: string, namespace: string, body: object) => {
     const answer = await cluster.request("admin", `/api/v1/namespaces/${namespace}/events/${name}`, {
@@ -87,7 +50,7 @@ describe("an exporter", () => {
   }
 
   it("one Event patched from count 1 to 50 has 50 sights, in order", async () => {
-    await using _exporter = await startLeader()
+    await using _exporter = await startOne()
     await cluster.apply(eventOf("counted"))
     for (let count = 2; count <= 50; count++) await patchEvent("counted", "default", { count })
     const sights = await sightsOf("counted", 50)
@@ -102,6 +65,14 @@ describe("an exporter", () => {
     )
   })
 
+  it("the same under Deno, with a client certificate", async () => {
+    await using exporter = await startLeader({ ...options(), runtime: "deno" })
+    await cluster.apply(eventOf("deno"))
+    await patchEvent("deno", "default", { count: 2 })
+    assert.lengthOf(await sightsOf("deno", 2), 2)
+    assert.deepStrictEqual(await exporter.program.terminate(), { code: 0, signal: undefined })
+  })
+
   it("an Event stays whose it was at first, whatever becomes of labels and annotations, also after kill -9", async () => {
     await cluster.apply({
       apiVersion: "v1",
@@ -112,7 +83,7 @@ describe("an exporter", () => {
       }
     })
     {
-      await using exporter = await startLeader()
+      await using exporter = await startOne()
       await cluster.apply(eventOf("first", { namespace: "shop" }), eventOf("plain"))
       await sightsOf("first", 1)
       await sightsOf("plain", 1)
@@ -147,7 +118,7 @@ describe("an exporter", () => {
   it("a new list of an idle cluster publishes nothing: three times after a compaction", async () => {
     await cluster.apply(eventOf("idle"))
     {
-      await using exporter = await startLeader()
+      await using exporter = await startOne()
       await sightsOf("idle", 1)
       await exporter.program.terminate()
     }
@@ -155,10 +126,9 @@ describe("an exporter", () => {
     for (let round = 0; round < 3; round++) {
       await cluster.apply({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: `round-${round}` } })
       await cluster.compact()
-      await using exporter = await startLeader()
+      await using exporter = await startOne()
       const counts = await eventually("the list was seen", async () => {
         const found = await exporter.counts()
-        console.log(JSON.stringify(found), exporter.program.log())
         return (found["unchanged"] ?? 0) > 0 ? found : undefined
       })
       assert.strictEqual(counts["received"], counts["unchanged"])
@@ -168,7 +138,7 @@ describe("an exporter", () => {
   })
 
   it("Events of before and after a restart of the API server and a compaction are all seen, once", async () => {
-    await using _exporter = await startLeader()
+    await using _exporter = await startOne()
     await cluster.apply(eventOf("restart-0"))
     await sightsOf("restart-0", 1)
     await cluster.kubeApiserver.kill()
@@ -182,8 +152,8 @@ describe("an exporter", () => {
   })
 
   it("a leader that was stopped past its lease is followed within 20 s, and doubles nothing when it goes on", async () => {
-    await using leader = await startLeader([])
-    await using standby = await start([])
+    await using leader = await startLeader({ ...options(), flags: [] })
+    await using standby = await startExporter({ ...options(), flags: [] })
     await eventually("the standby is ready, and says that it stands by", async () => {
       const answer = await standby.readyz()
       return answer.status === 200 && /\[\+\]lease ok: standing by, exporter-\w+ has it/.test(answer.text)

@@ -26,6 +26,7 @@ const configMap = (client: Authority, proxy: Authority, more: Readonly<Record<st
 type Taken = User | number
 
 interface Server extends AsyncDisposable {
+  readonly listener: Listener
   readonly kube: TestKube
   readonly health: Health["Service"]
   /** On a connection of its own, or one of the agent's. */
@@ -44,6 +45,9 @@ const tokens: Readonly<Record<string, object>> = {
   "token-of-nobody": { authenticated: true, user: {} }
 }
 
+/** Signs what our own listeners show. */
+const servers = await makeAuthority("servers")
+
 /** A listener whose answer is whom it takes the caller for. */
 const startServer = async (data: Readonly<Record<string, string>> | undefined): Promise<Server> => {
   const kube = testKube({
@@ -53,8 +57,7 @@ const startServer = async (data: Readonly<Record<string, string>> | undefined): 
         : Effect.succeed(tokens[token] ?? { authenticated: false, error: "unknown" })
   })
   if (data !== undefined) kube.setConfigMap(data)
-  const own = await makeAuthority("servers")
-  const tls = await own.server("activity-apiserver", ["localhost", "127.0.0.1"])
+  const tls = await servers.server("activity-apiserver", ["localhost", "127.0.0.1"])
   const scope = await Effect.runPromise(Scope.make())
   const context = await Effect.runPromise(
     clusterAuthenticationLayer.pipe(
@@ -84,6 +87,7 @@ const startServer = async (data: Readonly<Record<string, string>> | undefined): 
     }).pipe(Effect.provide(context), Effect.provideService(Scope.Scope, scope))
   )
   return {
+    listener,
     kube,
     health: await Effect.runPromise(Health.pipe(Effect.provide(context))),
     ask: (certificate, headers = {}, agent) =>
@@ -91,7 +95,7 @@ const startServer = async (data: Readonly<Record<string, string>> | undefined): 
         const sent = request(
           listener.url,
           {
-            ca: own.certificate,
+            ca: servers.certificate,
             headers,
             agent: agent ?? false,
             ...(certificate === undefined ? {} : { cert: certificate.certificate, key: certificate.key })
@@ -99,7 +103,9 @@ const startServer = async (data: Readonly<Record<string, string>> | undefined): 
           (response) => {
             let text = ""
             response.on("data", (chunk: Buffer) => (text += chunk.toString()))
-            response.on("end", () => resolve(response.statusCode === 200 ? JSON.parse(text) : (response.statusCode ?? 0)))
+            response.on("end", () =>
+              resolve(response.statusCode === 200 ? JSON.parse(text) : (response.statusCode ?? 0))
+            )
           }
         )
         sent.on("error", reject)
@@ -190,14 +196,26 @@ describe("whom a caller is taken for", () => {
     const matrix: ReadonlyArray<readonly [string, Certificate | undefined, Taken]> = [
       ["none", undefined, 401],
       ["the proxy's authority, another name", await proxies.client("somebody-else"), 401],
-      ["the proxy's authority, right name, for servers", await proxies.server("front-proxy-client", ["localhost"]), 401],
-      ["the proxy's authority, right name, expired", await proxies.client("front-proxy-client", [], { isExpired: true }), 401],
+      [
+        "the proxy's authority, right name, for servers",
+        await proxies.server("front-proxy-client", ["localhost"]),
+        401
+      ],
+      [
+        "the proxy's authority, right name, expired",
+        await proxies.client("front-proxy-client", [], { isExpired: true }),
+        401
+      ],
       ["the users' authority, right name", await clients.client("front-proxy-client"), user("front-proxy-client")],
       ["an authority of the same name as the users'", await stranger.client("front-proxy-client"), 401],
       ["a user's, expired", await clients.client("carol", [], { isExpired: true }), 401],
       ["a user's, for servers", await clients.server("carol", ["localhost"]), 401],
       ["a user's without a use", await clients.client("carol", [], { isForAnything: true }), user("carol")],
-      ["the proxy's without a use", await proxies.client("front-proxy-client", [], { isForAnything: true }), user("root", { groups: ["system:masters", "system:authenticated"] })]
+      [
+        "the proxy's without a use",
+        await proxies.client("front-proxy-client", [], { isForAnything: true }),
+        user("root", { groups: ["system:masters", "system:authenticated"] })
+      ]
     ]
     const found = await Promise.all(
       matrix.map(async ([title, certificate]) => [title, certificate, await server.ask(certificate, forged)] as const)
@@ -236,9 +254,9 @@ describe("whom a caller is taken for", () => {
 
 describe("authentication settings", () => {
   it("are waited for, renewed while the server runs, and survive what is wrong", async () => {
-    const [clients, newClients, proxies, newProxies] = await Promise.all(
+    const [clients, newClients, proxies, newProxies] = (await Promise.all(
       ["clients", "clients-2", "proxies", "proxies-2"].map(makeAuthority)
-    ) as [Authority, Authority, Authority, Authority]
+    )) as [Authority, Authority, Authority, Authority]
     const alice = { "X-Remote-User": "alice" }
     const [frontProxy, newFrontProxy] = [
       await proxies.client("front-proxy-client"),
@@ -246,7 +264,8 @@ describe("authentication settings", () => {
     ]
     const [carol, newCarol] = [await clients.client("carol"), await newClients.client("carol")]
     await using server = await startServer(undefined)
-    const problems = () => server.health.report().checks.flatMap(({ name, problem }) => (problem === undefined ? [] : [name]))
+    const problems = () =>
+      server.health.report().checks.flatMap(({ name, problem }) => (problem === undefined ? [] : [name]))
     await eventually("it is told that they are missing", () =>
       server.health
         .report()
@@ -274,7 +293,10 @@ describe("authentication settings", () => {
     // Wrong ones: the last good ones stay, and it is told.
     const wrong: ReadonlyArray<Readonly<Record<string, string>> | undefined> = [
       undefined,
-      { ...configMap(newClients, newProxies), "requestheader-client-ca-file": "-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n" },
+      {
+        ...configMap(newClients, newProxies),
+        "requestheader-client-ca-file": "-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n"
+      },
       { ...configMap(newClients, newProxies), "requestheader-allowed-names": "front-proxy-client" },
       configMap(newClients, newClients, { "requestheader-allowed-names": "[]" })
     ]
@@ -301,6 +323,18 @@ describe("authentication settings", () => {
     agent.destroy()
   })
 
+  it("the server's own certificate is renewed, and who signs clients' stays known", async () => {
+    const [clients, proxies] = [await makeAuthority("clients"), await makeAuthority("proxies")]
+    await using server = await startServer(configMap(clients, proxies))
+    const carol = await clients.client("carol")
+    await eventually("she is known", async () => typeof (await server.ask(carol)) === "object")
+    server.listener.setTls(await servers.server("renewed", ["localhost", "127.0.0.1"]))
+    expect(await server.ask(carol)).toEqual(user("carol"))
+    expect(await server.ask(await proxies.client("front-proxy-client"), { "x-remote-user": "alice" })).toEqual(
+      user("alice")
+    )
+  })
+
   it("403 on the ConfigMap is told, asked again, and no end", async () => {
     const [clients, proxies] = [await makeAuthority("clients"), await makeAuthority("proxies")]
     const kube = testKube()
@@ -314,7 +348,9 @@ describe("authentication settings", () => {
       )
     )
     const health = await Effect.runPromise(Health.pipe(Effect.provide(context)))
-    await eventually("it is told", () => health.report().checks.some(({ problem }) => problem?.includes("403") === true))
+    await eventually("it is told", () =>
+      health.report().checks.some(({ problem }) => problem?.includes("403") === true)
+    )
     expect(health.report().ready).toBe(false)
     kube.refuse(undefined)
     await eventually("it is read", () => health.report().ready, { deadlineMillis: 20_000 })

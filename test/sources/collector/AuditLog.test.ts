@@ -195,6 +195,28 @@ describe("an audit log", () => {
     )
   )
 
+  it.live("that is away for a moment is read on, and a name that was blank once may hold something later", () =>
+    withLog(({ at, open, path }) =>
+      Effect.gen(function* () {
+        writeFileSync(at("audit.log.1"), "")
+        writeFileSync(path, lines(1, 2))
+        const log = yield* open()
+        yield* take(log, 2)
+        renameSync(path, at("elsewhere"))
+        const reading = yield* Effect.forkScoped(take(log, 1))
+        yield* Effect.promise(() => eventually("it is missed", () => log.problem() !== undefined))
+        renameSync(at("elsewhere"), path)
+        appendFileSync(path, lines(3, 3))
+        assert.deepStrictEqual((yield* Fiber.join(reading)).numbers, [3])
+        appendFileSync(path, lines(4, 4))
+        renameSync(path, at("audit.log.1"))
+        writeFileSync(path, lines(5, 5))
+        assert.deepStrictEqual((yield* take(log, 2)).numbers, [4, 5])
+        assert.strictEqual(log.counts().gaps, 0)
+      })
+    )
+  )
+
   it.live("that is emptied with no copy goes on with what is new, and counts a gap", () =>
     withLog(({ open, path }) =>
       Effect.gen(function* () {

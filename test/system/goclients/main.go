@@ -28,7 +28,6 @@ import (
 	"k8s.io/client-go/metadata/metadatainformer"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -68,13 +67,13 @@ var groupVersion = schema.GroupVersion{Group: "activity.miloapis.com", Version: 
 var resources = []string{"activities", "activitypolicies"}
 
 func main() {
-	kubeconfig := flag.String("kubeconfig", "", "file with the cluster and the user")
+	// controller-runtime has a flag --kubeconfig of its own.
 	flag.Parse()
 	klog.SetOutput(os.Stderr)
 	log.SetLogger(klog.Background())
 
 	configOf := func(name string) *rest.Config {
-		config, err := clientcmd.BuildConfigFromFlags("", *kubeconfig)
+		config, err := ctrl.GetConfig()
 		must(err)
 		config.QPS, config.Burst = 200, 400
 		config.UserAgent = "goclients-" + name

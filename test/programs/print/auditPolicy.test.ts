@@ -1,0 +1,139 @@
+import { assert, describe, it } from "@effect/vitest"
+import { parse, parseAllDocuments } from "yaml"
+import { apiServerFlags, auditPolicy, type FlagsOptions } from "../../../src/programs/print/auditPolicy.ts"
+import { startProgram } from "../../support/childProcess.ts"
+
+const collector = "https://collector.example.com:18444/audit/east"
+
+/** The YAML documents of what is printed, none with an error or a warning. */
+const documents = (options: Omit<FlagsOptions, "collector">) =>
+  parseAllDocuments(apiServerFlags({ ...options, collector })).map((document) => {
+    assert.deepStrictEqual([...document.errors, ...document.warnings], [])
+    return document.toJS()
+  })
+
+const webhookFlags = {
+  "audit-policy-file": "/etc/kubernetes/audit/policy.yaml",
+  "audit-webhook-config-file": "/etc/kubernetes/audit/webhook.kubeconfig",
+  "audit-webhook-batch-max-wait": "1s",
+  "audit-webhook-truncate-enabled": "true",
+  "audit-webhook-truncate-max-event-size": "1000000",
+  "audit-webhook-truncate-max-batch-size": "10000000"
+}
+
+const fileFlags = {
+  "audit-policy-file": "/etc/kubernetes/audit/policy.yaml",
+  "audit-log-path": "/var/log/kubernetes/audit/audit.log",
+  "audit-log-maxsize": "100",
+  "audit-log-maxbackup": "20"
+}
+
+const volume = (name: string, folder: string, readOnly: boolean) => ({
+  name,
+  hostPath: folder,
+  mountPath: folder,
+  readOnly,
+  pathType: "DirectoryOrCreate"
+})
+const fileVolume = volume("audit-files", "/etc/kubernetes/audit", true)
+const logVolume = volume("audit-logs", "/var/log/kubernetes/audit", false)
+
+/** `a=b` of each, as one object. */
+const flagsIn = (flags: ReadonlyArray<string>) => Object.fromEntries(flags.map((flag) => flag.split("=", 2)))
+
+describe("the printed audit policy", () => {
+  it("records who touched Secrets and tokens, never what they hold, and all that changes something", () => {
+    const { apiVersion, kind, omitStages, rules } = parse(auditPolicy)
+    assert.deepStrictEqual(
+      { apiVersion, kind, omitStages },
+      {
+        apiVersion: "audit.k8s.io/v1",
+        kind: "Policy",
+        omitStages: ["RequestReceived", "ResponseStarted"]
+      }
+    )
+    const metadata = rules.findIndex(
+      ({ resources }: { resources?: ReadonlyArray<{ resources?: ReadonlyArray<string> }> }) =>
+        resources?.some((one) => one.resources?.includes("secrets"))
+    )
+    assert.strictEqual(rules[metadata].level, "Metadata")
+    assert.include(rules[metadata].resources[0].resources, "serviceaccounts/token")
+    assert.deepStrictEqual(rules.at(-1), { level: "RequestResponse" })
+    assert.isTrue(rules.slice(0, metadata).every(({ level }: { level: string }) => level !== "RequestResponse"))
+  })
+
+  it("is what the program prints to standard output, and nothing else", { timeout: 60_000 }, async () => {
+    const program = startProgram(["print", "audit-policy"])
+    assert.deepStrictEqual(await program.exited, { code: 0, signal: undefined })
+    assert.strictEqual(program.stdout(), auditPolicy)
+    assert.strictEqual(program.log(), auditPolicy)
+    const flags = startProgram(["print", "audit-policy", "--flags", "k3s", "--collector", collector])
+    await flags.exited
+    assert.strictEqual(flags.stdout(), apiServerFlags({ installer: "k3s", by: "webhook", collector }))
+  })
+})
+
+describe("the printed flags", () => {
+  it("of kubeadm are a ClusterConfiguration v1beta4: a list of arguments, and the volumes", () => {
+    const [configuration] = documents({ installer: "kubeadm", by: "webhook" })
+    assert.deepStrictEqual(configuration, {
+      apiVersion: "kubeadm.k8s.io/v1beta4",
+      kind: "ClusterConfiguration",
+      apiServer: {
+        extraArgs: Object.entries(webhookFlags).map(([name, value]) => ({ name, value })),
+        extraVolumes: [fileVolume]
+      }
+    })
+  })
+
+  it("of kind are a Cluster whose patch is a ClusterConfiguration: a map of arguments", () => {
+    const [cluster] = documents({ installer: "kind", by: "file" })
+    assert.strictEqual(cluster.apiVersion, "kind.x-k8s.io/v1alpha4")
+    assert.strictEqual(cluster.kind, "Cluster")
+    const [node] = cluster.nodes
+    assert.strictEqual(node.role, "control-plane")
+    assert.deepStrictEqual(node.extraMounts, [
+      { hostPath: "./audit", containerPath: "/etc/kubernetes/audit", readOnly: true },
+      { hostPath: "./audit-logs", containerPath: "/var/log/kubernetes/audit", readOnly: false }
+    ])
+    assert.lengthOf(node.kubeadmConfigPatches, 1)
+    assert.deepStrictEqual(parse(node.kubeadmConfigPatches[0]), {
+      kind: "ClusterConfiguration",
+      apiServer: { extraArgs: fileFlags, extraVolumes: [fileVolume, logVolume] }
+    })
+  })
+
+  it("of k3s are its configuration file, in its own folders", () => {
+    const [configuration] = documents({ installer: "k3s", by: "file" })
+    assert.deepStrictEqual(Object.keys(configuration), ["kube-apiserver-arg"])
+    assert.deepStrictEqual(flagsIn(configuration["kube-apiserver-arg"]), {
+      ...fileFlags,
+      "audit-policy-file": "/var/lib/rancher/k3s/server/audit/policy.yaml",
+      "audit-log-path": "/var/lib/rancher/k3s/server/logs/audit.log"
+    })
+  })
+
+  it("by themselves are a list of arguments", () => {
+    const [webhook] = documents({ installer: "plain", by: "webhook" })
+    assert.deepStrictEqual(
+      flagsIn(webhook),
+      Object.fromEntries(Object.entries(webhookFlags).map(([name, value]) => [`--${name}`, value]))
+    )
+    assert.lengthOf(documents({ installer: "plain", by: "file" }), 1)
+  })
+
+  for (const installer of ["plain", "kubeadm", "kind", "k3s"] as const) {
+    it(`of ${installer} come with the webhook's kubeconfig, beside the policy`, () => {
+      const [, kubeconfig] = documents({ installer, by: "webhook" })
+      const folder = installer === "k3s" ? "/var/lib/rancher/k3s/server/audit" : "/etc/kubernetes/audit"
+      assert.deepStrictEqual(kubeconfig, {
+        apiVersion: "v1",
+        kind: "Config",
+        clusters: [{ name: "collector", cluster: { server: collector, "certificate-authority": `${folder}/ca.crt` } }],
+        users: [{ name: "kube-apiserver", user: { token: "TOKEN" } }],
+        contexts: [{ name: "collector", context: { cluster: "collector", user: "kube-apiserver" } }],
+        "current-context": "collector"
+      })
+    })
+  }
+})

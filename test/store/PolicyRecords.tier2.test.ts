@@ -1,0 +1,78 @@
+import { Context, Layer, type Scope } from "effect"
+import { describe, expect, it } from "vitest"
+import { kubeLayer } from "../../src/clients/kube/kubeLayer.ts"
+import { policyRecordDefinition } from "../../src/contracts/policyRecordDefinition.ts"
+import { policyFromRecord, type PolicyRecord, policyRecords, recordFromPolicy } from "../../src/domain/policyRecord.ts"
+import { Health } from "../../src/runtime/Health.ts"
+import { policyRecordsLayer } from "../../src/store/PolicyRecords.ts"
+import { PolicyStore } from "../../src/store/PolicyStore.ts"
+import { eventually } from "../support/eventually.ts"
+import { type Cluster, startCluster } from "../system/cluster.ts"
+import { itIsAPolicyStore, type Keeper, policy, reasonOf, run } from "./policyStoreContract.ts"
+
+interface RecordKeeper extends Keeper {
+  readonly cluster: Cluster
+}
+
+const start = async (scope: Scope.Scope) => {
+  const cluster = await startCluster({ controllers: false })
+  const context = await run(
+    policyRecordsLayer.pipe(
+      Layer.provide(kubeLayer({ kubeconfig: cluster.kubeconfig("admin"), name: "test" })),
+      Layer.provide(Health.layer),
+      Layer.buildWithScope(scope)
+    )
+  )
+  const store = Context.get(context, PolicyStore)
+  expect(store.absence()).toMatch(/activitypolicyrecords\.storage\.activity\.miloapis\.com is not established/)
+  await cluster.apply(policyRecordDefinition)
+  await eventually("the definition is established", () => store.absence() === undefined)
+  const send = async (method: string, path: string, body: unknown, status: number) => {
+    const answer = await cluster.request("admin", path, { method, body })
+    if (answer.status !== status) throw new Error(answer.text)
+    // What the path names.
+    return policyFromRecord(answer.json() as PolicyRecord, "activity.miloapis.com/v1alpha1")
+  }
+  const keeper: RecordKeeper = {
+    cluster,
+    create: (one) => send("POST", policyRecords.path, recordFromPolicy(one), 201),
+    update: (one) => send("PUT", `${policyRecords.path}/${one.metadata.name}`, recordFromPolicy(one), 200),
+    delete: async ({ metadata: { name, resourceVersion } }) => {
+      const preconditions = { resourceVersion }
+      const answer = await cluster.request("admin", `${policyRecords.path}/${name}`, {
+        method: "DELETE",
+        body: { preconditions }
+      })
+      if (answer.status !== 200) throw new Error(answer.text)
+    },
+    [Symbol.asyncDispose]: () => cluster[Symbol.asyncDispose]()
+  }
+  return { store, keeper }
+}
+
+describe("PolicyStore in a cluster", () => {
+  const { keeper, store, updates } = itIsAPolicyStore(start)
+
+  it("while the API server is away it answers from what it followed, and tells what it missed", async () => {
+    const { cluster, ...writes } = keeper()
+    const [kept, gone] = [await writes.create(policy("kept")), await writes.create(policy("gone"))]
+    const { resourceVersion } = await run(store().list)
+    await eventually("both are told", () => updates.some((one) => one._tag === "Changed" && one.name === "gone"))
+    await cluster.kubeApiserver.kill()
+    expect((await run(store().get("kept"))).metadata.uid).toBe(kept.metadata.uid)
+    expect((await run(store().list)).policies.map((one) => one.metadata.name)).toContain("gone")
+    expect(await reasonOf(store().get("never"))).toBe("PolicyMissing")
+    expect(store().absence()).toBeUndefined()
+    await cluster.kubeApiserver.start()
+    await writes.update({ ...kept, spec: { ...kept.spec, kindLabel: "x" } })
+    await writes.delete(gone)
+    const events: Array<string> = []
+    let position = resourceVersion
+    while (events.length < 2) {
+      const batch = await run(store().after(position))
+      events.push(...batch.events.map(({ policy: one, type }) => `${type} ${one.metadata.name}`))
+      position = batch.position
+    }
+    expect(events).toEqual(["MODIFIED kept", "DELETED gone"])
+  })
+})
