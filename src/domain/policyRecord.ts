@@ -2,7 +2,8 @@
  * How a cluster keeps an ActivityPolicy: as an ActivityPolicyRecord of a group of its own, with the same metadata, spec
  * and status. Both versions of an ActivityPolicy are one stored version.
  *
- * Only what is named by structure is rewritten: apiVersion, kind, and the apiVersion of each managedFields entry.
+ * Only what is named by structure is rewritten: apiVersion, kind, the apiVersion of each managedFields entry, and the
+ * beginning of the annotation in which kubectl keeps what it applied.
  *
  * @decision 0010-policy-records
  */
@@ -35,7 +36,7 @@ export interface PolicyRecord {
 export const policyFromRecord = ({ metadata, spec, status }: PolicyRecord, apiVersion: string): ActivityPolicy => ({
   apiVersion,
   kind: "ActivityPolicy",
-  metadata: withManagedVersion(metadata, apiVersion),
+  metadata: metadataAs(metadata, apiVersion, "ActivityPolicy"),
   spec: spec ?? { resource: { apiGroup: "", kind: "" } },
   ...(status === undefined ? {} : { status })
 })
@@ -51,20 +52,44 @@ export const recordFromPolicy = (policy: Partial<ActivityPolicy>): WrittenRecord
   ...policy,
   apiVersion: policyRecords.apiVersion,
   kind: policyRecords.kind,
-  ...(policy.metadata === undefined ? {} : { metadata: withManagedVersion(policy.metadata, policyRecords.apiVersion) }),
+  ...(policy.metadata === undefined
+    ? {}
+    : { metadata: metadataAs(policy.metadata, policyRecords.apiVersion, policyRecords.kind) }),
   ...(policy.spec === undefined ? {} : { spec: withRuleNames(policy.spec) })
 })
 
-/** Every entry is about an ActivityPolicy, in whichever of its versions it was written. */
-const withManagedVersion = (metadata: PolicyMetadata, apiVersion: string): PolicyMetadata =>
-  metadata.managedFields === undefined
-    ? metadata
-    : {
-        ...metadata,
-        managedFields: metadata.managedFields.map((entry) =>
-          typeof entry === "object" && entry !== null && "apiVersion" in entry ? { ...entry, apiVersion } : entry
-        )
-      }
+/** Every managedFields entry is about the object, in whichever version it was written; so is what kubectl applied. */
+const metadataAs = (metadata: PolicyMetadata, apiVersion: string, kind: string): PolicyMetadata => {
+  const { annotations, managedFields } = metadata
+  const applied = annotations?.[appliedAnnotation]
+  return {
+    ...metadata,
+    ...(managedFields === undefined
+      ? {}
+      : {
+          managedFields: managedFields.map((entry) =>
+            typeof entry === "object" && entry !== null && "apiVersion" in entry ? { ...entry, apiVersion } : entry
+          )
+        }),
+    ...(applied === undefined
+      ? {}
+      : { annotations: { ...annotations, [appliedAnnotation]: appliedAs(applied, apiVersion, kind) } })
+  }
+}
+
+/**
+ * What kubectl applied, kept to know later which fields went. kubectl writes it, and after a server-side apply of kubectl's
+ * the API server, with what it was sent; then kubectl sends it back, and whoever finds it changed has a conflict. So it is
+ * rewritten both ways, and only at its beginning.
+ */
+const appliedAnnotation = "kubectl.kubernetes.io/last-applied-configuration"
+
+/** Go writes keys in order. */
+const appliedBeginning =
+  /^\{"apiVersion":"(?:activity\.miloapis\.com\/v1(?:alpha1)?|storage\.activity\.miloapis\.com\/v1alpha1)","kind":"ActivityPolicy(?:Record)?",/
+
+const appliedAs = (text: string, apiVersion: string, kind: string): string =>
+  text.replace(appliedBeginning, () => `{"apiVersion":"${apiVersion}","kind":"${kind}",`)
 
 /**
  * Every rule with a name, because a record's rules are told apart by it: `audit-0`, `event-3`, counted as they stand in

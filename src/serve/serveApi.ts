@@ -84,11 +84,6 @@ const listening = Effect.fnUntraced(function* (options: ApiOptions) {
   const { clientAuthorities } = yield* Authenticator
   // It does not decide readiness: an unavailable aggregated group hangs namespace deletion in the whole cluster.
   yield* health.register({ name: "activity-feed", role: "informative", problem: feed.problem })
-  yield* health.register({
-    name: "api-listener",
-    role: "ready",
-    problem: () => (drain.begun() ? "the API server is going away" : undefined)
-  })
   const listener = yield* listen<RouteServices>({
     setting: "api-listen",
     address: options.address,
@@ -97,6 +92,11 @@ const listening = Effect.fnUntraced(function* (options: ApiOptions) {
     drainMillis,
     requestMillisMax,
     handle: (request, response) => handle(options, request, response)
+  })
+  yield* health.register({
+    name: "api-listener",
+    role: "ready",
+    problem: () => (drain.begun() ? "the API server is going away" : undefined)
   })
   yield* followClientAuthorities(listener)
   // Released before the listener, which waits for running requests: watches must have ended by then.

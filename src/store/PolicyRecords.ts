@@ -12,6 +12,7 @@ import { Health } from "../runtime/Health.ts"
 import { PolicyHistory, sorted, unavailable } from "./PolicyHistory.ts"
 import {
   PolicyMissing,
+  type PolicyList,
   type PolicyPage,
   PolicyPageExpired,
   PolicyStore,
@@ -103,7 +104,7 @@ const makePolicyRecords = Effect.gen(function* () {
 
   const listed = kube.list(policyRecords.path).pipe(
     Stream.runFold(
-      () => ({ policies: [] as ReadonlyArray<ActivityPolicy>, resourceVersion: 0 }),
+      (): PolicyList => ({ policies: [], resourceVersion: 0 }),
       (list, page) => ({
         policies: [...list.policies, ...page.items.map(policyFrom)],
         resourceVersion: Number(page.resourceVersion)

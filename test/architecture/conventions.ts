@@ -121,7 +121,7 @@ export const castFaults = (tree: SourceTree): ReadonlyArray<Fault> =>
 /** Comments, imports and texts talk of things "as" other things without casting them. */
 const isCast = (line: string): boolean =>
   !/^\s*(?:\/?\*|import\b|export\b\s*[{*]|(?:type )?\w+ as \w+,?$)/.test(line) &&
-  /[\w)\]}!] as (?!const\b|unknown(?! as))[\w{([]/.test(line.replace(/"[^"]*"|`[^`]*`/g, '""'))
+  /[\w)\]}!] as (?!const\b|unknown(?! as))[\w{([]/.test(line.replace(/"[^"]*"|'[^']*'|`[^`]*`/g, '""'))
 
 const repeated = (tree: SourceTree, pattern: RegExp, what: string): ReadonlyArray<Fault> => {
   const first = new Map<string, string>()

@@ -41,6 +41,24 @@ describe("an ActivityPolicyRecord", () => {
     assert.deepStrictEqual(recordFromPolicy(policy), record)
   })
 
+  it("tells what kubectl applied as the policy that it was, and takes it back as it was stored", () => {
+    const annotation = "kubectl.kubernetes.io/last-applied-configuration"
+    const withText = (text: string) => ({ metadata: { name: "one", annotations: { [annotation]: text } } })
+    const shown = (text: string) =>
+      policyFromRecord(withText(text), "activity.miloapis.com/v1").metadata.annotations?.[annotation] ?? ""
+    const kept = (text: string) => recordFromPolicy(withText(text)).metadata?.annotations?.[annotation]
+    // As kube-apiserver 1.34.4 wrote it.
+    const rest =
+      '"metadata":{"name":"one","resourceVersion":"228","uid":"38f08b22"},"spec":{"kindLabel":"{\\"apiVersion\\":\\"storage.activity.miloapis.com/v1alpha1\\""}}\n'
+    const record = `{"apiVersion":"storage.activity.miloapis.com/v1alpha1","kind":"ActivityPolicyRecord",${rest}`
+    assert.strictEqual(shown(record), `{"apiVersion":"activity.miloapis.com/v1","kind":"ActivityPolicy",${rest}`)
+    assert.strictEqual(kept(shown(record)), record)
+    for (const other of ["", "text", '{"apiVersion":"apps/v1","kind":"Deployment","metadata":{}}']) {
+      assert.strictEqual(shown(other), other)
+      assert.strictEqual(kept(other), other)
+    }
+  })
+
   it("of a part of a policy is that part", () => {
     assert.deepStrictEqual(recordFromPolicy({ metadata: { name: "one" } }), {
       apiVersion: "storage.activity.miloapis.com/v1alpha1",

@@ -1,4 +1,7 @@
-/** Answers of the parsers of BuildKit and Prometheus (the Go program in `checker`), which Go builds in 20 seconds, once. */
+/**
+ * Answers of BuildKit's parser, and of Prometheus's parser and engine: the Go program in `checker`, which Go builds in a
+ * minute on two cores, and from its cache afterwards.
+ */
 import { execFile } from "node:child_process"
 import { cp } from "node:fs/promises"
 import { join } from "node:path"
@@ -12,6 +15,15 @@ export interface Question {
   /** A file of alert rules, as Prometheus reads it. */
   readonly rules?: string
   readonly expressions?: ReadonlyArray<string>
+  readonly situations?: ReadonlyArray<Situation>
+}
+
+export interface Situation {
+  /** Lines of `name{labels} values`, a value for each minute, as Prometheus's own tests write them: `0+1x70`. */
+  readonly series: string
+  readonly expression: string
+  /** When the expression is asked. */
+  readonly minutes: number
 }
 
 export interface Stage {
@@ -41,10 +53,12 @@ export interface ParsedExpression {
 }
 
 export interface Answer {
-  /** Of the Dockerfile and the rules. */
+  /** Of the Dockerfile, the rules and the situations. */
   readonly faults: ReadonlyArray<string>
   readonly stages: ReadonlyArray<Stage> | null
   readonly expressions: ReadonlyArray<ParsedExpression> | null
+  /** For each situation: how many series the expression finds. */
+  readonly found: ReadonlyArray<number> | null
 }
 
 const execute = promisify(execFile)

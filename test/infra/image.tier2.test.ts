@@ -30,7 +30,8 @@ describe("the image", () => {
     const answer = await check({ dockerfile })
     assert.deepStrictEqual(answer.faults, [])
     stages = answer.stages ?? []
-  })
+    // Go may have to build what asks BuildKit.
+  }, 330_000)
   afterAll(() => folder.remove())
 
   it("stands on the Node that the tests run on, by version", () => {

@@ -9,6 +9,7 @@ import { eventually } from "../support/eventually.ts"
 import { type TemporaryFolder, temporaryFolder } from "../support/temporaryFolder.ts"
 import { type Answer, check } from "./checker.ts"
 import { type DefinedMetric, metricsOfSource } from "./metricsOfSource.ts"
+import { situationMinutes, situations } from "./situations.ts"
 
 interface Rule {
   readonly alert: string
@@ -39,14 +40,25 @@ describe("alert rules and dashboard", () => {
     panels = JSON.parse(await textOf("infra/components/dashboard/activity.json")).panels
     defined = await metricsOfSource()
     const shown = panels.flatMap(({ targets }) => targets ?? []).map(({ expr }) => expr)
+    const asked = groups.flatMap(({ rules }) =>
+      rules.flatMap(({ alert, expr }) =>
+        [situations[alert]?.fires, situations[alert]?.quiet].map((series) => ({
+          series: (series ?? []).map((line) => `  ${line}`).join("\n"),
+          expression: expr,
+          minutes: situationMinutes
+        }))
+      )
+    )
     answer = await check({
       rules: stringify({ groups }),
+      situations: asked,
       // Grafana puts a duration in its place.
       expressions: [...groups.flatMap(({ rules }) => rules).map(({ expr }) => expr), ...shown].map((text) =>
         text.replaceAll("$__rate_interval", "1m")
       )
     })
-  })
+    // Go may have to build what asks Prometheus.
+  }, 330_000)
 
   const used = () => (answer.expressions ?? []).flatMap(({ metrics }) => metrics)
 
@@ -86,6 +98,18 @@ describe("alert rules and dashboard", () => {
       assert.isNotEmpty(annotations?.["summary"], alert)
       assert.include(["critical", "warning"], labels?.["severity"], alert)
     }
+  })
+
+  it("each fire in the past that they are for, and not in another", () => {
+    const alerts = groups.flatMap(({ rules }) => rules)
+    assert.sameMembers(
+      alerts.map(({ alert }) => alert),
+      Object.keys(situations)
+    )
+    assert.deepStrictEqual(
+      alerts.map(({ alert }, index) => [alert, answer.found?.[2 * index], answer.found?.[2 * index + 1]]),
+      alerts.map(({ alert }) => [alert, 1, 0])
+    )
   })
 
   describe("against running programs", () => {

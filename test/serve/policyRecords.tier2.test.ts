@@ -261,6 +261,19 @@ describe("policies that the cluster's API server keeps", () => {
     expect([unnamedManager.status, unnamedManager.json().details.causes[0].field]).toEqual([422, "fieldManager"])
   })
 
+  it("what kubectl applied stays a policy when it comes to apply on the server", async () => {
+    const annotation = "kubectl.kubernetes.io/last-applied-configuration"
+    const body = part("moved", [spec().auditRules[0] as object])
+    const applied = { ...body, metadata: { name: "moved", annotations: { [annotation]: `${JSON.stringify(body)}\n` } } }
+    expect((await send("POST", `${path}?fieldManager=kubectl-client-side-apply`, applied)).status).toBe(201)
+    const moved = (await apply("moved", { ...body, spec: spec() }, "fieldManager=kubectl&force=true")).json()
+    const told = moved.metadata.annotations[annotation]
+    expect(JSON.parse(told)).toMatchObject({ ...body, spec: spec() })
+    // kubectl does so next; it may own what it was told.
+    const owned = { ...body, spec: undefined, metadata: { name: "moved", annotations: { [annotation]: told } } }
+    expect((await apply("moved", owned, "fieldManager=kubectl-last-applied")).status).toBe(200)
+  })
+
   it("a dry run changes nothing; an apply that changes nothing keeps the resourceVersion", async () => {
     const body = part("quiet", [spec().auditRules[0] as object])
     expect((await apply("quiet", body, "fieldManager=one&dryRun=All")).status).toBe(201)
@@ -371,6 +384,15 @@ describe("policies that the cluster's API server keeps", () => {
     expect((await send("POST", path, owned)).status).toBe(201)
     await cluster.kubectl("admin", ["delete", "clusterrole", "owner"])
     await eventually("the policy is gone", async () => (await send("GET", `${path}/owned`)).status === 404)
+  })
+
+  it("names are made from generateName, and the cluster's warnings arrive", async () => {
+    const body = { ...policy(""), metadata: { generateName: "made-", finalizers: ["undomained"] } }
+    const made = await send("POST", path, body)
+    expect([made.status, made.json().metadata.name]).toEqual([201, expect.stringMatching(/^made-[a-z0-9]{5}$/)])
+    expect(made.headers["warning"]).toMatch(/^299 .*prefer a domain-qualified finalizer name/)
+    const unnamed = await send("POST", path, { ...policy(""), metadata: {} })
+    expect([unnamed.status, unnamed.json().details.causes[0].field]).toEqual([422, "metadata.name"])
   })
 
   it("a status is written by itself, and keeps out of the spec", async () => {

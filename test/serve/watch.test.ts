@@ -70,6 +70,8 @@ describe("watching activities", () => {
       filter: "spec.changeSource == 'human' && spec.resource.kind == 'Pod'"
     })
     const watch = api.watch("admin", `${all}?${query}`)
+    await api.publish([{ id: "beginning", kind: "Pod" }])
+    await eventually("it runs", () => ids(watch.frames).includes("beginning"))
     await api.publish([
       { id: "pod", kind: "Pod", order: 1 },
       { id: "deployment", kind: "Deployment", order: 1 },
@@ -82,6 +84,7 @@ describe("watching activities", () => {
     await eventually("the end", () => ids(watch.frames).includes("end"))
     watch.stop()
     expect(watch.frames.map((frame) => `${frame.type} ${frame.object.spec.origin.id}`)).toEqual([
+      "ADDED beginning",
       "ADDED pod",
       "MODIFIED pod",
       "DELETED pod",
@@ -89,20 +92,31 @@ describe("watching activities", () => {
     ])
   })
 
-  it("a sight older than one before it in the stream is left out", async () => {
+  it("of what happened before it, a watch tells the latest sight; then every one, but none that is older", async () => {
     const version = await listVersion()
+    const follow = () => api.watch("admin", `${all}?watch=true&resourceVersion=${version}`)
+    const told = ({ frames }: ReturnType<typeof follow>) =>
+      frames
+        .filter((frame) => frame.object.spec.origin.id === "series")
+        .map((frame) => `${frame.type} ${frame.object.spec.summary}`)
+    const open = follow()
+    await api.publish([{ id: "series-start" }])
+    await eventually("it runs", () => ids(open.frames).includes("series-start"))
     await api.publish([
       { id: "series", order: 7, summary: "seven" },
       { id: "series", order: 5, mark: "modified", summary: "five" },
       { id: "series", order: 9, mark: "modified", summary: "nine" },
       { id: "series-end" }
     ])
-    const watch = api.watch("admin", `${all}?watch=true&resourceVersion=${version}`)
-    await eventually("the end", () => ids(watch.frames).includes("series-end"))
-    watch.stop()
-    expect(
-      watch.frames.filter((frame) => frame.object.spec.origin.id === "series").map((frame) => frame.object.spec.summary)
-    ).toEqual(["seven", "nine"])
+    await eventually("the end", () => ids(open.frames).includes("series-end"))
+    const late = follow()
+    await eventually("the end again", () => ids(late.frames).includes("series-end"))
+    await api.publish([{ id: "series", order: 11, mark: "modified", summary: "eleven" }])
+    await eventually("both go on", () => [open, late].every((watch) => told(watch).at(-1)?.endsWith("eleven")))
+    for (const watch of [open, late]) watch.stop()
+    expect(told(open)).toEqual(["ADDED seven", "MODIFIED nine", "MODIFIED eleven"])
+    // A list may have shown the ninth, and is not taken back by the seventh.
+    expect(told(late)).toEqual(["ADDED nine", "MODIFIED eleven"])
   })
 
   it("search and scope decide on payloads", async () => {

@@ -98,7 +98,7 @@ export const serverProcess = (options: ServerOptions): ServerProcess => {
     pid: () => (running() ? (child?.pid ?? 0) : 0),
     running,
     start,
-    terminate: async (deadlineMillis = 60_000) => {
+    terminate: async (deadlineMillis = 90_000) => {
       child?.kill("SIGTERM")
       await eventually(`${options.name} ends after SIGTERM`, () => !running(), { deadlineMillis }).catch(
         async (cause: unknown) => {

@@ -240,6 +240,9 @@ export const startActivityInCluster = async (options: ActivityOptions = {}): Pro
             clusterName,
             "--cursor-key",
             cursorKey,
+            // Ten looks of the balancer.
+            "--shutdown-delay",
+            "1s",
             ...apiserverTls
           ],
           suffix

@@ -24,14 +24,14 @@ export const startReader = (cluster: Cluster, user: string): ApiReader => {
   const failed: Array<string> = []
   let requests = 0
   const retried: Array<string> = []
-  let stopped = false
+  const stopping = new AbortController()
   const ask = async (path: string): Promise<string | undefined> =>
     cluster.request(user, path).then(
       ({ status, text }) => (status === 200 ? undefined : `${status} ${text.slice(0, 300)}`),
       (cause: unknown) => String(cause)
     )
   const run = async () => {
-    while (!stopped) {
+    while (!stopping.signal.aborted) {
       const path = paths[requests++ % paths.length]!
       const problem = await ask(path)
       if (problem !== undefined) {
@@ -46,7 +46,7 @@ export const startReader = (cluster: Cluster, user: string): ApiReader => {
   const running = run()
   return {
     stop: async () => {
-      stopped = true
+      stopping.abort()
       await running
       return { requests, retried, failed }
     }

@@ -284,8 +284,10 @@ export const startCluster = async (options: ClusterOptions = {}): Promise<Cluste
         "--allow-privileged=true",
         "--enable-aggregator-routing=false",
         "--profiling=false",
-        // At SIGTERM watches are ended, in place of being waited for until they end by themselves.
+        // At SIGTERM its own watches are ended, in place of being waited for. Those of aggregated servers, to which it only
+        // passes them on, are waited for as long as a request may take: a minute when nothing is said.
         "--shutdown-watch-termination-grace-period=1s",
+        "--request-timeout=20s",
         ...auditFlagsGiven
       ],
       options.flags ?? []

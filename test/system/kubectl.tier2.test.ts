@@ -99,7 +99,7 @@ describe("kubectl through kube-apiserver", () => {
         },
         { deadlineMillis: 90_000 }
       )
-      const ours = Object.keys(merged).filter((name) => /^com\.miloapis\.activity\.v/.test(name))
+      const ours = Object.keys(merged).filter((name) => name.startsWith("com.miloapis.activity.v"))
       assert.sameMembers(
         ours,
         ["v1", "v1alpha1"].flatMap((version) =>
@@ -171,7 +171,8 @@ describe("kubectl through kube-apiserver", () => {
     const changed = policy("deployments", [rule("create", "create", "{{ actor }} made one")])
     const diff = await withFile(changed, "diff")
     assert.strictEqual(diff.code, 1)
-    assert.match(diff.stdout, /^-.*did create$[^]*^\+.*made one$/m)
+    assert.match(diff.stdout, /^-.*did create/m)
+    assert.match(diff.stdout, /^\+.*made one/m)
     const before = await stored("deployments")
     assert.include((await withFile(changed, "apply", "--dry-run=server")).stdout, "configured (server dry run)")
     assert.strictEqual((await stored("deployments")).metadata.resourceVersion, before.metadata.resourceVersion)

@@ -4,7 +4,7 @@ import { eventually } from "../support/eventually.ts"
 import { type Activity, startActivityInCluster } from "./activity.ts"
 import { showLogsOfFailures, startMillisMax } from "./cluster.ts"
 import { assertToldOnce, loadObjects } from "./clusterLoad.ts"
-import { keepHouse, natsOutage, throughOutage } from "./outage.ts"
+import { keepHouse, natsOutage, throughOutage, untilGone } from "./outage.ts"
 
 describe("servers that stop", () => {
   let activity: Activity
@@ -33,39 +33,42 @@ describe("servers that stop", () => {
 
   it("our API server: garbage goes, namespaces wait until it is back", async () => {
     const { cluster, programs } = activity
-    await programs.apiserver.kill()
-    const group = "/apis/activity.miloapis.com/v1alpha1"
-    const killed = performance.now()
-    await eventually("kube-apiserver has noticed", async () => (await unavailable(activity)) === "False", {
-      deadlineMillis: 90_000
-    })
-    const noticed = performance.now()
-    assert.strictEqual((await cluster.request("admin", group)).status, 503)
-    const failure = await keepHouse(cluster, "no-apiserver", 20_000).catch(String)
-    assert.include(failure, "/api/v1/namespaces/no-apiserver is gone")
-    const { status } = (await cluster.request("admin", "/api/v1/namespaces/no-apiserver")).json()
+    const name = "no-apiserver"
+    const noticedMillis = await withoutApiserver(activity)
+    const failure = await keepHouse(cluster, name, 20_000).catch(String)
+    assert.include(failure, `/api/v1/namespaces/${name} is gone`)
+    const { status } = (await cluster.request("admin", `/api/v1/namespaces/${name}`)).json()
     assert.include(JSON.stringify(status.conditions), "stale GroupVersion discovery: activity.miloapis.com")
     await programs.apiserver.start()
-    const healed = performance.now()
-    await eventually(
-      "the namespace is gone",
-      async () => {
-        return (await cluster.request("admin", "/api/v1/namespaces/no-apiserver")).status === 404
-      },
-      { deadlineMillis: 90_000 }
-    )
-    console.log(
-      `no-apiserver: noticed after ${Math.round(noticed - killed)} ms, ` +
-        `namespace gone ${Math.round(performance.now() - healed)} ms after it was back`
-    )
+    const millis = await untilGone(cluster, `/api/v1/namespaces/${name}`, 120_000)
+    console.log(`${name}: noticed after ${noticedMillis} ms, namespace gone ${millis} ms after it was back`)
+  }, 400_000)
+
+  it("our API server, for good: namespaces go once its registration is deleted", async () => {
+    const { cluster } = activity
+    await withoutApiserver(activity)
+    for (const version of ["v1alpha1", "v1"]) {
+      await cluster.request("admin", `${apiServices}/${version}.activity.miloapis.com`, { method: "DELETE" })
+    }
+    await keepHouse(cluster, "unregistered", 120_000)
   }, 400_000)
 })
 
-const unavailable = async ({ cluster }: Activity): Promise<string | undefined> => {
-  const answer = await cluster.request(
-    "admin",
-    "/apis/apiregistration.k8s.io/v1/apiservices/v1alpha1.activity.miloapis.com"
+const apiServices = "/apis/apiregistration.k8s.io/v1/apiservices"
+
+/** Kills it, and waits until kube-apiserver says so. @returns how long that took */
+const withoutApiserver = async ({ cluster, programs }: Activity): Promise<number> => {
+  await programs.apiserver.kill()
+  const killed = performance.now()
+  await eventually(
+    "kube-apiserver has noticed",
+    async () => {
+      const { status } = (await cluster.request("admin", `${apiServices}/v1alpha1.activity.miloapis.com`)).json()
+      const conditions: ReadonlyArray<{ type: string; status: string }> = status.conditions
+      return conditions.some((one) => one.type === "Available" && one.status === "False")
+    },
+    { deadlineMillis: 120_000 }
   )
-  const conditions: ReadonlyArray<{ type: string; status: string }> = answer.json().status.conditions
-  return conditions.find(({ type }) => type === "Available")?.status
+  assert.strictEqual((await cluster.request("admin", "/apis/activity.miloapis.com/v1alpha1")).status, 503)
+  return Math.round(performance.now() - killed)
 }

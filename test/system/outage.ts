@@ -51,7 +51,7 @@ export interface Housekeeping {
 }
 
 /** Deletes an owner whose dependent is then garbage, and the namespace of both. @returns how long each took */
-export const keepHouse = async (cluster: Cluster, name: string, deadlineMillis = 60_000): Promise<Housekeeping> => {
+export const keepHouse = async (cluster: Cluster, name: string, deadlineMillis = 120_000): Promise<Housekeeping> => {
   const configMaps = await makeGarbage(cluster, name)
   const garbageMillis = await untilGone(cluster, `${configMaps}/owned`, deadlineMillis)
   await cluster.request("admin", `/api/v1/namespaces/${name}`, { method: "DELETE" })
@@ -75,7 +75,7 @@ const makeGarbage = async (cluster: Cluster, name: string): Promise<string> => {
 }
 
 /** @returns how long it took */
-const untilGone = async (cluster: Cluster, path: string, deadlineMillis: number): Promise<number> => {
+export const untilGone = async (cluster: Cluster, path: string, deadlineMillis: number): Promise<number> => {
   const began = performance.now()
   await eventually(`${path} is gone`, async () => (await cluster.request("admin", path)).status === 404, {
     deadlineMillis

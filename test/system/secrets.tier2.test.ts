@@ -141,10 +141,10 @@ describe("secrets of a cluster", () => {
     assert.isTrue(messages.some(({ text }) => text.includes("applied-spooled")))
     const stored = await everyRow(activity)
     assert.isTrue(stored.some(({ text }) => text.includes("applied-spooled")))
-    assert.includeMembers(leaks(new Map([["control", control]]), [...texts(messages), ...stored]), [
-      `control in message audit.k8s.${activity.clusterName}`,
-      "control in table audit_logs"
-    ])
+    assert.includeMembers(
+      [...leaks(new Map([["control", control]]), [...texts(messages), ...stored])],
+      [`control in message audit.k8s.${activity.clusterName}`, "control in table audit_logs"]
+    )
     const logs = activity.cluster.logFiles().filter((name) => name.startsWith(activity.folders.logs))
     const found = leaks(canaries, [
       ...texts(messages),

@@ -157,13 +157,7 @@ const makeKube = Effect.fnUntraced(function* (options: KubeOptions) {
           timeoutSeconds: String(watchOptions.timeoutSeconds)
         }
         const operation = `watch ${path}`
-        const request: KubeRequest = {
-          method: "GET",
-          path: withQuery(path, query),
-          // A server that stops ends its watches and waits for connections to close: another watch on this one would hold
-          // it up, for a minute with kube-apiserver.
-          headers: { connection: "close" }
-        }
+        const request: KubeRequest = { method: "GET", path: withQuery(path, query) }
         const opened = yield* open(operation, request, watchHeadMillisMax)
         if (opened.response.statusCode !== 200) {
           const answer = yield* whole(operation, opened)

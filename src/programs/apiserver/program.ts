@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs"
 import { watchClickHouse } from "../../clients/clickhouse/watchClickHouse.ts"
 import type { Kube } from "../../clients/kube/Kube.ts"
 import { activities } from "../../domain/streams.ts"
+import { Health } from "../../runtime/Health.ts"
 import { jsonLogs } from "../../runtime/Logging.ts"
 import { serveOperations } from "../../runtime/Operations.ts"
 import { StartRefused } from "../../runtime/StartRefused.ts"
@@ -45,6 +46,9 @@ const policies = (settings: ApiServerSettings, kube: Cluster) =>
 
 const running = (settings: ApiServerSettings, tls: ServerTls, cursorKey: Uint8Array, kube: Cluster) =>
   Effect.gen(function* () {
+    const health = yield* Health
+    // Replaced by the listener's own: nobody is sent here before it is open.
+    yield* health.register({ name: "api-listener", role: "ready", problem: () => "the API is not served yet" })
     yield* serveOperations(settings.opsListen)
     // An API group that is not available hangs namespace deletion in the whole cluster: readiness depends on neither.
     yield* observeNats("informative", [activities])

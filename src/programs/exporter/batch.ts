@@ -78,7 +78,7 @@ export const batchFrom = (followed: Followed, options: BatchOptions): Batch => {
   switch (followed._tag) {
     case "Listing":
       options.sights.listing()
-      return emptyBatch
+      return { ...emptyBatch }
     case "Page":
       for (const { metadata } of followed.objects) options.sights.isListed(metadata.uid ?? "")
       return stepOf(followed.objects, new Set(), undefined, options)

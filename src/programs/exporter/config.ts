@@ -33,6 +33,7 @@ export const exporterSettings = {
     default: "15s",
     read: leaseDuration
   }),
+  redact: shared.collectorLimits.redact,
   eventRetention: setting({
     name: "event-retention",
     description: "how long the API server keeps Events (its --event-ttl); being away for longer is counted as a gap",

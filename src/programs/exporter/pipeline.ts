@@ -12,7 +12,7 @@ import { secondsTimestampText } from "../../domain/instant.ts"
 import type { Tenant } from "../../domain/Tenant.ts"
 import type { Redaction } from "../../normalise/redaction.ts"
 import { Health } from "../../runtime/Health.ts"
-import { counterFamily, Metrics, secondsBoundaries } from "../../runtime/Metrics.ts"
+import { counterFamily, secondsBoundaries } from "../../runtime/Metrics.ts"
 import { makeCheckpoint } from "../../sources/exporter/Checkpoint.ts"
 import { eventsPath } from "../../sources/exporter/eventsPath.ts"
 import { namespaceTenants } from "../../sources/exporter/namespaceTenants.ts"
@@ -54,7 +54,18 @@ export interface ExportOptions {
   readonly eventRetentionMillis: number
   readonly redaction: Redaction
   readonly lease: Lease
+  /** Written by each term for {@link observeTerm}. */
+  readonly term: TermState
 }
+
+/** What the present term holds, for metrics. */
+export interface TermState {
+  inFlight: () => number
+  living: () => number
+}
+
+export const observeTerm = (term: TermState) =>
+  Effect.andThen(Metric.update(inFlight, term.inFlight()), Metric.update(living, term.living()))
 
 /** One term: from taking over the checkpoint until it is interrupted. */
 export const exportEvents = (options: ExportOptions) =>
@@ -97,16 +108,18 @@ export const exportEvents = (options: ExportOptions) =>
       health.register({ name: "publishing", role: "ready", problem: () => stuck([...steps.values()], now()) }),
       () => health.register({ name: "publishing", role: "ready", problem: () => undefined })
     )
-    yield* (yield* Metrics).onScrape(
-      Effect.suspend(() => {
-        const waiting = [...steps.keys()].reduce((sum, batch) => sum + batch.received, 0)
-        return Effect.andThen(Metric.update(inFlight, waiting), Metric.update(living, sights.size))
-      })
+    yield* Effect.acquireRelease(
+      Effect.sync(() =>
+        Object.assign(options.term, {
+          inFlight: () => [...steps.keys()].reduce((sum, batch) => sum + batch.received, 0),
+          living: () => sights.size
+        })
+      ),
+      () => Effect.sync(() => Object.assign(options.term, { inFlight: () => 0, living: () => 0 }))
     )
 
     const publish = (batch: Batch) =>
       Effect.gen(function* () {
-        steps.set(batch, { since: now(), sequence: saved.streamEnd() })
         yield* Metric.update(events.received, batch.received)
         const bring = (messages: Batch["messages"]) =>
           guard.pipe(
@@ -128,12 +141,14 @@ export const exportEvents = (options: ExportOptions) =>
           for (const namespace of namespacesIn(followed, sights)) {
             asked.set(namespace, tenants.known(namespace) ?? (yield* tenants.ask(namespace)))
           }
-          return batchFrom(followed, {
+          const batch = batchFrom(followed, {
             ...options,
             sights,
             messageSizeBytesMax: nats.messageSizeBytesMax(),
             tenantOf: (namespace) => asked.get(namespace) ?? options.defaultTenant
           })
+          steps.set(batch, { since: now(), sequence: saved.streamEnd() })
+          return batch
         })
       ),
       Stream.mapEffect(publish, { concurrency: stepsInFlightMax }),

@@ -11,7 +11,7 @@ import { kubeFrom, natsFrom, observed } from "../layers.ts"
 import { observeNats } from "../observeNats.ts"
 import { prepareStreams } from "../prepareStreams.ts"
 import type { ExporterSettings } from "./config.ts"
-import { exportEvents } from "./pipeline.ts"
+import { exportEvents, observeTerm, type TermState } from "./pipeline.ts"
 
 const streams = [miloEvents, deadLetters]
 
@@ -34,7 +34,10 @@ export const exporter = (settings: ExporterSettings) =>
       problem: () => lease.state().problem,
       note: () => (lease.held() ? "this replica works" : `standing by, ${lease.state().holder || "nobody"} has it`)
     })
-    yield* (yield* Metrics).onScrape(Effect.suspend(() => Metric.update(leader, lease.held() ? 1 : 0)))
+    const term: TermState = { inFlight: () => 0, living: () => 0 }
+    yield* (yield* Metrics).onScrape(
+      Effect.suspend(() => Effect.andThen(Metric.update(leader, lease.held() ? 1 : 0), observeTerm(term)))
+    )
     yield* prepareStreams(streams, { sizeScale: settings.streamScale })
     yield* Effect.logInfo("exporter started")
     return yield* lease.whileHeld(
@@ -42,8 +45,9 @@ export const exporter = (settings: ExporterSettings) =>
         cluster: settings.cluster,
         defaultTenant: settings.defaultTenant,
         eventRetentionMillis: settings.eventRetention,
-        redaction: redactionBy([]),
-        lease
+        redaction: redactionBy(settings.redact),
+        lease,
+        term
       })
     )
   }).pipe(

@@ -35,6 +35,8 @@ export const saveSights = (
     let isMoved = true
     let streamEnd = found.sequence
     let isFailing = false
+    /** Until then older versions may come again, and are known by what the stream holds from there on. */
+    let isCaughtUp = false
 
     const save = Effect.gen(function* () {
       if (changes.size === 0 && !isMoved) return
@@ -42,7 +44,10 @@ export const saveSights = (
       const { lastSequence } = yield* nats.streamState(miloEvents.name)
       streamEnd = lastSequence
       const saving = changes
-      const position = { resourceVersion, seenUntilMillis, sequence: Math.min(streamEnd, options.lowestInFlight()) }
+      const lowestInFlight = options.lowestInFlight()
+      isCaughtUp ||= sights.isCaughtUp && lowestInFlight === Number.POSITIVE_INFINITY
+      const sequence = isCaughtUp ? Math.min(streamEnd, lowestInFlight) : found.sequence
+      const position = { resourceVersion, seenUntilMillis, sequence }
       changes = new Map()
       isMoved = false
       yield* checkpoint

@@ -72,6 +72,8 @@ export interface FeedReader {
   readonly earlier: Stream.Stream<FeedBatch, ApiFailure>
   /** Waits for messages after `position`. Undefined: the reader is too far behind. */
   readonly after: (position: number) => Effect.Effect<FeedBatch | undefined>
+  /** True when a later sight of the same activity was in the stream already when the reader was opened. */
+  readonly superseded: (message: FeedMessage) => boolean
 }
 
 const makeFeed = Effect.gen(function* () {
@@ -222,7 +224,13 @@ const makeFeed = Effect.gen(function* () {
           orElse: () => Effect.fail(unavailable("watching is not possible yet: the stream is still being read"))
         })
       )
-      return { position: from, earlier: earlier(from), after }
+      const opened = position
+      const superseded = ({ key, sequence }: FeedMessage): boolean => {
+        if (sequence >= opened) return false
+        const latest = orders.latest(key)
+        return latest > sequence && latest <= opened
+      }
+      return { position: from, earlier: earlier(from), after, superseded }
     })
 
   const started: Effect.Effect<void> = Effect.suspend(() =>

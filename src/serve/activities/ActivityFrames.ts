@@ -5,6 +5,7 @@ import { frameText } from "../watchFrames.ts"
 import type { ServedActivity } from "./activityColumns.ts"
 import type { FeedBatch } from "./ActivityFeed.ts"
 import type { ActivityPredicate } from "./activityPredicate.ts"
+import type { FeedMessage } from "./FeedMessage.ts"
 import { servedActivity } from "./served.ts"
 
 export class ActivityFrames {
@@ -15,11 +16,23 @@ export class ActivityFrames {
    * it again, and what was before it.
    */
   readonly #known = new Map<string, number>()
+  /** Activities whose first sight was left out for a later one: that one adds them. */
+  readonly #unadded = new Set<string>()
+  readonly #superseded: (message: FeedMessage) => boolean
   readonly #predicate: ActivityPredicate
   readonly #printer: Printer<ServedActivity>
   readonly #apiVersion: string
 
-  constructor(predicate: ActivityPredicate, printer: Printer<ServedActivity>, apiVersion: string) {
+  /**
+   * @param superseded a list before this watch may have had the later sight: the earlier one would take it back
+   */
+  constructor(
+    predicate: ActivityPredicate,
+    printer: Printer<ServedActivity>,
+    apiVersion: string,
+    superseded: (message: FeedMessage) => boolean = () => false
+  ) {
+    this.#superseded = superseded
     this.#predicate = predicate
     this.#printer = printer
     this.#apiVersion = apiVersion
@@ -36,15 +49,21 @@ export class ActivityFrames {
   }
 
   of(batch: FeedBatch): string {
-    return batch.messages
-      .map(({ activity, mark, sequence }) => {
-        if (this.#wasSent(activity, sequence) || !this.#predicate.concerns(activity)) return ""
-        if (mark === "deleted") return this.#frame("DELETED", activity, sequence)
-        if (this.#predicate.shows(activity))
-          return this.#frame(mark === "modified" ? "MODIFIED" : "ADDED", activity, sequence)
-        return mark === "modified" ? this.#frame("DELETED", activity, sequence) : ""
-      })
-      .join("")
+    return batch.messages.map((message) => this.#frameOf(message)).join("")
+  }
+
+  #frameOf(message: FeedMessage): string {
+    const { activity, key, sequence } = message
+    if (this.#wasSent(activity, sequence) || !this.#predicate.concerns(activity)) return ""
+    if (this.#superseded(message)) {
+      if (message.mark === "added") this.#unadded.add(key)
+      return ""
+    }
+    const isAdded = this.#unadded.delete(key) || message.mark === "added"
+    if (message.mark === "deleted") return this.#frame("DELETED", activity, sequence)
+    if (this.#predicate.shows(activity)) return this.#frame(isAdded ? "ADDED" : "MODIFIED", activity, sequence)
+    // A list may have shown what was left out.
+    return message.mark === "modified" ? this.#frame("DELETED", activity, sequence) : ""
   }
 
   #wasSent(activity: Activity, sequence: number): boolean {

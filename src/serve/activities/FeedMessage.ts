@@ -5,6 +5,8 @@ import { headerNames, type Mark } from "../../domain/streams.ts"
 
 export interface FeedMessage {
   readonly sequence: number
+  /** The activity's key. */
+  readonly key: string
   readonly mark: Mark
   readonly activity: Activity
   readonly sizeBytes: number
@@ -41,10 +43,16 @@ export class SourceOrders {
     const mark = stored.header(headerNames.mark)
     return {
       sequence: stored.sequence,
+      key: keyOf(stored),
       mark: mark === "modified" || mark === "deleted" ? mark : "added",
       activity,
       sizeBytes: stored.body.length
     }
+  }
+
+  /** The sequence of the latest sight; 0 for what has no order at its source. */
+  latest(key: string): number {
+    return this.#sights.get(key)?.sequence ?? 0
   }
 
   /** Forgets what the stream has forgotten. */
@@ -56,7 +64,7 @@ export class SourceOrders {
   isStale(stored: StoredMessage): boolean {
     const order = orderFrom(stored.header(headerNames.order))
     if (order === 0n) return false
-    const key = stored.header("Nats-Msg-Id").slice(0, keyLength)
+    const key = keyOf(stored)
     const own = this.#sights.get(key)
     const known = this.#known.get(key)
     if (known !== undefined && known.sequence < stored.sequence && known.order > order) return true
@@ -65,6 +73,8 @@ export class SourceOrders {
     return false
   }
 }
+
+const keyOf = (stored: StoredMessage): string => stored.header("Nats-Msg-Id").slice(0, keyLength)
 
 const orderFrom = (text: string): bigint => (/^\d{1,20}$/.test(text) ? BigInt(text) : 0n)
 

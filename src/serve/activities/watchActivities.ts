@@ -2,7 +2,8 @@
  * `watch` of activities: what follows a list, without a gap, each (name, resourceVersion) once.
  *
  * Without a resourceVersion it begins with what the default window holds, and so it does for clients that want the
- * initial state inside of the watch; these are told its end by a bookmark. It ends at its timeout, when the server
+ * initial state inside of the watch; these are told its end by a bookmark. Of what happened before it was opened it
+ * tells the latest sight of each activity only: a list may have shown that one, and nothing goes back. It ends at its timeout, when the server
  * stops, and when its client takes too little: then it resumes from the last resourceVersion that it was given.
  */
 import { Clock, Effect, Stream } from "effect"
@@ -42,7 +43,7 @@ export const watchActivities = Effect.fn("serve.watchActivities")(function* (
     initially === "none" ? (version ?? (yield* feed.floor)) : yield* stateVersion(feed, version)
   )
   const printer = activityPrinter(call, request, () => clock.currentTimeMillisUnsafe())
-  const frames = new ActivityFrames(activityPredicate(scope, asked), printer, apiVersionOf(request))
+  const frames = new ActivityFrames(activityPredicate(scope, asked), printer, apiVersionOf(request), reader.superseded)
   const window = yield* Effect.fromResult(windowTexts(asked, clock.currentTimeMillisUnsafe()))
   const initial =
     initially === "none"

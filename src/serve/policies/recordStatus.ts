@@ -81,6 +81,8 @@ const conflictMessage = (message: string, version: string): string =>
   message.replaceAll(usedVersion, (_, before: string) => `${before}${policyKind.group}/${version}`)
 
 const reasonFrom = (reason: string, code: number): Reason => {
-  const known = (Object.keys(reasonCodes) as ReadonlyArray<Reason>).filter((one) => reasonCodes[one] === code)
+  // The table's own keys.
+  const reasons = Object.keys(reasonCodes) as ReadonlyArray<Reason>
+  const known = reasons.filter((one) => reasonCodes[one] === code)
   return known.find((one) => one === reason) ?? known[0] ?? (code < 500 ? "BadRequest" : "InternalError")
 }

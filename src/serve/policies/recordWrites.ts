@@ -244,9 +244,11 @@ const sent = (
   dryRun: boolean,
   write: KubeRequest
 ): Effect.Effect<Written, ApiFailure> => {
-  const query = parametersOf(call, ["fieldManager", "fieldValidation", "force"])
+  const isApply = write.method === "PATCH"
+  const query = parametersOf(call, ["fieldManager", "fieldValidation", ...(isApply ? ["force"] : [])])
   const manager = managerFrom(call.header("user-agent"))
-  if (!query.has("fieldManager") && manager !== "" && write.method !== "PATCH") query.set("fieldManager", manager)
+  // Who applies has to say a name; of who does not, the API server has words for it.
+  if (!query.has("fieldManager") && manager !== "" && !isApply) query.set("fieldManager", manager)
   if (dryRun) query.set("dryRun", "All")
   return Effect.map(
     answerOf(kube, request.version, { ...write, path: `${write.path}?${query.toString()}` }),

@@ -54,6 +54,8 @@ export class LogFollower {
   #line: Buffer = Buffer.alloc(0)
   /** Bytes of it that were thrown away: it is too long. */
   #skipped = 0
+  /** Where the position's file was. */
+  #lastPath = ""
   /** The position is of this file. */
   #handed = false
   /** Files that ended without a record, by path: what they were then. */
@@ -159,9 +161,14 @@ export class LogFollower {
     return behind && { file: behind, position: undefined }
   }
 
-  /** The newest file that begins as the position's did and is long enough: a copy may stand beside it. */
+  /**
+   * The file that was read last, where it still has its name; else the newest that begins as the position's did and is
+   * long enough: a copy may stand beside it.
+   */
   async #find(files: ReadonlyArray<LogFile>, position: LogPosition): Promise<number> {
-    for (let index = files.length - 1; index >= 0; index--) {
+    const last = files.findIndex(({ path }) => path === this.#lastPath || path === `${this.#lastPath}.gz`)
+    const newestFirst = files.map((_, index) => files.length - 1 - index)
+    for (const index of last < 0 ? newestFirst : [last, ...newestFirst]) {
       const file = files[index]!
       const size = file.compressed ? undefined : await stat(file.path).catch(() => undefined)
       if (!file.compressed && (size === undefined || size.size < position.offset)) continue
@@ -288,6 +295,7 @@ export class LogFollower {
     const last = lines.length > 0 ? this.#batch(lines) : undefined
     if (this.#handed) {
       this.#ended = true
+      this.#lastPath = path ?? ""
       this.counts.rotations++
     } else if (path !== undefined) this.#blank.set(path, await identityOf(path))
     await this.close()

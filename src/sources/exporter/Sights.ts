@@ -22,6 +22,7 @@ export class Sights {
   /** Since the present list began. */
   #listed: Set<string> | undefined = undefined
 
+  /** Versions that the bus has behind the checkpoint, and that will be seen again. */
   readonly #published = new Set<string>()
 
   /** @param published what the bus has besides `settled`, in its order */
@@ -36,12 +37,17 @@ export class Sights {
     }
   }
 
-  /** The bus has it already. */
+  /** The bus has it already. Each version that it has behind the checkpoint is asked for once. */
   isPublished(uid: string, resourceVersion: string): boolean {
     return (
-      this.last(uid)?.resourceVersion === resourceVersion ||
-      (this.#published.size > 0 && this.#published.has(`${uid} ${resourceVersion}`))
+      (this.#published.size > 0 && this.#published.delete(`${uid} ${resourceVersion}`)) ||
+      this.last(uid)?.resourceVersion === resourceVersion
     )
+  }
+
+  /** Whatever the bus had behind the checkpoint was seen again: the watch is where the one before us had been. */
+  get isCaughtUp(): boolean {
+    return this.#published.size === 0
   }
 
   get size(): number {
@@ -82,6 +88,8 @@ export class Sights {
   listedAll(): ReadonlyArray<SightChange> {
     const listed = this.#listed
     this.#listed = undefined
+    // Older versions do not come any more.
+    this.#published.clear()
     if (listed === undefined) return []
     const gone: Array<SightChange> = []
     for (const uid of new Set([...this.#settled.keys(), ...this.#pending.keys()])) {

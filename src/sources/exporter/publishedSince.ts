@@ -9,7 +9,7 @@ import { tenantFromHeader } from "../../domain/Tenant.ts"
 import type { Sight } from "./Sights.ts"
 
 /** The stream says nothing for so long: the rest was trimmed meanwhile. */
-const silence = "5 seconds"
+const silence = "30 seconds"
 
 /** In the order of the stream. */
 export const publishedSince = (

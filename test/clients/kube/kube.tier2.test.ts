@@ -1,7 +1,7 @@
 /** The client of a Kubernetes API server, against a real one. */
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { Effect, Exit, Fiber, Layer, Stream } from "effect"
-import { readFileSync, writeFileSync } from "node:fs"
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { makeDiscovery } from "../../../src/clients/kube/discovery.ts"
 import { follow, type Followed } from "../../../src/clients/kube/follow.ts"
@@ -10,6 +10,12 @@ import { kubeLayer } from "../../../src/clients/kube/kubeLayer.ts"
 import { Health } from "../../../src/runtime/Health.ts"
 import { eventually } from "../../support/eventually.ts"
 import { type Cluster, showLogsOfFailures, startCluster } from "../../system/cluster.ts"
+
+const selfReview = {
+  method: "POST",
+  path: "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+  body: { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview" }
+} as const
 
 describe("a Kubernetes API server", () => {
   let cluster: Cluster
@@ -23,13 +29,8 @@ describe("a Kubernetes API server", () => {
     Effect.runPromise(effect.pipe(Effect.provide(Layer.merge(kubeLayer({ kubeconfig, name: "test" }), Health.layer))))
 
   it("knows the user by the client certificate, and says what it refuses as the server did", async () => {
-    const review = {
-      method: "POST",
-      path: "/apis/authentication.k8s.io/v1/selfsubjectreviews",
-      body: { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview" }
-    } as const
     const answer = await run(
-      Kube.use((kube) => kube.call(review)),
+      Kube.use((kube) => kube.call(selfReview)),
       cluster.kubeconfig("alice")
     )
     assert.include(JSON.stringify(answer), `"username":"alice"`)
@@ -92,6 +93,22 @@ describe("a Kubernetes API server", () => {
     assert.strictEqual(seen.filter(({ _tag }) => _tag === "Listed").length, 1, JSON.stringify(seen))
   })
 
+  it("a pod's service account is known by its token and authority", async () => {
+    await cluster.apply({ apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "pod" } })
+    const folder = join(cluster.folder, "service-account")
+    mkdirSync(folder)
+    writeFileSync(join(folder, "ca.crt"), cluster.authority)
+    writeFileSync(join(folder, "token"), await cluster.serviceAccountToken("default", "pod"))
+    const answer = await Effect.runPromise(
+      Kube.use((kube) => kube.call(selfReview)).pipe(
+        Effect.provide(
+          kubeLayer({ serviceAccount: { host: "127.0.0.1", port: String(cluster.port), folder }, name: "test" })
+        )
+      )
+    )
+    assert.include(JSON.stringify(answer), `"username":"system:serviceaccount:default:pod"`)
+  })
+
   it("a token file that is replaced is used from the next request on", async () => {
     await cluster.apply({ apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "rotating" } })
     const token = join(cluster.folder, "rotated-token")
@@ -106,12 +123,7 @@ describe("a Kubernetes API server", () => {
         assert.isTrue(Exit.isFailure(answer))
         const fresh = yield* Effect.promise(() => cluster.serviceAccountToken("default", "rotating"))
         yield* Effect.sync(() => writeFileSync(token, fresh))
-        const review = {
-          method: "POST",
-          path: "/apis/authentication.k8s.io/v1/selfsubjectreviews",
-          body: { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview" }
-        } as const
-        assert.include(JSON.stringify(yield* kube.call(review)), "system:serviceaccount:default:rotating")
+        assert.include(JSON.stringify(yield* kube.call(selfReview)), "system:serviceaccount:default:rotating")
       }),
       kubeconfig
     )

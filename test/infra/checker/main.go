@@ -3,22 +3,35 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
-	promql "github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/promql"
+	promqlparser "github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/promql/promqltest"
 )
 
 type question struct {
-	Dockerfile  string   `json:"dockerfile"`
-	Rules       string   `json:"rules"`
-	Expressions []string `json:"expressions"`
+	Dockerfile  string      `json:"dockerfile"`
+	Rules       string      `json:"rules"`
+	Expressions []string    `json:"expressions"`
+	Situations  []situation `json:"situations"`
+}
+
+// A situation is a minute-by-minute past of some series, in the notation of Prometheus's own tests.
+type situation struct {
+	Series     string `json:"series"`
+	Expression string `json:"expression"`
+	Minutes    int    `json:"minutes"`
 }
 
 type copied struct {
@@ -53,6 +66,7 @@ type answer struct {
 	Faults      []string     `json:"faults"`
 	Stages      []stage      `json:"stages"`
 	Expressions []expression `json:"expressions"`
+	Found       []int        `json:"found"`
 }
 
 func main() {
@@ -76,6 +90,13 @@ func main() {
 	}
 	for _, text := range asked.Expressions {
 		told.Expressions = append(told.Expressions, expressionOf(text))
+	}
+	for _, one := range asked.Situations {
+		found, err := seriesFound(one)
+		if err != nil {
+			told.Faults = append(told.Faults, one.Expression+": "+err.Error())
+		}
+		told.Found = append(told.Found, found)
 	}
 	if err := json.NewEncoder(os.Stdout).Encode(told); err != nil {
 		panic(err)
@@ -113,13 +134,13 @@ func stagesOf(text string) ([]stage, error) {
 
 func expressionOf(text string) expression {
 	told := expression{Metrics: []string{}, Matchers: []matcher{}}
-	parsed, err := promql.ParseExpr(text)
+	parsed, err := promqlparser.ParseExpr(text)
 	if err != nil {
 		told.Fault = err.Error()
 		return told
 	}
-	promql.Inspect(parsed, func(node promql.Node, _ []promql.Node) error {
-		selector, ok := node.(*promql.VectorSelector)
+	promqlparser.Inspect(parsed, func(node promqlparser.Node, _ []promqlparser.Node) error {
+		selector, ok := node.(*promqlparser.VectorSelector)
 		if !ok {
 			return nil
 		}
@@ -132,4 +153,29 @@ func expressionOf(text string) expression {
 		return nil
 	})
 	return told
+}
+
+type panicking struct{}
+
+func (panicking) Errorf(format string, values ...any) { panic(fmt.Sprintf(format, values...)) }
+func (panicking) FailNow()                            { panic("the series cannot be read") }
+
+// How many series the expression finds at the situation's last minute: an alert fires for each.
+func seriesFound(asked situation) (int, error) {
+	storage := promqltest.LoadedStorage(panicking{}, "load 1m\n"+asked.Series)
+	defer storage.Close()
+	engine := promql.NewEngine(promql.EngineOpts{
+		MaxSamples:    1_000_000,
+		Timeout:       time.Minute,
+		LookbackDelta: 5 * time.Minute,
+	})
+	defer engine.Close()
+	at := time.Unix(0, 0).Add(time.Duration(asked.Minutes) * time.Minute)
+	query, err := engine.NewInstantQuery(context.Background(), storage, nil, asked.Expression, at)
+	if err != nil {
+		return 0, err
+	}
+	defer query.Close()
+	found, err := query.Exec(context.Background()).Vector()
+	return len(found), err
 }

@@ -39,8 +39,8 @@ const json = (response: ServerResponse, body: Buffer | object): void => {
 
 const server = createServer((request, response) => {
   const url = new URL(request.url ?? "", "http://127.0.0.1")
-  if (url.searchParams.get("watch") === "true") return void response.writeHead(200).flushHeaders()
-  if (url.pathname.endsWith("/events")) return json(response, pages[Number(url.searchParams.get("continue") ?? 0)]!)
+  if (url.searchParams.get("watch") === "true") return response.writeHead(200).flushHeaders()
+  if (url.pathname.endsWith("/events")) return json(response, pages[Number(url.searchParams.get("continue") ?? "0")]!)
   if (url.pathname.endsWith("/namespaces")) return json(response, { metadata: { resourceVersion: "1" }, items: [] })
   if (url.pathname.includes("/namespaces/") && !url.pathname.includes("/leases")) {
     return json(response, { metadata: { name: url.pathname.split("/").at(-1) } })

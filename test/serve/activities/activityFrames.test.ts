@@ -6,15 +6,17 @@ import { printerFor } from "../../../src/serve/Table.ts"
 import { activityFrom, nameOf } from "../apiFixture.ts"
 
 const apiVersion = "activity.miloapis.com/v1"
-const framesOf = () =>
+const framesOf = (superseded?: (one: FeedMessage) => boolean) =>
   new ActivityFrames(
     { concerns: () => true, shows: () => true },
     printerFor({ _tag: "Object" }, [], { apiVersion, kind: "Activity" }, "Metadata"),
-    apiVersion
+    apiVersion,
+    superseded
   )
 const activity = (id: string): Activity => activityFrom({ id }, 0)
 const message = (id: string, sequence: number, mark: FeedMessage["mark"]): FeedMessage => ({
   sequence,
+  key: id,
   mark,
   activity: activity(id),
   sizeBytes: 1
@@ -52,5 +54,21 @@ describe("frames of a watch of activities", () => {
       ["DELETED", nameOf("one"), "170"]
     ])
     expect(frames.highest).toBe(170)
+  })
+
+  it("a sight that a later one superseded is left out, and the later one adds", () => {
+    const frames = framesOf(({ sequence }) => sequence < 150)
+    const messages = [
+      message("one", 120, "added"),
+      message("two", 130, "modified"),
+      message("one", 150, "modified"),
+      message("two", 160, "modified"),
+      message("one", 170, "modified")
+    ]
+    expect(shown(frames.of({ messages, position: 170 }))).toEqual([
+      ["ADDED", nameOf("one"), "150"],
+      ["MODIFIED", nameOf("two"), "160"],
+      ["MODIFIED", nameOf("one"), "170"]
+    ])
   })
 })

@@ -51,8 +51,11 @@ describe("sights", () => {
       [sight("a", "2"), sight("a", "3"), sight("b", "4")]
     )
     assert.deepStrictEqual(sights.last("a"), { uid: "a", resourceVersion: "3", tenant: shop })
+    assert.isFalse(sights.isCaughtUp)
     for (const version of ["2", "3"]) assert.isTrue(sights.isPublished("a", version))
     assert.isTrue(sights.isPublished("b", "4"))
+    assert.isTrue(sights.isCaughtUp)
+    assert.strictEqual(sights.last("a")?.resourceVersion, "3")
     assert.isFalse(sights.isPublished("b", "5"))
   })
 })

@@ -1,0 +1,125 @@
+/** What the processor writes into the status of policies, and how often, whatever others write there. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Queue, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import { Kube, KubeError, KubeRefused, type KubeRequest } from "../../../src/clients/kube/Kube.ts"
+import type { ActivityPolicy } from "../../../src/domain/ActivityPolicy.ts"
+import { reportReady } from "../../../src/programs/processor/reportReady.ts"
+import { PolicyStore, type PolicyUpdate } from "../../../src/store/PolicyStore.ts"
+
+const policy = (match: string, generation: number, status?: ActivityPolicy["status"]): ActivityPolicy => ({
+  apiVersion: "activity.miloapis.com/v1alpha1",
+  kind: "ActivityPolicy",
+  metadata: { name: "one", uid: "uid-1", generation, resourceVersion: "7" },
+  spec: { resource: { apiGroup: "apps", kind: "Deployment" }, auditRules: [{ name: "a", match, summary: "x" }] },
+  ...(status === undefined ? {} : { status })
+})
+
+/** The status that a request writes. */
+const written = ({ body }: KubeRequest) => {
+  // What reportReady sends.
+  const { metadata, status } = body as {
+    metadata: { resourceVersion: string }
+    status: NonNullable<ActivityPolicy["status"]>
+  }
+  return { metadata, status, ready: status.conditions?.find(({ type }) => type === "Ready") }
+}
+
+/** Runs it on updates that the test gives, against an API server that answers as the test says. */
+const reporting = (answer: Effect.Effect<unknown, KubeError> = Effect.succeed({})) =>
+  Effect.gen(function* () {
+    const updates = yield* Queue.unbounded<PolicyUpdate>()
+    const requests: Array<KubeRequest> = []
+    yield* reportReady.pipe(
+      Effect.provide(
+        Layer.mergeAll(
+          Layer.mock(Kube, {
+            server: "https://test",
+            call: (request) => Effect.suspend(() => (requests.push(request), answer))
+          }),
+          Layer.mock(PolicyStore, { updates: Stream.fromQueue(updates), absence: () => undefined })
+        )
+      ),
+      Effect.forkScoped
+    )
+    const tell = (one: ActivityPolicy) =>
+      Effect.gen(function* () {
+        yield* Queue.offer(updates, { _tag: "Changed", name: "one", policy: one })
+        for (let turn = 0; turn < 50; turn++) yield* Effect.yieldNow
+      })
+    return { requests, tell }
+  })
+
+const condition = (status: "True" | "False", generation: number) => ({
+  observedGeneration: generation,
+  conditions: [
+    { type: "Other", status: "True" as const, reason: "R", message: "m", lastTransitionTime: "2026-01-01T00:00:00Z" },
+    {
+      type: "Ready",
+      status,
+      reason: status === "True" ? "Valid" : "ValidationFailed",
+      message: status === "True" ? "All rules validated successfully" : "another message",
+      lastTransitionTime: "2026-01-01T00:00:00Z",
+      observedGeneration: generation
+    }
+  ]
+})
+
+describe("the status of policies", () => {
+  it.effect("is written where it does not say so yet, bound to what was looked at; other conditions stay", () =>
+    Effect.gen(function* () {
+      const { requests, tell } = yield* reporting()
+      yield* tell(policy("true", 2, condition("True", 1)))
+      const [request] = requests
+      assert.strictEqual(request?.method, "PATCH")
+      assert.match(request?.path ?? "", /activitypolicyrecords\/one\/status\?/)
+      const { metadata, ready, status } = written(request as KubeRequest)
+      assert.strictEqual(metadata.resourceVersion, "7")
+      assert.deepInclude(ready, { status: "True", observedGeneration: 2, lastTransitionTime: "2026-01-01T00:00:00Z" })
+      assert.deepStrictEqual(
+        status.conditions?.map(({ type }) => type),
+        ["Other", "Ready"]
+      )
+      yield* tell(policy("true", 2, status))
+      assert.strictEqual(requests.length, 1)
+      yield* tell(policy("audit.verb ==", 3, status))
+      assert.strictEqual(requests.length, 2)
+      const broken = written(requests[1] as KubeRequest).ready
+      assert.deepInclude(broken, {
+        status: "False",
+        reason: "ValidationFailed",
+        lastTransitionTime: "1970-01-01T00:00:00Z"
+      })
+      assert.match(broken?.message ?? "", /^spec\.auditRules\[0\]\.match: line 1, column \d+: /)
+    })
+  )
+
+  it.effect("of replicas that disagree changes once a minute, not in a circle", () =>
+    Effect.gen(function* () {
+      const { requests, tell } = yield* reporting()
+      for (let turn = 0; turn < 10; turn++) yield* tell(policy("true", 1, condition("False", 1)))
+      assert.strictEqual(requests.length, 1)
+      yield* TestClock.adjust("61 seconds")
+      yield* tell(policy("true", 1, condition("False", 1)))
+      assert.strictEqual(requests.length, 2)
+    })
+  )
+
+  it.effect("that could not be written is written later, without another change", () =>
+    Effect.gen(function* () {
+      const refused = new KubeRefused({
+        operation: "PATCH",
+        code: 503,
+        kubeReason: "",
+        description: "away",
+        retryAfterSeconds: 0,
+        status: undefined
+      })
+      const { requests, tell } = yield* reporting(Effect.fail(new KubeError({ reason: refused })))
+      yield* tell(policy("true", 1))
+      assert.strictEqual(requests.length, 1)
+      yield* TestClock.adjust("121 seconds")
+      assert.isAtLeast(requests.length, 2)
+    })
+  )
+})
