@@ -19,10 +19,10 @@ export interface Tool extends MissingTool {
 export const requiredTools: ReadonlyArray<Tool> = [
   {
     tier: 2,
-    name: "Go 1.24 or later",
+    name: "Go 1.25 or later",
     command: "go",
     arguments: ["version"],
-    answer: /go1\.(2[4-9]|[3-9]\d)/,
+    answer: /go1\.(2[5-9]|[3-9]\d)/,
     how: "it builds kubectl and the Kubernetes servers; https://go.dev/dl"
   },
   {

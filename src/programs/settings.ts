@@ -199,7 +199,8 @@ export const collectorLimits = {
   bodySizeBytesMax: setting({
     name: "body-bytes-max",
     description: "the largest webhook batch that is taken",
-    default: "10MiB",
+    // kube-apiserver counts 10 MiB without the list around the records.
+    default: "11MiB",
     read: sizeBytes
   }),
   requestsInFlightMax: setting({

@@ -258,7 +258,8 @@ describe("casts", () => {
       "import * as Effect from 'effect/Effect'",
       "export { one as two }",
       " * Taken as Given.",
-      `const c = "known as Something"`
+      `const c = "known as Something"`,
+      `const d = 'known as "Something"'`
     ]
     for (const line of innocent) assert.lengthOf(castFaults(treeOf({ "src/bus/One.ts": line })), 0, line)
   })

@@ -63,8 +63,8 @@ export interface Answer {
 
 const execute = promisify(execFile)
 
-/** A cold module cache and one core. */
-const buildMillisMax = 5 * 60_000
+/** A cold module cache and one core: 750 MB of modules, two minutes of a processor. */
+export const buildMillisMax = 15 * 60_000
 
 export const check = async (question: Question): Promise<Answer> => {
   await using folder = await temporaryFolder("checker")

@@ -12,7 +12,7 @@ const namespace = "activity-system"
 /** What changes with every change of what somebody asked for, and with nothing else. */
 const generationOf = "jsonpath={range .items[*]}{.kind} {.metadata.name} {.metadata.generation}{'\\n'}{end}"
 
-describe("infra in a cluster", () => {
+describe("infra in a cluster", { timeout: 180_000 }, () => {
   let cluster: Cluster
   let copy: TemporaryFolder
   beforeAll(async () => {

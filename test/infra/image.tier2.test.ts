@@ -9,7 +9,7 @@ import { externalPackages } from "../../.ci/build.ts"
 import { projectFolder } from "../../.ci/projectFolder.ts"
 import { cleanEnvironment } from "../support/childProcess.ts"
 import { type TemporaryFolder, temporaryFolder } from "../support/temporaryFolder.ts"
-import { check, type Stage } from "./checker.ts"
+import { buildMillisMax, check, type Stage } from "./checker.ts"
 
 interface Project {
   readonly scripts: Readonly<Record<string, string>>
@@ -31,7 +31,7 @@ describe("the image", () => {
     assert.deepStrictEqual(answer.faults, [])
     stages = answer.stages ?? []
     // Go may have to build what asks BuildKit.
-  }, 330_000)
+  }, buildMillisMax)
   afterAll(() => folder.remove())
 
   it("stands on the Node that the tests run on, by version", () => {
@@ -92,7 +92,7 @@ describe("the image", () => {
   })
 })
 
-describe("flake.nix", () => {
+describe("flake.nix", { timeout: 180_000 }, () => {
   it("is Nix, as tree-sitter reads it, and has the tools of both commands", async () => {
     await using folder = await temporaryFolder("nix")
     const packages = ["tree-sitter==0.26.1", "tree-sitter-nix==0.1.0"]

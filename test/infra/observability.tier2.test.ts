@@ -7,7 +7,7 @@ import { projectFolder } from "../../.ci/projectFolder.ts"
 import { startProcess } from "../support/childProcess.ts"
 import { eventually } from "../support/eventually.ts"
 import { type TemporaryFolder, temporaryFolder } from "../support/temporaryFolder.ts"
-import { type Answer, check } from "./checker.ts"
+import { type Answer, buildMillisMax, check } from "./checker.ts"
 import { type DefinedMetric, metricsOfSource } from "./metricsOfSource.ts"
 import { situationMinutes, situations } from "./situations.ts"
 
@@ -58,7 +58,7 @@ describe("alert rules and dashboard", () => {
       )
     })
     // Go may have to build what asks Prometheus.
-  }, 330_000)
+  }, buildMillisMax)
 
   const used = () => (answer.expressions ?? []).flatMap(({ metrics }) => metrics)
 
@@ -112,7 +112,7 @@ describe("alert rules and dashboard", () => {
     )
   })
 
-  describe("against running programs", () => {
+  describe("against running programs", { timeout: 180_000 }, () => {
     let folder: TemporaryFolder
     beforeAll(async () => {
       folder = await temporaryFolder("metrics")

@@ -67,7 +67,7 @@ export const findGoProgram = async (
   announce(`Building ${program} ${version} with Go, once for this machine …`)
   await build(program, built, environment).catch((cause: unknown) => {
     throw new Error(
-      `${program} is missing: not in ${candidates.join(", ")}, and Go did not build it. Install ${program}, or Go 1.24. ${String(cause)}`,
+      `${program} is missing: not in ${candidates.join(", ")}, and Go did not build it. Install ${program}, or Go 1.25. ${String(cause)}`,
       { cause }
     )
   })

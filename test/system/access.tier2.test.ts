@@ -7,7 +7,8 @@ import { parseAllDocuments } from "yaml"
 import { type Api, type Frame, nameOf, startApi, type TestActivity } from "../serve/apiFixture.ts"
 import { type Certificate, makeAuthority } from "../support/certificates.ts"
 import { eventually } from "../support/eventually.ts"
-import { type ApiAnswer, type Cluster, showLogsOfFailures, startCluster, startMillisMax } from "./cluster.ts"
+import { type Cluster, showLogsOfFailures, startCluster, startMillisMax } from "./cluster.ts"
+import type { ApiAnswer } from "./clusterRequests.ts"
 
 const group = "activity.miloapis.com"
 const base = `/apis/${group}/v1alpha1`

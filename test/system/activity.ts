@@ -21,10 +21,12 @@
 import { createClient } from "@clickhouse/client"
 import { jetstreamManager } from "@nats-io/jetstream"
 import { connect } from "@nats-io/transport-node"
+import { execFile } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { request } from "node:http"
 import { join } from "node:path"
+import { promisify } from "node:util"
 import { parseAllDocuments, stringify } from "yaml"
 import { buildInto } from "../../.ci/build.ts"
 import { projectFolder } from "../../.ci/projectFolder.ts"
@@ -35,10 +37,10 @@ import { freePort } from "../support/freePort.ts"
 import { startNatsServer, type TestNatsServer } from "../support/natsServer.ts"
 import { type ServerProcess, serverProcess } from "../support/serverProcess.ts"
 import { type TemporaryFolder, temporaryFolder } from "../support/temporaryFolder.ts"
-import { type Cluster, type ClusterOptions, clusterAuthority, defaultAuditPolicy, startCluster } from "./cluster.ts"
+import { type Cluster, type ClusterOptions, clusterAuthority, startCluster } from "./cluster.ts"
 
 export interface ActivityOptions extends Omit<ClusterOptions, "audit"> {
-  /** An audit.k8s.io/v1 Policy; {@link activityAuditPolicy} when not given. */
+  /** An audit.k8s.io/v1 Policy; what `activity print audit-policy` says when not given. */
   readonly auditPolicy?: object | string
   /** Where every program listens; 127.0.0.1 when not given. */
   readonly listenAddress?: string
@@ -95,6 +97,8 @@ export interface ListedActivity {
     readonly origin: { readonly type: string; readonly id: string }
   }
 }
+
+const execute = promisify(execFile)
 
 /** The namespace of all programs, as `infra` has it. */
 export const namespace = "activity-system"
@@ -179,7 +183,7 @@ export const startActivityInCluster = async (options: ActivityOptions = {}): Pro
         url: `https://127.0.0.1:${collectorPort}/audit`,
         authority: "cluster",
         token: auditToken,
-        policy: options.auditPolicy ?? activityAuditPolicy
+        policy: options.auditPolicy ?? (await printedAuditPolicy(bundle))
       }
     })
     closing.push(async () => cluster[Symbol.asyncDispose]())
@@ -340,8 +344,9 @@ const programBundle = async (): Promise<string> => {
   return (await madeBundle).path
 }
 
-/** As the cluster's default, and Secrets with their bodies: that none of them is kept is the collector's work. */
-export const activityAuditPolicy = defaultAuditPolicy
+/** What `activity print audit-policy` recommends. */
+const printedAuditPolicy = async (bundle: string): Promise<string> =>
+  (await execute(process.execPath, [join(bundle, "activity.js"), "print", "audit-policy"])).stdout
 
 const samplePolicies = (): ReadonlyArray<string> => {
   const folder = join(projectFolder, "infra/policies")

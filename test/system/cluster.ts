@@ -26,8 +26,7 @@
 import { execFile } from "node:child_process"
 import { generateKeyPairSync } from "node:crypto"
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
-import { request as sendHttp } from "node:http"
-import { Agent, request as sendHttps } from "node:https"
+import { Agent } from "node:https"
 import { tmpdir } from "node:os"
 import { basename, join } from "node:path"
 import { afterEach } from "vitest"
@@ -38,6 +37,9 @@ import { freePort } from "../support/freePort.ts"
 import { findGoProgram } from "../support/goPrograms.ts"
 import { type ServerProcess, serverProcess } from "../support/serverProcess.ts"
 import { temporaryFolder } from "../support/temporaryFolder.ts"
+import { type AuditOptions, prepareAudit } from "./clusterAudit.ts"
+import { type ApiAnswer, type ApiRequest, sendPlain, sendWith } from "./clusterRequests.ts"
+import { base64, kubeconfigText } from "./kubeconfigText.ts"
 
 export interface ClusterOptions {
   /** Users with client certificates, and their groups. `admin` is there without being named. */
@@ -52,38 +54,11 @@ export interface ClusterOptions {
   readonly controllerFlags?: ReadonlyArray<string>
 }
 
-export interface AuditOptions {
-  /** `https://127.0.0.1:PORT/audit/NAME`; take the port from {@link freePort} to have it before the collector runs. */
-  readonly url: string
-  /** PEM, of the collector's certificate. {@link Cluster.authority}, made before, is at hand as "cluster". */
-  readonly authority: string | "cluster"
-  readonly token?: string
-  /** The client certificate of the user of this name, which is made when it is missing. */
-  readonly user?: string
-  /** An audit.k8s.io/v1 Policy; {@link defaultAuditPolicy} when not given. */
-  readonly policy?: object | string
-}
-
 export interface KubectlAnswer {
   /** 0 when it went well. */
   readonly code: number
   readonly stdout: string
   readonly stderr: string
-}
-
-export interface ApiAnswer {
-  readonly status: number
-  readonly headers: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
-  readonly text: string
-  // oxlint-disable-next-line no-explicit-any -- what a server sends has no type here: tests look at single fields of it
-  readonly json: () => any
-}
-
-export interface ApiRequest {
-  readonly method?: string
-  /** A text goes as it is, anything else as JSON. */
-  readonly body?: unknown
-  readonly headers?: Readonly<Record<string, string>>
 }
 
 export interface ServedGroup {
@@ -141,27 +116,6 @@ export interface Cluster extends AsyncDisposable {
   /** Every server's log file. */
   readonly logFiles: () => ReadonlyArray<string>
 }
-
-/** Everything that changes something with its bodies, the rest by its metadata; neither leases nor what only reads. */
-export const defaultAuditPolicy = {
-  apiVersion: "audit.k8s.io/v1",
-  kind: "Policy",
-  omitStages: ["RequestReceived"],
-  rules: [
-    { level: "None", resources: [{ group: "coordination.k8s.io", resources: ["leases"] }] },
-    { level: "None", resources: [{ group: "", resources: ["events"] }, { group: "events.k8s.io" }] },
-    { level: "None", nonResourceURLs: ["*"] },
-    { level: "Metadata", verbs: ["get", "list", "watch"] },
-    { level: "RequestResponse" }
-  ]
-}
-
-/** As short as a retry may be, so that a test of what comes after the last one need not wait for minutes. */
-const auditFlags = [
-  "--audit-webhook-mode=batch",
-  "--audit-webhook-batch-max-wait=500ms",
-  "--audit-webhook-batch-max-size=100"
-]
 
 /** What `beforeAll` should allow for it, where six more clusters share the cores. */
 export const startMillisMax = 300_000
@@ -437,59 +391,10 @@ let madeAuthority: Promise<Authority> | undefined
 /** Signs everything but the front proxy. */
 export const clusterAuthority = (): Promise<Authority> => (madeAuthority ??= makeAuthority("cluster-authority"))
 
-const base64 = (text: string): string => Buffer.from(text).toString("base64")
-
-const kubeconfigText = (of: {
-  readonly url: string
-  readonly authority: string
-  readonly name: string
-  readonly user: object
-}): string =>
-  stringify({
-    apiVersion: "v1",
-    kind: "Config",
-    clusters: [{ name: "test", cluster: { server: of.url, "certificate-authority-data": base64(of.authority) } }],
-    users: [{ name: of.name, user: of.user }],
-    contexts: [{ name: "test", context: { cluster: "test", user: of.name } }],
-    "current-context": "test"
-  })
-
 /** Flags, those that `more` names left out, and `more`. */
 const replaced = (flags: ReadonlyArray<string>, more: ReadonlyArray<string>): ReadonlyArray<string> => {
   const names = new Set(more.map((flag) => flag.split("=")[0]))
   return [...flags.filter((flag) => !names.has(flag.split("=")[0])), ...more]
-}
-
-/** Policy and kubeconfig of the audit webhook, and the flags that name them. */
-const prepareAudit = async (
-  audit: AuditOptions | undefined,
-  cluster: {
-    readonly authority: Authority
-    readonly addUser: (name: string) => Promise<string>
-    readonly certificates: ReadonlyMap<string, Certificate>
-    readonly write: (name: string, text: string) => string
-  }
-): Promise<ReadonlyArray<string>> => {
-  if (audit === undefined) return []
-  const { policy = defaultAuditPolicy, user } = audit
-  const policyFile = cluster.write("audit-policy.yaml", typeof policy === "string" ? policy : stringify(policy))
-  if (user !== undefined && !cluster.certificates.has(user)) await cluster.addUser(user)
-  const pair = user === undefined ? undefined : cluster.certificates.get(user)
-  const webhook = cluster.write(
-    "audit-webhook.kubeconfig",
-    kubeconfigText({
-      url: audit.url,
-      authority: audit.authority === "cluster" ? cluster.authority.certificate : audit.authority,
-      name: "audit",
-      user: {
-        ...(audit.token === undefined ? {} : { token: audit.token }),
-        ...(pair === undefined
-          ? {}
-          : { "client-certificate-data": base64(pair.certificate), "client-key-data": base64(pair.key) })
-      }
-    })
-  )
-  return [`--audit-policy-file=${policyFile}`, `--audit-webhook-config-file=${webhook}`, ...auditFlags]
 }
 
 /**
@@ -518,41 +423,3 @@ const servedObjects = (served: ServedGroup, authority: string): ReadonlyArray<ob
     }
   }))
 ]
-
-const sendWith = (agent: Agent, url: string, sending: ApiRequest): Promise<ApiAnswer> =>
-  new Promise((resolve, reject) => {
-    const text = typeof sending.body === "string" ? sending.body : JSON.stringify(sending.body)
-    const headers = {
-      ...(text === undefined
-        ? {}
-        : { "content-type": "application/json", "content-length": String(Buffer.byteLength(text)) }),
-      ...sending.headers
-    }
-    const request = sendHttps(url, { agent, method: sending.method ?? "GET", headers }, (response) => {
-      let answer = ""
-      response.setEncoding("utf8").on("data", (chunk: string) => (answer += chunk))
-      response.on("error", reject)
-      response.on("end", () =>
-        resolve({
-          status: response.statusCode ?? 0,
-          headers: response.headers,
-          text: answer,
-          json: () => JSON.parse(answer)
-        })
-      )
-    })
-    request.on("error", reject)
-    request.end(text)
-  })
-
-const sendPlain = (url: string, method: string, body?: string): Promise<string> =>
-  new Promise((resolve, reject) => {
-    const request = sendHttp(url, { method }, (response) => {
-      let answer = ""
-      response.setEncoding("utf8").on("data", (chunk: string) => (answer += chunk))
-      response.on("error", reject)
-      response.on("end", () => resolve(answer))
-    })
-    request.on("error", reject)
-    request.end(body)
-  })

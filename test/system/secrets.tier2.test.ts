@@ -11,6 +11,7 @@ import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { eventually } from "../support/eventually.ts"
 import { listeningPorts } from "../support/listeningPorts.ts"
 import { type Activity, startActivityInCluster } from "./activity.ts"
+import { defaultAuditPolicy } from "./clusterAudit.ts"
 import { showLogsOfFailures, startMillisMax } from "./cluster.ts"
 
 /** A text that is nowhere else, and names the place it was put in. */
@@ -96,7 +97,8 @@ describe("secrets of a cluster", () => {
   }
 
   beforeAll(async () => {
-    activity = await startActivityInCluster({ listenAddress: "0.0.0.0" })
+    // Every body leaves kube-apiserver: that nothing is kept of it is the collector's work.
+    activity = await startActivityInCluster({ listenAddress: "0.0.0.0", auditPolicy: defaultAuditPolicy })
     await activity.cluster.apply(indiscreetPolicy)
     await eventually("the policy counts", async () => {
       await activity.cluster.kubectl("admin", ["delete", "secret", "told"])

@@ -1,8 +1,9 @@
 /**
  * A Kubernetes API server: requests, lists in pages and watches.
  *
- * Credentials are read again when their files change, and when the server says 401. Nothing here retries but
- * {@link follow}, which never gives up.
+ * Credentials are read again when their files change, and when the server says 401. Nothing here retries but `follow`,
+ * which never gives up; only what the server cannot have taken is sent once more by itself: a request that was 401 before
+ * other credentials were at hand, a GET on a connection that the server had just closed.
  */
 import type { Effect, Stream } from "effect"
 import { Context, Schema } from "effect"

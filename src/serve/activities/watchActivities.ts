@@ -3,8 +3,12 @@
  *
  * Without a resourceVersion it begins with what the default window holds, and so it does for clients that want the
  * initial state inside of the watch; these are told its end by a bookmark. Of what happened before it was opened it
- * tells the latest sight of each activity only: a list may have shown that one, and nothing goes back. It ends at its timeout, when the server
- * stops, and when its client takes too little: then it resumes from the last resourceVersion that it was given.
+ * tells the latest sight of each activity only: a list may have shown that one, and nothing goes back.
+ *
+ * It ends at its timeout, when the server stops, and when its client takes too little: then it resumes from the last
+ * resourceVersion that it was given.
+ *
+ * @decision 0012-watch-begins
  */
 import { Clock, Effect, Stream } from "effect"
 import type { Scope } from "../../domain/Scope.ts"

@@ -124,7 +124,7 @@ const applied = (kube: KubeService, asked: Asked) =>
     const { policy, warnings } = yield* checkedFields(call, request, yield* jsonBody(call))
     const record = recordFromPolicy(policy)
     const pinned = (policy.metadata?.resourceVersion ?? "") !== ""
-    const metadata = { ...policy.metadata, name: policy.metadata?.name ?? request.name }
+    const metadata = { ...record.metadata, name: record.metadata?.name ?? request.name }
     return yield* startingAgain(
       writtenTwice(asked, {
         warnings,

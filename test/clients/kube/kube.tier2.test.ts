@@ -1,6 +1,6 @@
 /** The client of a Kubernetes API server, against a real one. */
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
-import { Effect, Exit, Fiber, Layer, Stream } from "effect"
+import { Effect, Exit, Fiber, Layer, Schedule, Stream } from "effect"
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { makeDiscovery } from "../../../src/clients/kube/discovery.ts"
@@ -10,6 +10,18 @@ import { kubeLayer } from "../../../src/clients/kube/kubeLayer.ts"
 import { Health } from "../../../src/runtime/Health.ts"
 import { eventually } from "../../support/eventually.ts"
 import { type Cluster, showLogsOfFailures, startCluster } from "../../system/cluster.ts"
+
+const widgets = {
+  apiVersion: "apiextensions.k8s.io/v1",
+  kind: "CustomResourceDefinition",
+  metadata: { name: "widgets.example.com" },
+  spec: {
+    group: "example.com",
+    scope: "Namespaced",
+    names: { kind: "Widget", plural: "widgets" },
+    versions: [{ name: "v1", served: true, storage: true, schema: { openAPIV3Schema: { type: "object" } } }]
+  }
+}
 
 const selfReview = {
   method: "POST",
@@ -56,6 +68,13 @@ describe("a Kubernetes API server", () => {
         })
         assert.strictEqual((yield* discovery.byPlural("", "namespaces"))?.namespaced, false)
         assert.isUndefined(yield* discovery.byPlural("example.com", "widgets"))
+        yield* Effect.promise(() => cluster.apply(widgets))
+        yield* discovery
+          .byKind("example.com", "Widget")
+          .pipe(
+            Effect.repeat({ schedule: Schedule.spaced("100 millis"), until: (found) => found?.plural === "widgets" }),
+            Effect.timeout("30 seconds")
+          )
         return discovery.knownByPlural("events.k8s.io", "events")
       })
     )

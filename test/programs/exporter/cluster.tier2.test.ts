@@ -1,5 +1,9 @@
 /** The exporter against a real cluster: what its API server says of Events is what the stream holds. */
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import { parseAllDocuments } from "yaml"
+import { projectFolder } from "../../../.ci/projectFolder.ts"
 import type { StoredMessage } from "../../../src/clients/nats/Nats.ts"
 import { headerNames } from "../../../src/domain/streams.ts"
 import { connectBus } from "../../support/bus.ts"
@@ -11,10 +15,17 @@ import { startExporter, startLeader } from "./startExporter.ts"
 describe("an exporter", () => {
   let cluster: Cluster
   let nats: TestNatsServer
+  /** Of the service account that we ship. */
+  let kubeconfig: string
   beforeAll(async () => {
     nats = await startNatsServer()
     cluster = await startCluster({ controllers: false })
     await cluster.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: "activity-system" } })
+    await cluster.apply(...shippedAccess())
+    kubeconfig = cluster.tokenKubeconfig(
+      "exporter",
+      await cluster.serviceAccountToken("activity-system", "activity-exporter")
+    )
   })
   afterAll(async () => {
     await cluster[Symbol.asyncDispose]()
@@ -22,7 +33,7 @@ describe("an exporter", () => {
   })
   showLogsOfFailures(() => cluster)
 
-  const options = () => ({ kubeconfig: cluster.kubeconfig("admin"), natsUrl: nats.url })
+  const options = () => ({ kubeconfig, natsUrl: nats.url })
   const start = () => startExporter(options())
   const startOne = () => startLeader(options())
 
@@ -66,7 +77,11 @@ describe("an exporter", () => {
   })
 
   it("the same under Deno, with a client certificate", async () => {
-    await using exporter = await startLeader({ ...options(), runtime: "deno" })
+    await using exporter = await startLeader({
+      ...options(),
+      kubeconfig: cluster.kubeconfig("admin"),
+      runtime: "deno"
+    })
     await cluster.apply(eventOf("deno"))
     await patchEvent("deno", "default", { count: 2 })
     assert.lengthOf(await sightsOf("deno", 2), 2)
@@ -174,6 +189,12 @@ describe("an exporter", () => {
     assert.strictEqual(new Set(ids).size, ids.length)
   })
 })
+
+/** The exporter's service account and what it may do, without the Deployment. */
+const shippedAccess = (): ReadonlyArray<object> =>
+  parseAllDocuments(readFileSync(join(projectFolder, "infra/base/exporter.yaml"), "utf8"))
+    .map((document) => document.toJS())
+    .filter(({ kind }) => /^ServiceAccount$|Role$|RoleBinding$/.test(kind))
 
 const eventOf = (name: string, more: { readonly namespace?: string; readonly note?: string } = {}) => ({
   apiVersion: "v1",
