@@ -3,7 +3,8 @@ import { assert } from "vitest"
 import { connectBus } from "../../support/bus.ts"
 import { eventually } from "../../support/eventually.ts"
 import { startNatsServer } from "../../support/natsServer.ts"
-import { type ApiRequest, startCluster } from "../../system/cluster.ts"
+import type { ApiRequest } from "../../system/clusterRequests.ts"
+import { startCluster } from "../../system/cluster.ts"
 import { startExporter } from "./startExporter.ts"
 
 export interface Scenario {
