@@ -155,6 +155,7 @@ const isRunning = (pid: number): boolean => {
 
 describe("npm run check", () => {
   const folders = { "src/.keep": "", "docs/.keep": "" }
+  const definition = "infra/crds/storage.activity.miloapis.com_activitypolicyrecords.yaml"
 
   for (const [step, path, text] of [
     ["format", "src/bus/Spool.ts", "export const one   = 1\n"],
@@ -164,20 +165,25 @@ describe("npm run check", () => {
     ["lint", "src/bus/Spool.ts", "export const loose = (value: any): string => value.name\n"],
     ["lint", "src/bus/Spool.ts", "const one = async () => 1\nexport const two = () => {\n  one()\n}\n"],
     ["types", "src/bus/Spool.ts", `export const one: number = "1"\n`],
-    ["generated files", "package-lock.json", `{ "packages": {} }`]
+    ["generated files", "package-lock.json", `{ "packages": {} }`],
+    ["generated files", definition, "kind: Other\n"]
   ] as const) {
     it(`${step} refuses ${JSON.stringify(text)} in ${path}`, async () => {
       await using project = await projectWith({
         ...folders,
         "package-lock.json": lockText({ packages: {} }),
+        // A definition that is checked faster than ours.
+        "src/contracts/policyRecordDefinition.ts": "export const policyRecordDefinition = {}\n",
+        [definition]: "# Printed by npm run generate.\n{}\n",
         "test/architecture/imports.test.ts": testFile(good),
         [path]: text
       })
       const { code, lines } = await run(process.execPath, [".ci/check.ts"], project.path)
-      assert.isTrue(
-        lines.some((line) => line.startsWith(`FAILED  ${step}`)),
-        lines.join("\n")
-      )
+      const failed = lines.findIndex((line) => line.startsWith(`FAILED  ${step}`))
+      assert.isAtLeast(failed, 0, lines.join("\n"))
+      // What was planted is what was found.
+      const next = lines.findIndex((line, index) => index > failed && /^(?:ok {6}|FAILED {2})/.test(line))
+      assert.include(lines.slice(failed, next < 0 ? undefined : next).join("\n"), path)
       assert.strictEqual(code, 1)
     })
   }
