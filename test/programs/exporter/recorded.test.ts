@@ -66,7 +66,7 @@ describe("an exporter of recorded Events", () => {
       server.hang()
       server.play()
       await eventually("it is not ready", async () => (await exporter.readyz()).status === 503, {
-        deadlineMillis: 90_000
+        deadlineMillis: 150_000
       })
       assert.isAtLeast(before, 1)
       const requests = server.requests.length
@@ -118,7 +118,7 @@ describe("an exporter of recorded Events", () => {
     server.play()
     server.heal()
     await nats.start()
-    const sights = await storedSights(nats.url, expected.length, 60_000)
+    const sights = await storedSights(nats.url, expected.length, 120_000)
     assert.deepStrictEqual(sights.toSorted(), expected.toSorted())
   })
 
