@@ -16,7 +16,7 @@ import { apiServerSettings } from "./programs/apiserver/config.ts"
 import { collectorSettings } from "./programs/collector/config.ts"
 import { exporterSettings } from "./programs/exporter/config.ts"
 import { migrateSettings } from "./programs/migrate/config.ts"
-import { auditPolicySettings } from "./programs/print/config.ts"
+import { auditPolicySettings, webhookSettings } from "./programs/print/config.ts"
 import { processorSettings } from "./programs/processor/config.ts"
 import { upSettings } from "./programs/up/config.ts"
 import { writerSettings } from "./programs/writer/config.ts"
@@ -64,7 +64,12 @@ const programs = Command.make("activity").pipe(
           program(() => import("./programs/print/program.ts")).pipe(
             Effect.flatMap(({ printAuditPolicy }) => printAuditPolicy(settings))
           )
-        ).pipe(Command.withDescription("An audit policy for kube-apiserver, or the flags that it is to be given"))
+        ).pipe(Command.withDescription("An audit policy for kube-apiserver, or the flags that it is to be given")),
+        Command.make("webhook-kubeconfig", webhookSettings, (settings) =>
+          program(() => import("./programs/print/program.ts")).pipe(
+            Effect.flatMap(({ printWebhookKubeconfig }) => printWebhookKubeconfig(settings))
+          )
+        ).pipe(Command.withDescription("How kube-apiserver's audit webhook reaches the collector"))
       ])
     )
   ])

@@ -176,7 +176,8 @@ const makeIntake = (nats: Nats["Service"], spool: Spool | undefined): Intake["Se
     problem: () => {
       if (nats.connected()) return undefined
       if (spool === undefined) return "the bus is away and there is no spool"
-      const { sizeBytes, sizeBytesMax } = spool.state()
+      const { problem, sizeBytes, sizeBytesMax } = spool.state()
+      if (problem !== undefined) return `the bus is away and ${problem}`
       return sizeBytes < sizeBytesMax * spoolFullPart ? undefined : "the bus is away and the spool is full"
     }
   })

@@ -6,7 +6,7 @@
  * taken, and read again from its start after a restart. A kill at any byte loses nothing that was answered; the torn end is cut when the folder is opened.
  * As durable as its volume.
  */
-import { Effect, Schema, type Scope } from "effect"
+import { Deferred, Effect, Exit, Result, Schedule, Schema, Scope } from "effect"
 import { type FileHandle, open, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import type { OutgoingMessage } from "../clients/nats/Nats.ts"
@@ -36,6 +36,8 @@ export interface SpoolState {
   readonly sizeBytesMax: number
   /** Bytes that were cut at opening: never answered as safe (torn), or set aside in `*.damaged` files. */
   readonly cutBytes: number
+  /** A sentence while the disk is too full to open the folder. */
+  readonly problem: string | undefined
 }
 
 export interface Spool {
@@ -64,6 +66,8 @@ const segmentBytesDefault = 16 * 1024 * 1024
 const takeMessagesMax = 500
 /** After a segment of which nothing was taken: what is put aside is read again no faster than 16 MiB a second. */
 const asidePause = "1 second"
+/** Between two tries to open a folder whose disk is full. */
+const openPause = "1 second"
 const suffix = ".spool"
 
 interface Segment {
@@ -80,10 +84,56 @@ interface Waiting {
 }
 
 /**
+ * A disk that is full is no reason not to run: it is tried again until it has room. Till then nothing is taken, and what
+ * the folder holds is not drained.
+ *
  * @fails FolderLocked when another process has the folder
  * @fails SpoolUnavailable when it cannot be read or written
  */
 export const openSpool = (options: SpoolOptions): Effect.Effect<Spool, FolderLocked | SpoolUnavailable, Scope.Scope> =>
+  Effect.gen(function* () {
+    const scope = yield* Effect.scope
+    // A try that fails keeps nothing, the lock neither.
+    const opening = Effect.gen(function* () {
+      const own = yield* Scope.fork(scope)
+      return yield* openNow(options).pipe(
+        Scope.provide(own),
+        Effect.onExit((exit) => (Exit.isFailure(exit) ? Scope.close(own, exit) : Effect.void))
+      )
+    })
+    const first = yield* Effect.result(opening)
+    if (Result.isSuccess(first)) return first.success
+    const error = first.failure
+    if (error._tag !== "SpoolUnavailable" || !isDiskFull(error.cause)) return yield* error
+    yield* Effect.logWarning("the spool's disk is full: nothing is taken into the spool", error)
+    const opened = yield* Deferred.make<Spool>()
+    let spool: Spool | undefined
+    yield* opening.pipe(
+      Effect.retry(Schedule.spaced(openPause)),
+      Effect.tap((found) =>
+        Effect.suspend(() => {
+          spool = found
+          return Deferred.succeed(opened, found)
+        })
+      ),
+      Effect.andThen(Effect.logInfo("the spool's disk has room again")),
+      Effect.forkIn(scope)
+    )
+    const closedState: SpoolState = {
+      messages: 0,
+      sizeBytes: 0,
+      sizeBytesMax: options.sizeBytesMax,
+      cutBytes: 0,
+      problem: `the disk of the spool folder ${options.folder} is full`
+    }
+    return {
+      append: (messages) => spool?.append(messages) ?? Effect.fail(error),
+      drain: (take) => Effect.flatMap(Deferred.await(opened), (found) => found.drain(take)),
+      state: () => spool?.state() ?? closedState
+    }
+  })
+
+const openNow = (options: SpoolOptions): Effect.Effect<Spool, FolderLocked | SpoolUnavailable, Scope.Scope> =>
   Effect.gen(function* () {
     // What the file system refuses there it would refuse here.
     yield* lockFolder(options.folder).pipe(
@@ -169,7 +219,8 @@ class SpoolFiles {
       messages: this.#segments.reduce((sum, segment) => sum + segment.messages, 0),
       sizeBytes: this.#sizeBytes(),
       sizeBytesMax: this.#options.sizeBytesMax,
-      cutBytes: this.#cutBytes
+      cutBytes: this.#cutBytes,
+      problem: undefined
     }
   }
 
@@ -327,11 +378,15 @@ class SpoolFiles {
   }
 
   #failureFrom(cause: unknown): SpoolFull | SpoolUnavailable {
-    const code = typeof cause === "object" && cause !== null && "code" in cause ? cause.code : ""
-    return code === "ENOSPC" || code === "EDQUOT"
+    return isDiskFull(cause)
       ? this.#full()
       : new SpoolUnavailable({ folder: this.#options.folder, cause })
   }
+}
+
+const isDiskFull = (cause: unknown): boolean => {
+  const code = typeof cause === "object" && cause !== null && "code" in cause ? cause.code : ""
+  return code === "ENOSPC" || code === "EDQUOT"
 }
 
 const writeAll = async (file: FileHandle, bytes: Buffer, position: number): Promise<void> => {

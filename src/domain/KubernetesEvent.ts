@@ -16,7 +16,10 @@ export interface KubernetesEvent {
   readonly tenant: Tenant
   readonly uid: string
   readonly resourceVersion: string
-  /** `resourceVersion` as a number, 0 when it is none: the order at the source. */
+  /**
+   * The order at the source: `resourceVersion` as a number, 0 when it is none, and what an exporter adds to it where
+   * resourceVersions went back.
+   */
   readonly order: bigint
   readonly namespace: string
   readonly name: string

@@ -48,7 +48,7 @@ export const headerNames = {
   tenant: "Activity-Tenant",
   /** `added`, `modified` or `deleted`. */
   mark: "Activity-Mark",
-  /** The order at the source, a decimal number: an Event's resourceVersion, `0` for an audit record. */
+  /** The order at the source, a decimal number: an Event's resourceVersion (and more where those went back), `0` for an audit record. */
   order: "Activity-Order",
   /** Dead letters: why, by which policy and rule, how often tried, where the fact came from. */
   cause: "Activity-Cause",

@@ -19,12 +19,14 @@ export interface KubernetesEventOrigin {
   readonly cluster: string
   /** Resolved once, at the Event's first observation, and carried with the message since. */
   readonly tenant: Tenant
+  /** As the message carries it; absent or "" where nobody has counted but the API server: its resourceVersion. */
+  readonly order?: string
 }
 
 /** @returns the Event, or which field made it unreadable */
 export const kubernetesEventFrom = (
   source: JsonObject,
-  { cluster, tenant }: KubernetesEventOrigin
+  { cluster, order = "", tenant }: KubernetesEventOrigin
 ): Result.Result<KubernetesEvent, Unreadable> => {
   const kind = textAt(source, "kind")
   if (kind !== "" && kind !== "Event") return Result.fail(unreadable("kind", "it is not an Event"))
@@ -55,7 +57,7 @@ export const kubernetesEventFrom = (
     tenant,
     uid,
     resourceVersion,
-    order: /^\d{1,19}$/.test(resourceVersion) ? BigInt(resourceVersion) : 0n,
+    order: orderFrom(order === "" ? resourceVersion : order),
     namespace: textAt(metadata, "namespace"),
     name: textAt(metadata, "name"),
     creationTimestamp: timestampText(created),
@@ -136,6 +138,8 @@ const time = (value: Json | undefined): Json | undefined =>
   typeof value === "string" && microsecondsFrom(value) !== undefined ? value : undefined
 
 const firstNonEmpty = (...texts: ReadonlyArray<string>): string => texts.find((text) => text !== "") ?? ""
+
+const orderFrom = (text: string): bigint => (/^\d{1,19}$/.test(text) ? BigInt(text) : 0n)
 
 /** Keys in alphabetical order, at every depth; absent values dropped at the top. */
 const sorted = (object: JsonObject | undefined): JsonObject | undefined =>

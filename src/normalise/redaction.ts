@@ -1,21 +1,26 @@
 /**
  * Redaction: what is secret leaves a fact before anything else sees it.
  *
- * Redacted are the data of Secrets (in objects, lists, tables, merge patches and JSON patches) and the copies of it in
- * their annotations, strings under keys such as `password` and `token` (a TokenRequest's and a TokenReview's among them),
+ * Redacted are Secrets (in objects, lists, tables, merge patches and JSON patches) but for their metadata and type, and
+ * the copies of them in their annotations, strings under keys such as `password` and `token` (a TokenRequest's and a TokenReview's among them),
  * values of variables and headers of such names, what `secretText.ts` recognises in any string, and the paths of
- * configured rules. The keys stay, so that it can be seen what was changed. Everything else stays byte for byte what
+ * configured rules. Where a key stands twice nothing tells what the API server made of it: the bodies are redacted whole.
+ * The keys stay, so that it can be seen what was changed. Everything else stays byte for byte what
  * was sent. What is ordinary is passed by a search for traces, without being parsed.
  */
 import { Result } from "effect"
 import { isJsonObject, type Json, type JsonObject, objectAt, textAt } from "../domain/AuditRecord.ts"
 import { colonAfter, isSpace, literalEnd, stringEnd } from "../domain/jsonText.ts"
-import { jsonObjectFrom } from "./jsonObjectFrom.ts"
+import { jsonFrom, jsonObjectFrom } from "./jsonObjectFrom.ts"
 import {
   elementOf,
+  isReference,
+  isSecretObject,
   outside,
   type Path,
   type Place,
+  placeBeneath,
+  placeInObject,
   placeOf,
   placeOfObject,
   placeOfPointer,
@@ -23,13 +28,16 @@ import {
 } from "./redactionPlace.ts"
 import type { RedactionRule } from "./redactionRule.ts"
 import {
+  isSecretArgument,
+  isSecretFlag,
   isSecretKey,
   isSecretVariable,
   isSetting,
   mayHoldSecrets,
   type Redacted,
   redactedText,
-  withoutSecrets
+  withoutSecrets,
+  withoutUriSecrets
 } from "./secretText.ts"
 
 export interface Redaction {
@@ -103,16 +111,19 @@ interface Frame {
   /** Of the value that comes next. */
   key: string
   index: number
+  /** That were read. */
+  keys: number
 }
 
 /** Texts in texts are followed so deep: a copy in an annotation of a copy. */
 const nestedMax = 3
 
 /** Reads the text of `value` once, and notes what comes in place of what. */
-const spliced = (text: string, value: JsonObject, role: "envelope" | "root", root: Place, nested = 0): Redacted => {
+const spliced = (text: string, value: Json, role: Role, root: Place, nested = 0): Redacted => {
   const kept: Array<string> = []
   let keptTo = 0
   let count = 0
+  let hasKeyTwice = false
   const put = (from: number, to: number, { count: places, text: replacement }: Redacted): void => {
     kept.push(text.slice(keptTo, from), replacement)
     keptTo = to
@@ -128,6 +139,7 @@ const spliced = (text: string, value: JsonObject, role: "envelope" | "root", roo
       stack.push(frame)
       at++
     } else if (character === "}" || character === "]") {
+      if (isJsonObject(frame?.value) && Object.keys(frame.value).length !== frame.keys) hasKeyTwice = true
       stack.pop()
       frame = stack.at(-1)
       at++
@@ -139,6 +151,7 @@ const spliced = (text: string, value: JsonObject, role: "envelope" | "root", roo
       const colon = colonAfter(text, end)
       if (frame !== undefined && colon >= 0) {
         frame.key = decoded(text.slice(at, end))
+        frame.keys++
         at = colon + 1
         continue
       }
@@ -156,24 +169,36 @@ const spliced = (text: string, value: JsonObject, role: "envelope" | "root", roo
       at = end
     }
   }
+  // The API server writes no key twice; what a client sent as a patch is kept as it was sent.
+  if (hasKeyTwice && !root.whole && (role === "envelope" || nested > 0)) {
+    return spliced(text, value, role, { ...root, whole: true, secret: true }, nested)
+  }
   if (count === 0) return { text, count }
   kept.push(text.slice(keptTo))
   return { text: kept.join(""), count }
 }
 
-const firstFrame = (value: JsonObject, role: "envelope" | "root", root: Place): Frame => ({
+const firstFrame = (value: Json, role: Role, root: Place): Frame => ({
   value,
   role,
   place: role === "envelope" ? outside : placeOfObject(root, value),
   key: "",
-  index: 0
+  index: 0,
+  keys: 0
 })
 
 /** The object or list that opens at the place where `parent` stands. */
 const frameIn = (parent: Frame, root: Place): Frame => {
   const value = childOf(parent)
-  const { place } = placeIn(parent, root)
-  return { value, role: roleIn(parent, value), place: placeOfObject(place, value), key: "", index: 0 }
+  const { key, place } = placeIn(parent, root)
+  return {
+    value,
+    role: roleIn(parent, value),
+    place: placeOfObject(parent.role === "envelope" ? place : placeBeneath(place, key), value),
+    key: "",
+    index: 0,
+    keys: 0
+  }
 }
 
 const childOf = (frame: Frame): Json | undefined => {
@@ -203,7 +228,7 @@ const roleIn = (parent: Frame, value: Json | undefined): Role => {
       return "operation"
     case "operation":
     case "value":
-      return "value"
+      return isSecretObject(value) ? "root" : "value"
   }
 }
 
@@ -216,16 +241,17 @@ const placeIn = (frame: Frame, root: Place): Standing => {
     case "root":
       // What a list or a table says of itself is not the object.
       return /^(?:items|rows)$/.test(key) && roleIn(frame, undefined) !== "value"
-        ? { place: root, key }
-        : { place: placeOf(place, key), key }
+        ? { place, key }
+        : { place: placeInObject(place, value, key), key }
     case "row":
-      return { place: key === "object" ? root : place, key }
+      return { place, key }
     case "items":
     case "rows":
     case "patch":
-      return { place: root, key: "" }
+      // A text where an object should be.
+      return { place: isObjectOrList(childOf(frame)) ? place : { ...place, whole: place.whole || place.secret }, key: "" }
     case "operation":
-      return key === "value" ? placeOfPointer(root, textAt(value, "path")) : { place: outside, key }
+      return placeInOperation(frame)
     case "value":
       return isJsonObject(value)
         ? { place: placeOf(place, key), key }
@@ -233,9 +259,22 @@ const placeIn = (frame: Frame, root: Place): Standing => {
   }
 }
 
+const isObjectOrList = (value: Json | undefined): boolean => isJsonObject(value) || isList(value)
+
+const placeInOperation = (frame: Frame): Standing => {
+  const { key, place, value } = frame
+  if (key === "op" || key === "path" || key === "from") return { place: outside, key }
+  const pointer = textAt(value, "path")
+  const whole = { place: { ...place, whole: place.whole || place.secret }, key }
+  if (key !== "value") return whole
+  // The empty pointer is the object itself; any other begins with a slash.
+  const isPointer = pointer === "" ? isJsonObject(childOf(frame)) : pointer.startsWith("/")
+  return isPointer || !place.secret ? placeOfPointer(place, pointer) : whole
+}
+
 /** A number below a key such as `password` may be one. */
 const isSecretLiteral = (literal: string, { key, place }: Standing): boolean =>
-  place.whole || (/^\d{4,}$/.test(literal) && isSecretKey(key))
+  place.whole || (/^\d{4,}$/.test(literal) && (isSecretKey(key) || (place.named && !isReference(key))))
 
 /** @param literal with its quotes. @returns undefined when it stays */
 const redactedString = (literal: string, frame: Frame, root: Place, nested: number): Redacted | undefined => {
@@ -245,12 +284,17 @@ const redactedString = (literal: string, frame: Frame, root: Place, nested: numb
   // A body that is no object is one in another notation.
   const isBody = frame.role === "envelope" && bodyKeys.has(key)
   if (place.whole || (isBody && place.secret)) return secret
-  if (frame.role !== "envelope" && isSecretValue(value, key, place, frame.value)) return secret
+  if (frame.role !== "envelope" && isSecretValue(value, key, place, frame)) return secret
+  // Old API servers quote what they cannot read.
+  if (root.secret && key === "message" && /error found in #|bigger context/.test(value)) return secret
   // What an admission webhook changed, as operations in a text.
   const isChange = key.startsWith("patch.webhook.admission.k8s.io/")
   if (isChange && (root.secret || root.paths.length > 0)) return secret
   if (value.length < shortestSecret) return undefined
-  const found = (nested < nestedMax ? redactedCopy(value, key, root, nested) : undefined) ?? withoutSecrets(value)
+  const isUri = frame.role === "envelope" && key === "requestURI"
+  const found = isUri
+    ? withoutUriSecrets(value)
+    : ((nested < nestedMax ? redactedCopy(value, key, root, nested) : undefined) ?? withoutSecrets(value))
   return found.count === 0 ? undefined : { text: JSON.stringify(found.text), count: found.count }
 }
 
@@ -259,24 +303,30 @@ const secret: Redacted = { text: `"${redactedText}"`, count: 1 }
 /** Nothing that is shorter is recognised inside a text: `pwd=x`. */
 const shortestSecret = 5
 
-const isSecretValue = (value: string, key: string, place: Place, parent: Json | undefined): boolean => {
+const isSecretValue = (value: string, key: string, place: Place, { index, value: parent }: Frame): boolean => {
   // The authenticator's own annotations speak of tokens; none is one.
   if (isSecretKey(key) && !isSetting(value) && !key.startsWith("authentication.k8s.io/")) return true
   if (key === "value" && isSecretVariable(textAt(parent, "name")) && !isSetting(value)) return true
-  if (!place.secret) return false
-  // Tools keep a copy of what they applied, as JSON or compressed in base64. Old API servers quote what they cannot read.
-  return place.within === "annotations"
-    ? /^\s*[{[]|^H4sI|^UEsD|^eJ/.test(value) || /last-applied/.test(key)
-    : key === "message" && /error found in #|bigger context/.test(value)
+  if (place.named && !isReference(key) && !isSetting(value)) return true
+  const before = isList(parent) ? parent[index - 1] : undefined
+  if (typeof before === "string" && isSecretFlag(before) && isSecretArgument(value)) return true
+  // Tools keep a copy of what they applied, as JSON or compressed in base64.
+  return (
+    place.secret &&
+    place.within === "annotations" &&
+    (/^\s*[{[]|^H4sI|^UEsD|^eJ/.test(value) || /last-applied/.test(key))
+  )
 }
 
-/** A text that is an object itself, as the annotation of `kubectl apply`: its own places count. */
+/** A text that is an object or a list itself, as the annotation of `kubectl apply`: its own places count. */
 const redactedCopy = (text: string, key: string, root: Place, nested: number): Redacted | undefined => {
-  if (!text.startsWith("{")) return undefined
-  const parsed = jsonObjectFrom(text)
+  if (!/^\s*[{[]/.test(text)) return undefined
+  const parsed = jsonFrom(text)
   if (Result.isFailure(parsed)) return undefined
-  const isCopy = key.endsWith("last-applied-configuration")
-  return spliced(text, parsed.success, "root", isCopy ? root : outside, nested + 1)
+  const copy = parsed.success
+  const isPatch = isList(copy) && copy.some((operation) => textAt(operation, "op") !== "")
+  const role = isPatch ? "patch" : isList(copy) ? "items" : "root"
+  return spliced(text, copy, role, key.endsWith("last-applied-configuration") ? root : outside, nested + 1)
 }
 
 // The text was parsed before, so each of its strings is one.

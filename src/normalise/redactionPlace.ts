@@ -1,5 +1,6 @@
 /** Where a value stands in an object, as far as it decides whether it is secret. */
 import { type Json, textAt } from "../domain/AuditRecord.ts"
+import { isSecretKey } from "./secretText.ts"
 
 export type Path = ReadonlyArray<string>
 
@@ -9,15 +10,18 @@ export interface Place {
   readonly whole: boolean
   /** It belongs to a Secret. */
   readonly secret: boolean
+  /** It stands beneath a key such as `password`. */
+  readonly named: boolean
   readonly within: "object" | "metadata" | "annotations"
   /** What is left of the configured paths from here on. */
   readonly paths: ReadonlyArray<Path>
 }
 
 /** Of no object, and of no interest. */
-export const outside: Place = { whole: false, secret: false, within: "object", paths: [] }
+export const outside: Place = { whole: false, secret: false, named: false, within: "object", paths: [] }
 
-const dataKeys = new Set(["data", "stringData"])
+/** What a Secret says besides its data; a key that is none of these is data, or was meant to be. */
+const openKeys = new Set(["apiVersion", "kind", "metadata", "type", "immutable"])
 
 /** The place of `key` in an object that stands at `place`. */
 export const placeOf = (place: Place, key: string): Place => {
@@ -28,10 +32,10 @@ export const placeOf = (place: Place, key: string): Place => {
       : place.within === "metadata" && key === "annotations"
         ? "annotations"
         : place.within
-  const isData = place.secret && place.within === "object" && dataKeys.has(key)
+  const isData = place.secret && place.within === "object" && !openKeys.has(key)
   if (!isData && within === place.within && place.paths.length === 0) return place
   const paths = place.paths.flatMap((path) => (path[0] === key || path[0] === "*" ? [path.slice(1)] : []))
-  return { whole: isData || paths.some((path) => path.length === 0), secret: place.secret, within, paths }
+  return { whole: isData || paths.some((path) => path.length === 0), secret: place.secret, named: place.named, within, paths }
 }
 
 /** The place of an element: configured paths may name its index, and need not. */
@@ -63,7 +67,41 @@ export interface Standing {
 
 /** A Secret is one wherever it stands, in a template of another object for one. */
 export const placeOfObject = (place: Place, value: Json | undefined): Place => {
-  const kind = textAt(value, "kind")
-  const isSecret = (kind === "Secret" || kind === "SecretList") && textAt(value, "apiVersion") === "v1"
-  return isSecret && !place.whole ? { ...place, secret: true, within: "object" } : place
+  return isSecretObject(value) && !place.whole ? { ...place, secret: true, within: "object" } : place
 }
+
+/** Of the core group, or of one that it does not name. */
+export const isSecretObject = (value: Json | undefined): boolean =>
+  /^Secret(?:List)?$/.test(textAt(value, "kind")) && /^(?:v1)?$/.test(textAt(value, "apiVersion"))
+
+/** What else is answered or sent where a Secret is meant, and what it says of itself. */
+const openKeysByKind = new Map([
+  ["Status", new Set(["status", "message", "reason", "details", "code"])],
+  ["Table", new Set(["columnDefinitions"])],
+  [
+    "DeleteOptions",
+    new Set(["gracePeriodSeconds", "preconditions", "orphanDependents", "propagationPolicy", "dryRun"])
+  ]
+])
+
+/** The place of `key` in a whole object of the API. */
+export const placeInObject = (place: Place, value: Json | undefined, key: string): Place =>
+  placeOf(openKeysByKind.get(textAt(value, "kind"))?.has(key) ? { ...place, secret: false } : place, key)
+
+/** The place of what an object or a list at `key` holds. */
+export const placeBeneath = (place: Place, key: string): Place => {
+  if (key === "") return place
+  if (isSecretCollection(key)) return { ...place, named: true }
+  return place.named && isReference(key) ? { ...place, named: false } : place
+}
+
+/** `passwords: […]`, `token: {value: …}`. What projects a pod's own token holds none. */
+const isSecretCollection = (key: string): boolean =>
+  (isSecretKey(key) || isSecretKey(key.replace(/s$/, ""))) &&
+  !/(?:^|:)serviceAccountToken$|^authentication\.k8s\.io\//.test(key)
+
+/** Says where a secret is kept, or, in a schema, what it is like. */
+export const isReference = (key: string): boolean =>
+  /(?:Ref|From|Selector|Secret|Name|Path|File)$|^(?:from|x-kubernetes-)|^(?:type|format|description|required|kind|apiVersion)$/.test(
+    key
+  )

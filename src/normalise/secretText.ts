@@ -19,14 +19,25 @@ export const redactedText = "REDACTED"
 const names = "passw(?:or)?d|passphrase|pwd|secret|token|api[-_]?key|access[-_]?key|private[-_]?key"
 
 /** Says whether a text may hold something that {@link withoutSecrets} or a name would redact; quick, and sometimes wrong. */
-export const mayHoldSecrets = (text: string): boolean => trace.test(text)
+export const mayHoldSecrets = (text: string): boolean =>
+  trace.test(text) || text.includes("command=") || (text.includes("%") && encodedTrace.test(text))
 
-// Certificates, and the path of the token that every pod has, are everywhere and no secrets.
+/** Lists have the names in the plural. */
+const traceNames = names.replace("d|passphrase", "ds?|passphrase").replace("token|", "tokens?|").replace("key|", "keys?|")
+
+// Certificates, the token that every pod has, and the names of owned fields are everywhere and no secrets.
 const trace = new RegExp(
-  '-----BEGIN [A-Z0-9 ]{0,40}PRIVATE|LS0tLS1CRUdJTi(?!BDRVJU)|eyJ|://[^\\s/:@"]*:[^\\s/"]+@|(?:bearer|basic)\\s' +
+  '-----BEGIN [A-Z0-9 ]{0,40}PRIVATE|LS0tLS1CRUdJTi(?!BDRVJU)|eyJ|://[^\\s/:@"]*:[^\\s/"]+@|(?:bearer|basic)[\\s+]' +
     "|authorization[\"'\\\\]*\\s*[:=,]" +
-    `|(?:${names})(?<!"path":"token)["'\\\\]*\\s*[=:, }](?!\\s*[{[])` +
+    `|(?:${traceNames})["'\\\\]*\\s*[=:, }&+]` +
+    '(?<!"path":"token".)(?<!serviceAccountToken":(?=\\{))(?!\\{\\})' +
     "|\\b(?:gh[pousr]_|github_pat_|glpat-|xox[abeprs]-|sk_live_|hvs\\.)",
+  "i"
+)
+
+/** In a URI: what stands behind a name, a URL, and letters that nobody's encoder encodes. */
+const encodedTrace = new RegExp(
+  `(?:${names}|authorization|bearer|basic)%|%(?:3A%2F%2F|25|2d|4[1-9a-f]|5[0-9af]|6[1-9a-f]|7[0-9a])`,
   "i"
 )
 
@@ -111,6 +122,65 @@ const secretVariable = /(?:secret|access[-_]?key|authorization|credentials?)$/i
 /** What stands behind such a name without being a secret. */
 export const isSetting = (value: string): boolean =>
   /^(?:|true|false|null|none|yes|no|\$\(\w+\)|\$\{\w+\})$/i.test(value)
+
+/** The argument that names what the next one is: `--password`, `-token`. */
+export const isSecretFlag = (argument: string): boolean => secretFlag.test(argument)
+
+const secretFlag = new RegExp(`^--?[\\w.-]{0,100}(?:${names})$`, "i")
+
+/** An argument behind one of {@link isSecretFlag}. */
+export const isSecretArgument = (argument: string): boolean => !argument.startsWith("-") && !isSetting(argument)
+
+/**
+ * A request's URI: its query is read decoded, an exec's `command`s as the arguments that they are. What changes is
+ * encoded again, the rest stays as it was.
+ */
+export const withoutUriSecrets = (uri: string): Redacted => {
+  const queryAt = uri.indexOf("?") + 1
+  if (queryAt === 0) return withoutSecrets(uri)
+  const path = withoutSecrets(uri.slice(0, queryAt))
+  let count = path.count
+  let argument = ""
+  const parts = uri
+    .slice(queryAt)
+    .split("&")
+    .map((part) => {
+      const valueAt = part.indexOf("=") + 1
+      const name = valueAt === 0 ? "" : plainOf(part.slice(0, valueAt - 1))
+      const value = plainOf(part.slice(valueAt))
+      const isSecret =
+        value !== redactedText &&
+        ((isSecretVariable(name) && !isSetting(value)) ||
+          (name === "command" && isSecretFlag(argument) && isSecretArgument(value)))
+      if (name === "command") argument = value
+      const found = isSecret ? { text: redactedText, count: 1 } : withoutEncodedSecrets(value)
+      const named = withoutSecrets(name)
+      count += found.count + named.count
+      const before = named.count === 0 ? part.slice(0, valueAt) : `${encodeURIComponent(named.text)}=`
+      return before + (found.count === 0 ? part.slice(valueAt) : encodeURIComponent(found.text))
+    })
+  return count === 0 ? { text: uri, count } : { text: path.text + parts.join("&"), count }
+}
+
+/** What was encoded once more by a shell or a tool is read too. */
+const encodedMax = 3
+
+const withoutEncodedSecrets = (value: string): Redacted => {
+  let text = value
+  for (let times = 0; times < encodedMax; times++) {
+    const found = withoutSecrets(text)
+    const next = plainOf(text)
+    if (found.count > 0 || next === text) return found
+    text = next
+  }
+  return { text: value, count: 0 }
+}
+
+/** What is no encoding stays. */
+const plainOf = (encoded: string): string =>
+  encoded
+    .replaceAll("+", " ")
+    .replace(/(?:%[0-9a-f]{2})+/gi, (run) => Buffer.from(run.replaceAll("%", ""), "hex").toString("utf8"))
 
 /** Words of a sentence are all letters and short. */
 const looksRandom = (value: string): boolean => value.length >= 24 || /[0-9=]|[a-z][A-Z]/.test(value)

@@ -26,7 +26,7 @@ export const untilHealed = Schedule.min([Schedule.exponential("100 millis"), Sch
 )
 
 /** A batch that is tried again for longer than this is no progress: the replica is not ready. */
-const stuckMillisMax = 30_000
+const stuckMillisMax = 5_000
 
 /** @fails what is not retryable */
 export const consumeBatches = <E extends { readonly retryable: boolean; readonly message: string }, R>(
@@ -44,7 +44,7 @@ export const consumeBatches = <E extends { readonly retryable: boolean; readonly
         if (!loop.consumer.healthy()) return "its consumer does not answer"
         for (const { sinceMillis, why } of failing.values()) {
           const seconds = Math.round((clock.currentTimeMillisUnsafe() - sinceMillis) / 1000)
-          if (seconds * 1000 > stuckMillisMax) return `the same batch has been tried for ${seconds} s: ${why}`
+          if (seconds * 1000 >= stuckMillisMax) return `the same batch has been tried for ${seconds} s: ${why}`
         }
         return undefined
       }

@@ -51,7 +51,7 @@ export const observeNats = (role: "ready" | "informative", streams: ReadonlyArra
     yield* health.register({
       name: "nats",
       role,
-      problem: () => (nats.connected() ? undefined : "not connected")
+      problem: () => nats.problem()
     })
     yield* health.register({
       name: "nats-gaps",

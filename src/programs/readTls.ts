@@ -1,5 +1,5 @@
 import { Clock, type Duration, Effect, Schedule } from "effect"
-import { X509Certificate } from "node:crypto"
+import { createPrivateKey, X509Certificate } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { Health } from "../runtime/Health.ts"
 import type { Listener } from "../runtime/Listener.ts"
@@ -11,7 +11,11 @@ export interface ServerTls {
   readonly key: string
 }
 
-/** The certificate and key that a server was given. */
+/**
+ * The certificate and key that a server was given.
+ *
+ * @fails StartRefused when a file cannot be read, is none, or the two do not belong together
+ */
 export const readTls = (settings: {
   readonly tlsCertificate: string
   readonly tlsKey: string
@@ -19,7 +23,29 @@ export const readTls = (settings: {
   Effect.all({
     certificate: readPem("tls-certificate", settings.tlsCertificate),
     key: readPem("tls-key", settings.tlsKey)
-  })
+  }).pipe(
+    Effect.flatMap((tls) => {
+      const fault = tlsFault(tls)
+      return fault === undefined
+        ? Effect.succeed(tls)
+        : Effect.fail(
+            new StartRefused({
+              sentence: `--tls-certificate ${settings.tlsCertificate} and --tls-key ${settings.tlsKey} cannot be used: ${fault}.`
+            })
+          )
+    })
+  )
+
+/** Node takes an empty text for no certificate at all, and would answer nobody from then on. */
+const tlsFault = ({ certificate, key }: ServerTls): string | undefined => {
+  try {
+    return new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key))
+      ? undefined
+      : "the key is not that of the certificate"
+  } catch (cause) {
+    return cause instanceof Error ? cause.message : String(cause)
+  }
+}
 
 /** A PEM file that a setting names. */
 export const readPem = (setting: string, path: string): Effect.Effect<string, StartRefused> =>

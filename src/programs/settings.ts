@@ -44,6 +44,7 @@ const natsUrl = setting({
   description: "NATS servers, comma-separated",
   default: "nats://127.0.0.1:4222",
   environment: "NATS_URL",
+  mayHoldSecret: true,
   read: url(natsSchemes, { optional: false })
 })
 
@@ -57,6 +58,7 @@ export const optionalNatsSettings = {
     description: "NATS servers, comma-separated; empty finds nats-server and starts it",
     default: "",
     environment: "NATS_URL",
+    mayHoldSecret: true,
     read: url(natsSchemes, { optional: true })
   }),
   ...natsFiles
@@ -71,6 +73,7 @@ const clickHouseUrl = setting({
   description: "ClickHouse: http(s)://user:password@host:port/database, or embedded:FOLDER",
   default: "http://127.0.0.1:8123/activity",
   environment: "CLICKHOUSE_URL",
+  mayHoldSecret: true,
   read: url(clickHouseSchemes, { optional: false })
 })
 
@@ -84,6 +87,7 @@ export const optionalClickHouseSettings = {
     description: "ClickHouse: http(s)://user:password@host:port/database; empty takes the embedded engine",
     default: "",
     environment: "CLICKHOUSE_URL",
+    mayHoldSecret: true,
     read: url(clickHouseSchemes, { optional: true })
   }),
   clickHouseCa
@@ -201,6 +205,13 @@ export const collectorLimits = {
     description: "the largest webhook batch that is taken",
     // kube-apiserver counts 10 MiB without the list around the records.
     default: "11MiB",
+    read: sizeBytes
+  }),
+  bodiesSizeBytesMax: setting({
+    name: "bodies-bytes-max",
+    description: "what webhook batches that are arriving or being stored hold together; more are answered 429",
+    // A batch takes about five times its bytes while it is read: 640 MiB, in a container of 1 GiB.
+    default: "128MiB",
     read: sizeBytes
   }),
   requestsInFlightMax: setting({

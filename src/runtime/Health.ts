@@ -54,29 +54,35 @@ export class Health extends Context.Service<
   })
 }
 
+/** A second apart: what a start takes on a loaded machine. */
+const startLooks = 6
+
 /**
  * One log line when a check turns bad, one when it is good again. Runs for ever.
  *
- * A check is bad when two looks, a second apart, say so: what heals by itself at once, and the first moments of a start,
- * are no news.
+ * A check is bad when two looks, a second apart, say so: what heals by itself at once is no news. One that was never well
+ * has the first {@link startLooks} looks for it: a program that starts has not asked everybody yet.
  */
 export const logHealthChanges: Effect.Effect<never, never, Health> = Effect.gen(function* () {
   const health = yield* Health
-  const logged = new Map<string, string>()
-  let before = new Set<string>()
+  const logged = new Set<string>()
+  /** How many looks in a row were bad. */
+  const badLooks = new Map<string, number>()
+  const wasWell = new Set<string>()
   const look = Effect.gen(function* () {
     const { checks } = health.report()
-    const bad = checks.filter((check) => check.problem !== undefined)
-    for (const { name, problem } of bad) {
-      if (!before.has(name) || logged.has(name)) continue
-      logged.set(name, problem ?? "")
+    for (const { name, problem } of checks) {
+      if (problem === undefined) {
+        wasWell.add(name)
+        badLooks.delete(name)
+        if (logged.delete(name)) yield* Effect.logInfo(`${name}: is well again`)
+        continue
+      }
+      const looks = (badLooks.get(name) ?? 0) + 1
+      badLooks.set(name, looks)
+      if (looks < (wasWell.has(name) ? 2 : startLooks) || logged.has(name)) continue
+      logged.add(name)
       yield* Effect.logWarning(`${name}: ${problem}`)
-    }
-    before = new Set(bad.map(({ name }) => name))
-    for (const name of logged.keys()) {
-      if (before.has(name)) continue
-      logged.delete(name)
-      yield* Effect.logInfo(`${name}: is well again`)
     }
   })
   return yield* look.pipe(Effect.repeat(Schedule.spaced("1 second")), Effect.andThen(Effect.never))

@@ -3,7 +3,7 @@
  */
 import { ConfigProvider, Effect } from "effect"
 import { readFileSync } from "node:fs"
-import { parse } from "yaml"
+import { parseYaml } from "./parseYaml.ts"
 import { declaredNames } from "./settings.ts"
 import { StartRefused } from "./StartRefused.ts"
 
@@ -41,10 +41,9 @@ const readFile = (path: string): Effect.Effect<Readonly<Record<string, string>>,
       try: () => readFileSync(path, "utf8"),
       catch: (cause) => new StartRefused({ sentence: `--config ${path} cannot be read: ${messageOf(cause)}` })
     })
-    const values: unknown = yield* Effect.try({
-      try: () => parse(text) as unknown,
-      catch: (cause) => new StartRefused({ sentence: `--config ${path} is not YAML: ${messageOf(cause)}` })
-    })
+    const values = yield* Effect.fromResult(parseYaml(text)).pipe(
+      Effect.mapError((fault) => new StartRefused({ sentence: `--config ${path} is not YAML: ${fault}.` }))
+    )
     if (values === null) return {}
     if (typeof values !== "object" || Array.isArray(values)) {
       return yield* new StartRefused({ sentence: `--config ${path} must hold settings, one "name: value" a line.` })

@@ -19,6 +19,8 @@ export interface SettingOptions<A> {
   readonly read: Reader<A>
   /** Other than `ACTIVITY_<NAME>`, where a name is known everywhere. */
   readonly environment?: string
+  /** A wrong value is shown without what may be a password. */
+  readonly mayHoldSecret?: boolean
 }
 
 /** What a program gets from its table of flags. */
@@ -43,12 +45,23 @@ export const setting = <A>(options: SettingOptions<A>): Flag.Flag<A> => {
     Flag.mapEffect((value) =>
       Result.match(options.read(value), {
         onFailure: (expected) =>
-          Effect.fail(new CliError.InvalidValue({ option: options.name, value, expected, kind: "flag" })),
+          Effect.fail(
+            new CliError.InvalidValue({
+              option: options.name,
+              value: options.mayHoldSecret === true ? withoutSecret(value) : value,
+              expected,
+              kind: "flag"
+            })
+          ),
         onSuccess: Effect.succeed
       })
     )
   )
 }
+
+/** Three stars for what may be a user, a password or a token: all before the last `@`, all behind a `?` or `#`. */
+export const withoutSecret = (value: string): string =>
+  value.replace(/[?#][^@]*$/, "?***").replace(/^([A-Za-z][A-Za-z0-9+.-]*:\/\/)?.*@/s, "$1***@")
 
 /** A switch: `--name`, `--no-name`, or true and false in environment and file. */
 export const toggle = (options: { name: string; description: string; default: boolean }): Flag.Flag<boolean> => {

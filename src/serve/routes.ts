@@ -23,14 +23,14 @@ import type { ActivityFeed } from "./activities/ActivityFeed.ts"
 import { getActivity, listActivities, type ActivityListOptions } from "./activities/listActivities.ts"
 import { watchActivities } from "./activities/watchActivities.ts"
 import { anonymous, Authenticator, type User } from "./auth/Authenticator.ts"
-import { authorize, type Authorizer, probePaths } from "./auth/Authorizer.ts"
+import { authorize, Authorizer, probePaths } from "./auth/Authorizer.ts"
 import { callerScope, type ScopeOptions } from "./auth/callerScope.ts"
 import { discovery } from "./discovery.ts"
 import { Drain } from "./Drain.ts"
 import { acceptedForm } from "./http/accept.ts"
 import type { Answer, Call } from "./http/Call.ts"
 import { readBody } from "./http/readBody.ts"
-import { requestInfo, type ResourceRequest } from "./http/RequestInfo.ts"
+import { nameFault, requestInfo, type ResourceRequest } from "./http/RequestInfo.ts"
 import { type AnswerContext, writeAnswer } from "./http/writeAnswer.ts"
 import { openApi } from "./openApi/openApi.ts"
 import { policyRequest } from "./policies/policyRequest.ts"
@@ -72,9 +72,15 @@ export const handle = (
     const accepted = acceptedForm(request.headers.accept ?? "")
     const context = { request, response, encoding: accepted?.encoding ?? "json", closing: drain.begun } as const
     const info = url === undefined ? undefined : requestInfo(request.method ?? "GET", url.pathname, url.searchParams)
+    const isWatch = info?._tag === "Resource" && info.verb === "watch"
+    const inFlight = yield* RequestsInFlight
     const answered = Effect.gen(function* () {
       if (url === undefined || info === undefined) return yield* badRequest("the request's target is no path")
       const user = yield* authenticate(request, url.pathname)
+      if (info._tag === "Resource") yield* inFlight.share(isWatch, user.name)
+      const fault = nameFault(info)
+      if (fault !== undefined) return yield* badRequest(fault)
+      const authorizer = yield* Authorizer
       yield* authorize(user, info)
       // Answered as if nothing had been asked, a browser's watch over a websocket would wait for ever.
       if (request.headers.upgrade !== undefined) {
@@ -94,15 +100,15 @@ export const handle = (
         info,
         accepted,
         user,
+        authorize: (attributes) => authorize(user, attributes).pipe(Effect.provideService(Authorizer, authorizer)),
         // Read once, whoever asks how often.
         body: yield* Effect.cached(readBody(request))
       })
     })
-    const written = writing(context, answered)
-    const inFlight = yield* RequestsInFlight
+    const written = Effect.scoped(writing(context, answered))
     // Probes and discovery are answered from memory, however much there is to do: without them kube-apiserver takes
     // this server for gone.
-    yield* (info?._tag === "Resource" ? inFlight.admit(info.verb === "watch", written) : written).pipe(
+    yield* (info?._tag === "Resource" ? inFlight.admit(isWatch, written) : written).pipe(
       Effect.catch((error) => writing(context, Effect.fail(error)))
     )
   })

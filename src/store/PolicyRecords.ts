@@ -3,10 +3,12 @@
  *
  * They are there from the moment when their CustomResourceDefinition is established.
  */
-import { Effect, Latch, Layer, Stream } from "effect"
+import { Effect, Latch, Layer, Queue, Result, Stream } from "effect"
 import { follow } from "../clients/kube/follow.ts"
-import { Kube, type KubeError } from "../clients/kube/Kube.ts"
+import { Kube, KubeError, type KubeObject } from "../clients/kube/Kube.ts"
+import { listPageFrom } from "../clients/kube/listPage.ts"
 import type { ActivityPolicy } from "../domain/ActivityPolicy.ts"
+import { pathSegmentFault } from "../domain/pathSegment.ts"
 import { policyFromRecord, type PolicyRecord, policyRecords } from "../domain/policyRecord.ts"
 import { Health } from "../runtime/Health.ts"
 import { PolicyHistory, sorted, unavailable } from "./PolicyHistory.ts"
@@ -34,6 +36,10 @@ const makePolicyRecords = Effect.gen(function* () {
   const history = new PolicyHistory()
   const health = yield* Health
   const found = yield* Latch.make()
+  /** Who finds no such collection has it looked for at once. */
+  const doubts = yield* Queue.sliding<void>(1)
+  const doubt = (error: { readonly _tag: string }) =>
+    established && error instanceof KubeError && isAbsent(error) ? Queue.offer(doubts, undefined) : Effect.void
   let established = false
   const absence = () =>
     established
@@ -58,12 +64,17 @@ const makePolicyRecords = Effect.gen(function* () {
     ),
     // Away is not absent.
     Effect.catch(() => Effect.void),
-    Effect.andThen(Effect.suspend(() => Effect.sleep(established ? lookEvery.present : lookEvery.absent))),
+    Effect.andThen(
+      Effect.suspend(() =>
+        Effect.race(Effect.sleep(established ? lookEvery.present : lookEvery.absent), Queue.take(doubts))
+      )
+    ),
     Effect.forever
   )
   yield* Effect.forkScoped(look)
 
   let listing: Array<ActivityPolicy> = []
+  let isOtherHistory = false
   yield* Stream.fromEffectDrain(found.await).pipe(
     Stream.concat(follow(policyRecords.path, { name: "policy-records", role: "informative" })),
     Stream.runForEach((followed) =>
@@ -72,11 +83,16 @@ const makePolicyRecords = Effect.gen(function* () {
           case "Listing":
             listing = []
             return
+          case "WentBack":
+            isOtherHistory = true
+            return
           case "Page":
-            listing.push(...followed.objects.map(policyFrom))
+            listing.push(...followed.objects.filter(hasName).map(policyFrom))
             return
           case "Listed":
-            history.catchUp(listing, Number(followed.resourceVersion))
+            if (isOtherHistory) history.replace(listing, Number(followed.resourceVersion))
+            else history.catchUp(listing, Number(followed.resourceVersion))
+            isOtherHistory = false
             listing = []
             return
           case "Changes":
@@ -98,26 +114,32 @@ const makePolicyRecords = Effect.gen(function* () {
   )
 
   const pageAt = (limit: number, from: string) =>
-    kube
-      .call({ method: "GET", path: `${policyRecords.path}?${pageQuery(limit, from)}` })
-      .pipe(Effect.timeout(answerTime), Effect.map(pageFrom))
+    kube.call({ method: "GET", path: `${policyRecords.path}?${pageQuery(limit, from)}` }).pipe(
+      Effect.timeout(answerTime),
+      Effect.flatMap((answer) => Effect.fromResult(pageFrom(answer))),
+      Effect.tapError(doubt)
+    )
 
   const listed = kube.list(policyRecords.path).pipe(
     Stream.runFold(
       (): PolicyList => ({ policies: [], resourceVersion: 0 }),
       (list, page) => ({
-        policies: [...list.policies, ...page.items.map(policyFrom)],
+        policies: [...list.policies, ...page.items.filter(hasName).map(policyFrom)],
         resourceVersion: Number(page.resourceVersion)
       })
     ),
     Effect.map((list) => ({ ...list, policies: sorted(list.policies) })),
-    Effect.timeout(answerTime)
+    Effect.timeout(answerTime),
+    Effect.tapError(doubt)
   )
   const list = listed.pipe(Effect.catch(() => history.list))
 
   return PolicyStore.of({
-    get: (name) =>
-      kube.call({ method: "GET", path: `${policyRecords.path}/${encodeURIComponent(name)}` }).pipe(
+    get: (name) => {
+      const missing = Effect.fail(new PolicyStoreError({ reason: new PolicyMissing({ name }) }))
+      // Its path would be that of something else.
+      if (pathSegmentFault(name) !== undefined) return missing
+      return kube.call({ method: "GET", path: `${policyRecords.path}/${encodeURIComponent(name)}` }).pipe(
         Effect.timeout(answerTime),
         Effect.map((object): ActivityPolicy | undefined => policyFrom(object)),
         Effect.catch((error) =>
@@ -125,12 +147,9 @@ const makePolicyRecords = Effect.gen(function* () {
             ? Effect.succeed(undefined)
             : Effect.map(history.list, () => history.get(name))
         ),
-        Effect.flatMap((policy) =>
-          policy === undefined
-            ? Effect.fail(new PolicyStoreError({ reason: new PolicyMissing({ name }) }))
-            : Effect.succeed(policy)
-        )
-      ),
+        Effect.flatMap((policy) => (policy === undefined ? missing : Effect.succeed(policy)))
+      )
+    },
     list,
     page: (limit, from) =>
       pageAt(limit, from).pipe(
@@ -164,6 +183,8 @@ export const policyRecordsLayer = Layer.effect(PolicyStore, makePolicyRecords)
 
 const isAbsent = (error: KubeError): boolean => error.reason._tag === "KubeRefused" && error.reason.code === 404
 
+const hasName = ({ metadata }: KubeObject): boolean => metadata.name !== ""
+
 const hasRecords = (answer: unknown): boolean => {
   // An APIResourceList, or something without resources.
   const { resources = [] } = answer as { readonly resources?: ReadonlyArray<{ readonly name?: string }> }
@@ -173,23 +194,18 @@ const hasRecords = (answer: unknown): boolean => {
 const pageQuery = (limit: number, from: string): string =>
   new URLSearchParams({ limit: String(limit), ...(from === "" ? {} : { continue: from }) }).toString()
 
-const pageFrom = (answer: unknown): PolicyPage => {
-  // A list of records.
-  const { items, metadata } = answer as {
-    readonly items: ReadonlyArray<unknown>
-    readonly metadata: {
-      readonly resourceVersion: string
-      readonly continue?: string
-      readonly remainingItemCount?: number
+/** @fails KubeUnavailable when it is no list */
+const pageFrom = (answer: unknown): Result.Result<PolicyPage, KubeError> =>
+  Result.map(listPageFrom(`list ${policyRecords.path}`, answer), ({ items, next, resourceVersion }) => {
+    // A list, so it has metadata.
+    const { remainingItemCount } = (answer as { readonly metadata: { readonly remainingItemCount?: number } }).metadata
+    return {
+      policies: items.filter(hasName).map(policyFrom),
+      resourceVersion: Number(resourceVersion),
+      continue: next,
+      remaining: remainingItemCount
     }
-  }
-  return {
-    policies: items.map(policyFrom),
-    resourceVersion: Number(metadata.resourceVersion),
-    continue: metadata.continue ?? "",
-    remaining: metadata.remainingItemCount
-  }
-}
+  })
 
 /** @param object a record: the path says so, and its definition what it looks like */
 const policyFrom = (object: unknown): ActivityPolicy => policyFromRecord(object as PolicyRecord, apiVersion)

@@ -1,10 +1,13 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Stream } from "effect"
+import { rmSync, symlinkSync } from "node:fs"
+import { join } from "node:path"
 import { DeadLetters } from "../../src/bus/DeadLetters.ts"
 import { Intake } from "../../src/bus/Intake.ts"
 import { Nats } from "../../src/clients/nats/Nats.ts"
 import { natsLayer } from "../../src/clients/nats/natsLayer.ts"
 import { deadLetters, headerNames } from "../../src/domain/streams.ts"
+import { ownIdentity } from "../../src/runtime/processes.ts"
 import { idIn, messagesOf, streamOf, until } from "../clients/nats/fixtures.ts"
 import { startNatsServer, type TestNatsServer } from "../support/natsServer.ts"
 import { temporaryFolder } from "../support/temporaryFolder.ts"
@@ -174,6 +177,63 @@ describe("Intake", () => {
           yield* Fiber.interrupt(replaying)
           assert.strictEqual((yield* nats.streamState("JUNK")).messages, 20)
           assert.strictEqual(intake.counts().replayed, spooled + 3)
+        })
+      ),
+    timeout
+  )
+
+  it.live(
+    "a spool whose disk is full at the start is left out, said, and used when the disk has room",
+    () =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const own = yield* Effect.acquireRelease(Effect.promise(startNatsServer), (started) =>
+            Effect.promise(started.stop)
+          )
+          const folder = yield* Effect.acquireRelease(
+            Effect.promise(() => temporaryFolder("intake")),
+            (made) => Effect.promise(made.remove)
+          )
+          // What is written first, the candidate of the lock, finds no room.
+          const full = join(folder.path, `lock.${ownIdentity().replaceAll(/[^0-9A-Za-z]/g, "-")}`)
+          symlinkSync("/dev/full", full)
+          yield* Effect.gen(function* () {
+            const intake = yield* Intake
+            const nats = yield* Nats
+            assert.match(intake.spool()?.problem ?? "", /the disk of the spool folder .* is full/)
+            assert.isUndefined(intake.problem())
+            const stream = streamOf("CRAMPED")
+            yield* nats.ensureStreams([stream])
+            assert.strictEqual((yield* intake.publish(messagesOf(stream, "a", 5))).published, 5)
+            yield* Effect.promise(own.kill)
+            yield* until(
+              "the loss is noticed",
+              Effect.sync(() => !nats.connected())
+            )
+            assert.match(intake.problem() ?? "", /^the bus is away and the disk of the spool folder/)
+            assert.strictEqual((yield* Effect.flip(intake.publish(messagesOf(stream, "b", 3)))).state, "full")
+            const replaying = yield* Effect.forkChild(intake.replay)
+            rmSync(full)
+            yield* until(
+              "the spool is open",
+              Effect.sync(() => intake.spool()?.problem === undefined)
+            )
+            assert.isUndefined(intake.problem())
+            assert.strictEqual((yield* intake.publish(messagesOf(stream, "b", 3))).spooled, 3)
+            yield* Effect.promise(own.start)
+            yield* until(
+              "the spool is empty",
+              Effect.sync(() => intake.spool()?.messages === 0)
+            )
+            yield* Fiber.interrupt(replaying)
+            assert.strictEqual((yield* nats.streamState("CRAMPED")).messages, 8)
+          }).pipe(
+            Effect.provide(
+              Intake.layer({ folder: folder.path, sizeBytesMax: mebibyte }).pipe(
+                Layer.provideMerge(natsLayer({ servers: [own.url], name: "test", unavailableAfter: "2 seconds" }))
+              )
+            )
+          )
         })
       ),
     timeout

@@ -169,6 +169,26 @@ describe("infra in a cluster", { timeout: 180_000 }, () => {
     )
   })
 
+  it("everything but the registration is applied first, then the registration", async () => {
+    const component = "app.kubernetes.io/component"
+    const applied = (selector: string) =>
+      kubectl("apply", "--kustomize", folder("overlays/secrets"), "--selector", selector)
+    const first = await applied(`${component}!=registration`)
+    for (const name of ["namespace/", "secret/activity-cursor-key ", "deployment.apps/activity-apiserver "])
+      assert.isTrue(
+        first.some((line) => line.startsWith(name)),
+        name
+      )
+    assert.deepStrictEqual(
+      first.filter((line) => line.startsWith("apiservice")),
+      []
+    )
+    assert.deepStrictEqual((await applied(`${component}=registration`)).toSorted(), [
+      "apiservice.apiregistration.k8s.io/v1.activity.miloapis.com created",
+      "apiservice.apiregistration.k8s.io/v1alpha1.activity.miloapis.com created"
+    ])
+  })
+
   it("an installation with its Secrets, and one for trials, are applied whole", async () => {
     await kubectl("apply", "--kustomize", folder("overlays/secrets"))
     const { spec } = (

@@ -62,6 +62,10 @@ const understood = async (
   return settings
 }
 
+/** The YAML blocks of a guide. */
+const blocksOf = (guide: string): ReadonlyArray<string> =>
+  [...guide.matchAll(/^```yaml\n([\s\S]*?)^```$/gm)].map(([, block = ""]) => block)
+
 describe("infra", () => {
   let copy: TemporaryFolder
   let installed: ReadonlyArray<Manifest>
@@ -147,6 +151,141 @@ describe("infra", () => {
       Object.keys(shared?.data ?? {}).filter((name) => !declaredNames.has(name)),
       []
     )
+  })
+
+  it("gives the shared settings a name that changes with them, and has every program that stays follow it", async () => {
+    for (const overlay of ["secrets", "cert-manager"]) {
+      const own = join(copy.path, `infra/overlays/own-${overlay}`)
+      await cp(join(copy.path, "infra/overlays", overlay), own, { recursive: true })
+      const copied = parse(await readFile(join(own, "kustomization.yaml"), "utf8"))
+      const written = async (cluster: string): Promise<string> => {
+        await writeFile(
+          join(own, "kustomization.yaml"),
+          stringify({
+            ...copied,
+            configMapGenerator: [
+              {
+                name: "activity-settings",
+                namespace: "activity-system",
+                behavior: "merge",
+                literals: [`ACTIVITY_CLUSTER=${cluster}`]
+              }
+            ]
+          })
+        )
+        const manifests = await rendered(own)
+        const settings = manifests.filter(
+          ({ kind, metadata }) => kind === "ConfigMap" && metadata.name.startsWith("activity-settings")
+        )
+        assert.deepStrictEqual(
+          settings.map(({ data }) => data?.["ACTIVITY_CLUSTER"]),
+          [cluster],
+          overlay
+        )
+        const name = settings[0]?.metadata.name ?? ""
+        for (const { container, owner } of programPods(manifests)) {
+          assert.deepStrictEqual(
+            container.envFrom,
+            owner.kind === "Job" ? undefined : [{ configMapRef: { name } }],
+            owner.metadata.name
+          )
+        }
+        return name
+      }
+      const east = await written("east")
+      assert.match(east, /^activity-settings-[a-z0-9]{10}$/, overlay)
+      assert.notStrictEqual(await written("west"), east, overlay)
+    }
+    const plain = installed.filter(({ kind }) => kind === "ConfigMap").map(({ metadata }) => metadata.name)
+    for (const name of plain) assert.match(name, /^activity-settings-[a-z0-9]{10}$/)
+  })
+
+  it("keeps the names of Secrets, which programs read again when they change", () => {
+    assert.sameMembers(
+      installed.filter(({ kind }) => kind === "Secret").map(({ metadata }) => metadata.name),
+      [
+        "activity-apiserver-tls",
+        "activity-audit-tokens",
+        "activity-clickhouse",
+        "activity-collector-tls",
+        "activity-cursor-key"
+      ]
+    )
+  })
+
+  it("takes the retention of the guide as the Job's arguments", async () => {
+    const [block = ""] = blocksOf(await readFile(join(projectFolder, "infra/README.md"), "utf8")).filter((one) =>
+      one.includes("--audit-retention")
+    )
+    const folder = join(copy.path, "infra/overlays/retention")
+    await mkdir(folder)
+    const own = { apiVersion: "kustomize.config.k8s.io/v1beta1", kind: "Kustomization", resources: ["../secrets"] }
+    await writeFile(join(folder, "kustomization.yaml"), stringify({ ...own, ...parse(block) }))
+    const job = programPods(await rendered(folder)).find(({ owner }) => owner.kind === "Job")
+    assert.isDefined(job)
+    const { activityRetention, auditRetention, policyStore } = await understood(job.container.args, {})
+    const day = 86_400_000
+    assert.deepStrictEqual([auditRetention, activityRetention, policyStore], [365 * day, 60 * day, "kubernetes"])
+  })
+
+  it("chooses the registration alone by a label", () => {
+    assert.deepStrictEqual(
+      installed
+        .filter(({ metadata }) => metadata.labels?.["app.kubernetes.io/component"] === "registration")
+        .map(({ kind, metadata }) => `${kind} ${metadata.name}`)
+        .toSorted(),
+      ["APIService v1.activity.miloapis.com", "APIService v1alpha1.activity.miloapis.com"]
+    )
+  })
+
+  it("fixes for kind the collector's address that the guide prints, and no other", async () => {
+    const services = (await rendered(join(copy.path, "infra/overlays/kind"))).filter(
+      ({ kind, spec }) => kind === "Service" && spec.clusterIP !== undefined && spec.clusterIP !== "None"
+    )
+    assert.deepStrictEqual(
+      services.map(({ metadata }) => metadata.name),
+      ["activity-collector"]
+    )
+    const address = `--collector https://${services[0]?.spec.clusterIP}/audit `
+    assert.include(await readFile(join(projectFolder, "infra/README.md"), "utf8"), address)
+  })
+
+  it("registers a process beside the cluster as it registers the pods, but for host, port and authority", async () => {
+    const guide = await readFile(join(projectFolder, "src/programs/apiserver/README.md"), "utf8")
+    const [block = ""] = blocksOf(guide).filter((one) => one.includes("ExternalName"))
+    const [service, ...registrations] = parseAllDocuments(block).map((document) => document.toJS())
+    assert.deepStrictEqual(service.spec, { type: "ExternalName", externalName: "activity.example.com" })
+    const port = Number(/--api-listen :(\d+)/.exec(guide)?.[1])
+    assert.deepStrictEqual(
+      registrations.map(({ metadata, spec }) => [metadata.name, spec]),
+      installed
+        .filter(({ kind }) => kind === "APIService")
+        .toSorted((one, other) => other.spec.versionPriority - one.spec.versionPriority)
+        .map(({ metadata, spec }) => [
+          metadata.name,
+          { ...spec, caBundle: "BASE64_OF_CA_CRT", service: { ...spec.service, port } }
+        ])
+    )
+    assert.strictEqual(service.metadata.name, registrations[0].spec.service.name)
+    assert.strictEqual(service.metadata.namespace, registrations[0].spec.service.namespace)
+  })
+
+  it("reads the audit log in the guide's DaemonSet by arguments that the collector takes, from folders that it has", async () => {
+    const [block = ""] = blocksOf(
+      await readFile(join(projectFolder, "src/programs/collector/README.md"), "utf8")
+    ).filter((one) => one.includes("DaemonSet"))
+    const [namespace, daemonSet] = parseAllDocuments(block).map((document) => document.toJS())
+    assert.strictEqual(daemonSet.metadata.namespace, namespace.metadata.name)
+    const { containers, volumes } = daemonSet.spec.template.spec
+    const [{ args, volumeMounts }] = containers
+    const settings = await understood(args, {})
+    for (const name of ["file", "spoolFolder"]) {
+      const mount = volumeMounts.find(({ mountPath }: { readonly mountPath: string }) =>
+        String(settings[name]).startsWith(`${mountPath}/`)
+      )
+      const volume = volumes.find((one: { readonly name: string }) => one.name === mount?.name)
+      assert.strictEqual(volume?.hostPath.path, mount?.mountPath, name)
+    }
   })
 
   it("runs no program as root, with a right to gain, or with a file system to write to", () => {
@@ -340,7 +479,10 @@ describe("infra", () => {
     }
     assert.strictEqual(await textOf("clickhouse.env"), "CLICKHOUSE_URL=http://user:password@store:8123/activity\n")
     assert.isAtLeast((await textOf("cursor.key")).length, 16)
-    assert.match(parse(await textOf("audit-tokens.yaml"))[0].token, /^[0-9a-f]{64}$/)
+    const senders = parse(await textOf("audit-tokens.yaml"))
+    assert.match(senders[0].token, /^[0-9a-f]{64}$/)
+    // Of no cluster in particular: it is the collector's, which the overlay names.
+    assert.deepStrictEqual(senders, [{ token: senders[0].token }])
     assert.isNotEmpty(await rendered(join(made.path, "infra/overlays/secrets")))
 
     const before = await Promise.all((await readdir(files)).map(textOf))

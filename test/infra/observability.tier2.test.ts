@@ -96,6 +96,7 @@ describe("alert rules and dashboard", () => {
       // oxlint-disable-next-line no-unsafe-type-assertion -- Prometheus has read the same rules; these are its names
       const { annotations, labels } = rule as unknown as Record<string, Record<string, string>>
       assert.isNotEmpty(annotations?.["summary"], alert)
+      assert.isNotEmpty(annotations?.["description"], alert)
       assert.include(["critical", "warning"], labels?.["severity"], alert)
     }
   })

@@ -23,7 +23,7 @@ export const infraWithFiles = async (): Promise<TemporaryFolder> => {
     await write(`${server}.crt`, pair.certificate)
     await write(`${server}.key`, pair.key)
   }
-  await write("audit-tokens.yaml", "- token: a-long-random-text\n  cluster: local\n")
+  await write("audit-tokens.yaml", "- token: a-long-random-text\n")
   await write("cursor.key", randomBytes(32).toString("hex"))
   await write("clickhouse.env", "CLICKHOUSE_URL=http://user:password@clickhouse:8123/activity\n")
   return folder

@@ -11,6 +11,7 @@ export const situationMinutes = 70
 const requests = (status: string, values: string) => `activity_apiserver_requests_total{status="${status}"} ${values}`
 const accepted = (bound: string, values: string) => `activity_collector_accept_seconds_bucket{le="${bound}"} ${values}`
 const unreadable = (values: string) => `activity_collector_records_total{outcome="unreadable",pod="a"} ${values}`
+const collectorUp = `up{job="activity",program="collector",pod="a"} 1x70`
 const health = (labels: string, value: number) => `activity_health_check{${labels}} ${value}x70`
 const ofActivities = (ageSeconds: number, fill: number) => [
   `activity_nats_stream_age_seconds{stream="ACTIVITIES"} ${ageSeconds}x70`,
@@ -67,6 +68,10 @@ export const situations: Readonly<Record<string, AlertSituations>> = {
   ActivityDeadLetters: {
     fires: [`activity_nats_stream_messages{stream="DEAD_LETTERS"} 5x60 6x10`],
     quiet: [`activity_nats_stream_messages{stream="DEAD_LETTERS"} 5x70`]
+  },
+  ActivityNoAuditRecords: {
+    fires: [collectorUp, `activity_collector_records_total{outcome="accepted",pod="a"} 7x70`],
+    quiet: [collectorUp, `activity_collector_records_total{outcome="accepted",pod="a"} 0+1x70`]
   },
   ActivityCollectorSpools: {
     fires: ["activity_collector_spool_messages 1x70"],

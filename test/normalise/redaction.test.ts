@@ -236,6 +236,130 @@ const manyPlaces: ReadonlyArray<{ readonly what: string; readonly text: string; 
     count: 1
   },
   {
+    what: "what was meant to be data of a Secret, whatever its key; what a Secret is stays",
+    text: record(secrets, {
+      requestObject: secret({ data: undefined, stringdata: { a: canary }, Data: { b: inBase64 }, password2: [canary] }),
+      responseObject: {
+        kind: "Status",
+        apiVersion: "v1",
+        metadata: {},
+        status: "Failure",
+        message: 'unknown field "stringdata"',
+        reason: "BadRequest",
+        details: { kind: "secrets", causes: [{ message: "unknown", field: "stringdata" }] },
+        code: 400,
+        stringData: canary
+      }
+    }),
+    count: 4
+  },
+  {
+    what: "operations of a JSON patch that are not what they should be",
+    text: record(secrets, {
+      requestObject: [
+        { op: "add", path: "data/a", value: inBase64 },
+        { op: "add", path: "metadata/labels/a", value: canary },
+        { op: "add", path: "/stringdata", value: { a: canary } },
+        { op: "replace", path: "", value: canary },
+        { op: "add", path: "/metadata/labels/a", value: "kept", Value: canary },
+        canary,
+        [{ value: canary }]
+      ]
+    }),
+    count: 7
+  },
+  {
+    what: "the value of an operation whose path stands twice",
+    text: record(secrets, { requestObject: [{ op: "add", path: "/metadata/labels/a", value: canary }] }).replace(
+      `"path"`,
+      `"path":"/data/a","path"`
+    ),
+    count: 1
+  },
+  {
+    what: "a Secret whose record names its object twice",
+    text: record(secrets, { requestObject: { data: { a: canary } } }).replace(
+      `"responseStatus"`,
+      `"objectRef":{"resource":"pods"},"responseStatus"`
+    ),
+    count: 1
+  },
+  {
+    what: "a Secret that names its kind twice",
+    text: record(
+      { resource: "manifestworks", apiGroup: "work.example.com" },
+      { requestObject: { spec: [{ kind: "Secret", apiVersion: "v1", data: { a: canary } }] } }
+    ).replace(`"data":`, `"kind":"ConfigMap","data":`),
+    count: 4
+  },
+  {
+    what: "what is in a SecretList that stands in another object, or that names no version",
+    text: record(
+      { resource: "manifestworks", apiGroup: "work.example.com" },
+      {
+        requestObject: { spec: { kind: "SecretList", apiVersion: "v1", items: [{ data: { a: canary } }] } },
+        responseObject: { kind: "SecretList", items: [{ stringdata: { a: canary } }, canary] }
+      }
+    ),
+    count: 3
+  },
+  {
+    what: "what an old API server quotes in the answer's status",
+    text: record(
+      secrets,
+      {},
+      { responseStatus: { code: 400, message: `illegal base64, error found in #10 byte of ...|"a":"${canary}"|...` } }
+    ),
+    count: 1
+  },
+  {
+    what: "what stands in lists and objects beneath such keys; references stay",
+    text: record(configmaps, {
+      requestObject: {
+        spec: {
+          passwords: [canary, [canary]],
+          token: { value: canary, pin: 12345678, secretKeyRef: { name: "db", key: "a" }, type: "opaque" },
+          "api-key": { inline: { text: canary } }
+        }
+      }
+    }),
+    count: 5
+  },
+  {
+    what: "an argument behind one that names it",
+    text: record(
+      { resource: "pods" },
+      { requestObject: { spec: { containers: [{ command: ["db", "--password", canary], args: ["-token", canary] }] } } }
+    ),
+    count: 2
+  },
+  {
+    what: "texts of JSON that begin with a space, or are a list",
+    text: record(configmaps, {
+      requestObject: {
+        data: {
+          a: `\n {"spec":{"env":[{"name":"API_KEY","value":"${canary}"}]}}`,
+          b: JSON.stringify([secret({ data: { a: canary } })]),
+          c: JSON.stringify([{ op: "add", path: "/spec/password", value: canary }])
+        }
+      }
+    }),
+    count: 3
+  },
+  ...[
+    `exec?command=env&command=PGPASSWORD%3D${canary}&container=a`,
+    `exec?command=login&command=--password&command=${canary}`,
+    `exec?command=psql&command=postgres%3A%2F%2Fu%3A${canary}%40db`,
+    `exec?command=sh&command=-c&command=psql+postgres%3A%2F%2Fu%3A${canary}%40db+-c+x`,
+    `exec?command=sh&command=-c&command=TOKEN%253D${canary}+x%zz`,
+    `proxy/?api%5Fkey=${canary}`,
+    `proxy/?x=Authorization%3A%20Basic%20${canary}`
+  ].map((request) => ({
+    what: `the secret of ${request.replace(canary, "…")}`,
+    text: record({ resource: "pods" }, {}, { requestURI: `/api/v1/namespaces/team/pods/db/${request}` }),
+    count: 1
+  })),
+  {
     what: "a number",
     text: record(configmaps, { requestObject: { spec: { password: 12345678, port: 5432 } } }),
     count: 1
@@ -270,6 +394,57 @@ describe("the redaction of a record", () => {
       `"requestObject": {"data" : { "a\\u0062" :"REDACTED", "gone": null, "n": "REDACTED" , "deep":{"list":["REDACTED", "REDACTED"]}},` +
       ` "metadata":{"labels":{"data":"kept"},"managedFields":[{"fieldsV1":{"f:data":{"f:a":{}}}}]}, "type":"Opaque"}}\n`
     assert.deepStrictEqual(redaction.record(sent), { text: expected, count: 4 })
+  })
+
+  it("of a URI encodes only what changes, and leaves what is no secret", () => {
+    const pod = "/api/v1/namespaces/team/pods/db/exec"
+    const uriOf = (query: string): unknown => {
+      const redacted = redaction.record(record({ resource: "pods" }, {}, { requestURI: `${pod}?${query}` }))
+      return JSON.parse(redacted.text).requestURI
+    }
+    assert.strictEqual(
+      uriOf(`command=a%2fb+c&command=PGPASSWORD%3D${canary}&stdin=true&x=%zz`),
+      `${pod}?command=a%2fb+c&command=PGPASSWORD%3DREDACTED&stdin=true&x=%zz`
+    )
+    for (const query of [
+      "command=sh&command=-c&command=cat+/etc/passwd&container=db&stdout=true",
+      "command=tool&command=--password&command=-v",
+      "labelSelector=app%3Ddb&fieldSelector=metadata.name%3Ddb-token"
+    ]) {
+      assert.strictEqual(uriOf(query), `${pod}?${query}`)
+    }
+  })
+
+  it("leaves what an API server says where a Secret is meant: a table's columns, a refusal, how to delete", () => {
+    const text = record(secrets, {
+      requestObject: { kind: "DeleteOptions", apiVersion: "v1", propagationPolicy: "Foreground", gracePeriodSeconds: 30 },
+      responseObject: {
+        kind: "Table",
+        apiVersion: "meta.k8s.io/v1",
+        metadata: { resourceVersion: "7" },
+        columnDefinitions: [{ name: "Name", type: "string", format: "name", description: "the name", priority: 0 }],
+        rows: [{ cells: ["db", "Opaque", 2, "5d"], object: { kind: "PartialObjectMetadata", metadata: { name: "db" } } }]
+      }
+    })
+    assert.deepInclude(redaction.record(text), { text, count: 0 })
+    const refusal = record(secrets, {
+      responseObject: { kind: "Status", apiVersion: "v1", status: "Failure", reason: "NotFound", details: { name: "db" } }
+    })
+    assert.deepInclude(redaction.record(refusal), { text: refusal, count: 0 })
+  })
+
+  it("leaves a pod's own token, and the schema of a password", () => {
+    const text = record(
+      { resource: "pods" },
+      {
+        requestObject: {
+          metadata: { managedFields: [{ fieldsV1: { "f:password": { "f:value": {} } } }] },
+          spec: { volumes: [{ projected: { sources: [{ serviceAccountToken: { path: "token", audience: "vault" } }] } }] }
+        },
+        responseObject: { properties: { password: { type: "string", description: "of the database" } } }
+      }
+    )
+    assert.deepInclude(redaction.record(text), { text, count: 0 })
   })
 
   it("knows a Secret by its path where the record names no object, and by keys that were written with escapes", () => {

@@ -133,6 +133,29 @@ describe("activity", () => {
     })
   }
 
+  it("no password is shown: not of a wrong URL, and not of a file that is no YAML", { timeout: 60_000 }, async () => {
+    await using folder = await temporaryFolder("config")
+    const file = join(folder.path, "settings.yaml")
+    const url = "htp://user:topsecret@host:1/db"
+    writeFileSync(file, `clickhouseUrl: ${url}\n`)
+    const answers = await Promise.all([
+      run(["writer", "--clickhouse-url", url]),
+      run(["writer"], { CLICKHOUSE_URL: url }),
+      run(["writer", "--config", file]),
+      run(["writer", "--nats-url", url])
+    ])
+    for (const { all, code } of answers) {
+      assert.match(all, /"htp:\/\/\*\*\*@host:1\/db"\. Expected: a URL that starts with/)
+      assert.notInclude(all, "topsecret")
+      assert.strictEqual(code, 2)
+    }
+    writeFileSync(file, `opsListen: 127.0.0.1:0\nclickhouseUrl: "http://user:topsecret@host\n`)
+    const { all, code } = await run(["writer", "--config", file])
+    assert.match(all, /settings\.yaml is not YAML: line \d, column \d+: Missing closing/)
+    assert.notInclude(all, "topsecret")
+    assert.strictEqual(code, 2)
+  })
+
   it("a file of settings gives what flags and environment do not, and names what it may not hold", async () => {
     await using folder = await temporaryFolder("config")
     const file = join(folder.path, "settings.yaml")

@@ -1,5 +1,6 @@
 /** `activity migrate` at a terminal: what it prints about retention, and about a ClickHouse that is not there. */
 import { assert, describe, it } from "@effect/vitest"
+import { createServer as createHttpServer } from "node:http"
 import { createServer } from "node:net"
 import { startProgram } from "../support/childProcess.ts"
 import { temporaryFolder } from "../support/temporaryFolder.ts"
@@ -60,4 +61,41 @@ describe("activity migrate", () => {
       assert.strictEqual(code, 2)
     }
   )
+
+  it("a ClickHouse that refuses is named, with its words and the setting", { timeout: 60_000 }, async () => {
+    // As a server of version 25 answers a wrong password.
+    const words = "default: Authentication failed: password is incorrect, or there is no user with such name. "
+    const server = createHttpServer((request, response) => {
+      request.resume()
+      response.writeHead(403, { "x-clickhouse-exception-code": "516" })
+      response.end(`Code: 516. DB::Exception: ${words}(AUTHENTICATION_FAILED) (version 25.8.1.1 (official build))\n`)
+    })
+    const host = await new Promise<string>((resolve) => {
+      server.listen(0, "127.0.0.1", () => {
+        const address = server.address()
+        resolve(`127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}`)
+      })
+    })
+    try {
+      const { all, code } = await migrate(["--clickhouse-url", `http://joe:s3cret@${host}/activity`])
+      assert.match(all, new RegExp(`ClickHouse at ${host} answered 516: see the user and password of --clickhouse-url`))
+      assert.match(all, /no user with such name\.$/m)
+      assert.notMatch(all, /s3cret|\.\s*\.$/m)
+      assert.strictEqual(code, 2)
+    } finally {
+      server.close()
+    }
+  })
+
+  it("a kubeconfig that would be of no use is refused", { timeout: 60_000 }, async () => {
+    const { all, code } = await migrate(["--kubeconfig", "/nowhere"])
+    assert.match(all, /^--kubeconfig is of no use without --policy-store kubernetes/)
+    assert.strictEqual(code, 2)
+  })
+
+  it("a kubeconfig that is not there is named", { timeout: 60_000 }, async () => {
+    const { all, code } = await migrate(["--policy-store", "kubernetes", "--kubeconfig", "/nowhere"])
+    assert.strictEqual(all.trim(), "--kubeconfig /nowhere: no such file.")
+    assert.strictEqual(code, 2)
+  })
 })

@@ -96,4 +96,51 @@ describe("followTls", () => {
       assert.isTrue(health.report().ready)
     }).pipe(Effect.provide(Health.layer))
   )
+
+  it.effect("an empty file, or the key of another, is refused at the start and later changes nothing", () =>
+    Effect.gen(function* () {
+      const folder = yield* Effect.acquireRelease(
+        Effect.promise(() => temporaryFolder("empty-tls")),
+        (made) => Effect.promise(() => made.remove())
+      )
+      const authority = yield* Effect.promise(() => makeAuthority("authority"))
+      const [own, other] = yield* Effect.promise(() =>
+        Promise.all(["own", "other"].map((name) => authority.server(name, ["localhost"])))
+      )
+      assert(own !== undefined && other !== undefined)
+      const settings = { tlsCertificate: join(folder.path, "tls.crt"), tlsKey: join(folder.path, "tls.key") }
+      const place = (certificate: string, key: string) => {
+        writeFileSync(settings.tlsCertificate, certificate)
+        writeFileSync(settings.tlsKey, key)
+      }
+      place(own.certificate, own.key)
+      const tls = yield* readTls(settings)
+      const listener = yield* listen({
+        setting: "api-listen",
+        address: { host: "127.0.0.1", port: 0 },
+        tls,
+        drainMillis: 0,
+        handle: () => Effect.void
+      })
+      yield* TestClock.setTime(Date.now())
+      yield* Effect.forkScoped(followTls(settings, tls, listener), { startImmediately: true })
+      const health = yield* Health
+      const first = yield* Effect.promise(() => shown(listener))
+      for (const [certificate, key] of [
+        ["", own.key],
+        [own.certificate, ""],
+        ["", ""],
+        [own.certificate, other.key]
+      ] as const) {
+        place(certificate, key)
+        assert.include((yield* Effect.flip(readTls(settings))).sentence, "cannot be used: ")
+        yield* TestClock.adjust("10 seconds")
+        assert.strictEqual(yield* Effect.promise(() => shown(listener)), first)
+        assert.isTrue(health.report().ready)
+      }
+      place(other.certificate, other.key)
+      yield* TestClock.adjust("10 seconds")
+      assert.notStrictEqual(yield* Effect.promise(() => shown(listener)), first)
+    }).pipe(Effect.provide(Health.layer))
+  )
 })

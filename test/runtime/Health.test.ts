@@ -45,4 +45,20 @@ describe("Health", () => {
       assert.deepStrictEqual(lines, ["Warn bus: not connected", "Info bus: is well again"])
     }).pipe(Effect.provide(Layer.mergeAll(Health.layer, logs)))
   })
+
+  it.effect("a check that was never well has five seconds", () => {
+    const lines: Array<string> = []
+    const logs = Logger.layer([Logger.make(({ message }) => void lines.push(String(message)))])
+    return Effect.gen(function* () {
+      const health = yield* Health
+      let problem: string | undefined = "has not been read yet"
+      yield* health.register({ name: "soon", role: "ready", problem: () => problem })
+      yield* health.register({ name: "never", role: "ready", problem: () => "is not there" })
+      yield* Effect.forkChild(logHealthChanges)
+      yield* TestClock.adjust("4 seconds")
+      problem = undefined
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual(lines, ["never: is not there"])
+    }).pipe(Effect.provide(Layer.mergeAll(Health.layer, logs)))
+  })
 })

@@ -10,7 +10,8 @@ import {
   type Reader,
   sizeBytes,
   tenant,
-  wholeNumber
+  wholeNumber,
+  withoutSecret
 } from "../../src/runtime/settings.ts"
 
 const read = <A>(reader: Reader<A>, text: string): A | string =>
@@ -48,6 +49,14 @@ describe("settings", () => {
   it("only this machine's own addresses are loopback", () => {
     for (const host of ["127.0.0.1", "127.1.2.3", "::1", "localhost"]) assert(isLoopback({ host, port: 1 }))
     for (const host of ["::", "0.0.0.0", "10.0.0.1", "127.0.0.1.example.com"]) assert(!isLoopback({ host, port: 1 }))
+  })
+
+  it("secrets are three stars, wherever a URL may have them", () => {
+    assert.strictEqual(withoutSecret("htp://u:p@ss@host:1/db"), "htp://***@host:1/db")
+    assert.strictEqual(withoutSecret("nats://u:p@one,htp://v:q@two"), "nats://***@two")
+    assert.strictEqual(withoutSecret("u:p@host"), "***@host")
+    assert.strictEqual(withoutSecret("htp://host/?password=p"), "htp://host/?***")
+    assert.strictEqual(withoutSecret("localhost:8123"), "localhost:8123")
   })
 
   it("tenants, clusters and numbers name what is allowed", () => {

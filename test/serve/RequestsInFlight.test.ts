@@ -1,5 +1,5 @@
 import { assert, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber } from "effect"
+import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
 import { RequestsInFlight } from "../../src/serve/RequestsInFlight.ts"
 
 it.effect(
@@ -25,4 +25,28 @@ it.effect(
       )
       yield* Effect.all([admit(false, Effect.void), admit(false, Effect.void)], { concurrency: 2 })
     }).pipe(Effect.provide(RequestsInFlight.layerOf({ requestsMax: 2, watchesMax: 1 })))
+)
+
+it.effect("one user has at most half of the places, of requests and of watches, until its own have ended", () =>
+  Effect.gen(function* () {
+    const { share } = yield* RequestsInFlight
+    const taken = (isWatch: boolean, user: string) =>
+      Effect.gen(function* () {
+        const scope = yield* Scope.make()
+        yield* share(isWatch, user).pipe(Effect.provideService(Scope.Scope, scope))
+        return Scope.close(scope, Exit.void)
+      })
+    const end = yield* taken(false, "alice")
+    yield* taken(false, "alice")
+    for (const isWatch of [true, false]) {
+      if (isWatch) yield* taken(isWatch, "alice")
+      const error = yield* Effect.flip(taken(isWatch, "alice"))
+      assert.strictEqual(error.code, 429)
+      assert.deepStrictEqual(error.details, { retryAfterSeconds: 1 })
+      yield* taken(isWatch, "bob")
+    }
+    yield* end
+    yield* taken(false, "alice")
+    assert.strictEqual((yield* Effect.flip(taken(false, "alice"))).code, 429)
+  }).pipe(Effect.provide(RequestsInFlight.layerOf({ requestsMax: 4, watchesMax: 2 })))
 )

@@ -13,6 +13,31 @@ describe("selectors", () => {
     ])
   })
 
+  it("a backslash escapes one character, itself among them", () => {
+    expect(Result.getOrThrow(fieldSelectorFrom("a=b\\\\,c=\\\\\\,"))).toEqual([
+      { field: "a", equal: true, value: "b\\" },
+      { field: "c", equal: true, value: "\\," }
+    ])
+  })
+
+  it("what is too long, or asks for too much, is refused in a short sentence", () => {
+    const fault = Result.match({
+      onFailure: (sentence: string) => sentence,
+      onSuccess: (requirements: ReadonlyArray<unknown>) => String(requirements.length)
+    })
+    for (const read of [
+      (text: string) => fault(fieldSelectorFrom(text)),
+      (text: string) => fault(labelSelectorFrom(text))
+    ]) {
+      expect(read("a=b,".repeat(29_000))).toContain("at most 16384 are read")
+      expect(read(`a${" ".repeat(16_384)}`)).toContain("at most 16384 are read")
+      expect(read("a=b,".repeat(65))).toContain("has 65 requirements, at most 64 are read")
+      expect(read("a=b,".repeat(64))).toBe("64")
+      expect(read(`(${"x".repeat(16_000)}`).length).toBeLessThan(300)
+    }
+    expect(Result.getOrThrow(labelSelectorFrom(`a in (${"b,".repeat(8_000)})`))[0]?.values.length).toBe(8_001)
+  })
+
   it.each(["a", "=b", "a=b=c", "a\\"])("%s is no field selector", (text) => {
     expect(Result.isFailure(fieldSelectorFrom(text))).toBe(true)
   })
@@ -28,9 +53,12 @@ describe("selectors", () => {
     ])
   })
 
-  it.each(["a b", "a in b", "a in (b", "a>1", "=a"])("%s is no label selector", (text) => {
-    expect(Result.isFailure(labelSelectorFrom(text))).toBe(true)
-  })
+  it.each(["a b", "a in b", "a in (b", "a in (b),c)", "a in ((b,c))", "a>1", "=a"])(
+    "%s is no label selector",
+    (text) => {
+      expect(Result.isFailure(labelSelectorFrom(text))).toBe(true)
+    }
+  )
 })
 
 describe("ages", () => {

@@ -47,6 +47,7 @@ const users = [
   { username: "master", groups: ["system:masters"] },
   { username: "viewer", groups: ["viewers"] },
   { username: "nobody" },
+  { username: "editor", groups: ["editors"] },
   { username: "team-1-viewer" },
   { username: "tenant-a.b", groups: ["viewers"], ...parent("Project", "a.b") },
   { username: "tenant-a_b", groups: ["viewers"], ...parent("project", "a_b") },
@@ -91,12 +92,18 @@ const activityRule = {
 const roles = [
   role("admins", { apiGroups: ["activity.miloapis.com"], resources: ["*"], verbs: ["*"] }),
   role("viewers", activityRule),
+  role("editors", {
+    apiGroups: ["activity.miloapis.com"],
+    resources: ["activitypolicies"],
+    verbs: ["get", "list", "update", "patch", "delete"]
+  }),
   role("discovery", {
     nonResourceURLs: ["/api", "/api/*", "/apis", "/apis/*", "/openapi/*", "/version"],
     verbs: ["get"]
   }),
   binding("admins", "admins"),
   binding("viewers", "viewers"),
+  binding("editors", "editors"),
   binding("discovery", "system:authenticated"),
   {
     apiVersion: "rbac.authorization.k8s.io/v1",

@@ -15,21 +15,36 @@ describe("requests in flight", () => {
   afterAll(() => api[Symbol.asyncDispose]())
 
   /** A request whose body never comes. */
-  const stuck = async (): Promise<TLSSocket> => {
+  const stuck = async (user: "admin" | "master"): Promise<TLSSocket> => {
     const { hostname, port } = new URL(api.url)
     const socket = connect({ host: hostname, port: Number(port), ca: api.authority, servername: "localhost" })
     socket.on("error", () => undefined)
     socket.write(
-      `POST ${group}/activitypolicies HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer token-admin\r\n` +
+      `POST ${group}/activitypolicies HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer token-${user}\r\n` +
         `Content-Type: application/json\r\nContent-Length: 10\r\n\r\n`
     )
     return socket
   }
 
-  it("beyond 128 requests are 429 with Retry-After; watches, discovery and probes go on", async () => {
-    const sockets = await Promise.all(Array.from({ length: 128 }, stuck))
-    const refused = await eventually("there is no room", async () => {
+  it("one user's bodies that never come leave half of the places to everybody else", async () => {
+    const sockets = await Promise.all(Array.from({ length: 140 }, () => stuck("admin")))
+    const refused = await eventually("the user has its share", async () => {
       const answer = await api.request("admin", list)
+      return answer.status === 429 ? answer : undefined
+    })
+    expect(refused.headers["retry-after"]).toBe("1")
+    expect(refused.json().message).toBe("too many of your requests are being answered: try again later")
+    const others = await Promise.all(Array.from({ length: 8 }, () => api.request("viewer", list)))
+    expect(others.map(({ status }) => status)).toEqual(Array.from({ length: 8 }, () => 200))
+    for (const socket of sockets) socket.destroy()
+    await eventually("there is room", async () => (await api.request("admin", list)).status === 200)
+  })
+
+  it("beyond 128 requests are 429 with Retry-After; watches, discovery and probes go on", async () => {
+    const users = ["admin", "master"] as const
+    const sockets = await Promise.all(users.flatMap((user) => Array.from({ length: 64 }, () => stuck(user))))
+    const refused = await eventually("there is no room", async () => {
+      const answer = await api.request("viewer", list)
       return answer.status === 429 ? answer : undefined
     })
     expect(refused.headers["retry-after"]).toBe("1")

@@ -261,6 +261,66 @@ describe("policies that the cluster's API server keeps", () => {
     expect([unnamedManager.status, unnamedManager.json().details.causes[0].field]).toEqual([422, "fieldManager"])
   })
 
+  it("who may not create cannot apply what is not there, and who may not name a path cannot name another's", async () => {
+    await create("named")
+    const edit = (method: string, to: string, body?: object, type = "application/json") =>
+      api.request("editor", to, {
+        method,
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        headers: { "content-type": type }
+      })
+    const applied = (name: string, query = "") =>
+      edit(
+        "PATCH",
+        `${path}/${name}?fieldManager=editor&force=true${query}`,
+        part(name, spec().auditRules),
+        "application/apply-patch+yaml"
+      )
+    for (const query of ["", "&dryRun=All"]) {
+      const refused = await applied("unseen", query)
+      expect([refused.status, refused.json().message]).toEqual([
+        403,
+        'activitypolicies.activity.miloapis.com "unseen" is forbidden: User "editor" cannot create resource ' +
+          '"activitypolicies" in API group "activity.miloapis.com" at the cluster scope'
+      ])
+    }
+    expect((await edit("PUT", `${path}/unseen`, policy("unseen"))).status).toBe(404)
+    expect((await edit("POST", `${path}?fieldSelector=metadata.name%3Dunseen`, policy("unseen"))).status).toBe(403)
+    expect((await send("GET", `${path}/unseen`)).status).toBe(404)
+    expect((await applied("named")).status).toBe(200)
+    const before = await stored("named")
+    const status = { status: { conditions: [] } }
+    const answers = [
+      await edit("DELETE", `${path}/%2F`),
+      await edit("DELETE", `${path}/%252F`),
+      await edit("DELETE", `${path}/named%2Fstatus`),
+      await edit("DELETE", `${path}/x%2F..%2Fnamed`),
+      await edit("PATCH", `${path}/named%2Fstatus`, status, "application/merge-patch+json"),
+      await edit("PATCH", `${path}/named%2Fstatus?fieldManager=x`, status, "application/apply-patch+yaml"),
+      await edit("GET", `${path}/named%2Fstatus`),
+      await edit("GET", `${path}?fieldSelector=metadata.name%3Da%2Fb`)
+    ]
+    expect(answers.map((answer) => [answer.status, answer.json().message])).toEqual(
+      answers.map(() => [400, expect.stringContaining("invalid resource name")])
+    )
+    expect(await stored("named")).toEqual(before)
+  })
+
+  it("a version that no object gave is the client's fault", async () => {
+    await create("versions")
+    const patch = { metadata: { resourceVersion: "abc" } }
+    expect((await send("PATCH", `${path}/versions`, patch, "application/merge-patch+json")).status).toBe(400)
+    const gone = await send(
+      "PATCH",
+      `${path}/versions`,
+      { metadata: { resourceVersion: "1" } },
+      "application/merge-patch+json"
+    )
+    expect(gone.status).toBe(409)
+    const unseen = { ...part("never", spec().auditRules), metadata: { name: "never", resourceVersion: "1" } }
+    expect((await apply("never", unseen, "fieldManager=x")).status).toBe(409)
+  })
+
   it("what kubectl applied stays a policy when it comes to apply on the server", async () => {
     const annotation = "kubectl.kubernetes.io/last-applied-configuration"
     const body = part("moved", [spec().auditRules[0] as object])

@@ -26,10 +26,18 @@ export interface ListWatchServer extends AsyncDisposable {
   readonly resourceVersion: () => string
   /** Forgets all history: every resourceVersion but the present one is 410 from now on. */
   readonly forget: () => void
+  /** Takes back the last `count` frames, as an etcd that is restored from a snapshot: they may be played again. */
+  readonly goBack: (count: number) => void
   /** Cuts every open watch, as a restarted API server does. */
   readonly cut: () => void
   /** The next `count` lists are answered `code`. */
   readonly failLists: (count: number, code: number) => void
+  /** The next `count` lists are 200, and such JSON. */
+  readonly oddLists: (count: number, body: unknown) => void
+  /** Lists hold these as well. */
+  readonly oddItems: (items: ReadonlyArray<unknown>) => void
+  /** The next `count` watches are 429, with a `Retry-After` of so many seconds. */
+  readonly refuseWatches: (count: number, retryAfterSeconds: number) => void
   /** The next `count` watches are 200, and end at once without a word. */
   readonly emptyWatches: (count: number) => void
   /** Open watches send so many bytes more and then nothing, though they stay open, for ever. */
@@ -70,6 +78,9 @@ export const startListWatchServer = async (options: ListWatchServerOptions = {})
   const requests: Array<string> = []
   const leases = new Leases()
   let failing: { left: number; readonly code: number } = { left: 0, code: 500 }
+  let odd: { left: number; readonly body: unknown } = { left: 0, body: undefined }
+  let refusing: { left: number; readonly retryAfterSeconds: number } = { left: 0, retryAfterSeconds: 0 }
+  let oddItems: ReadonlyArray<unknown> = []
   let emptyLeft = 0
   let isHanging = false
 
@@ -94,7 +105,16 @@ export const startListWatchServer = async (options: ListWatchServerOptions = {})
         failing.left--
         return answer(response, failing.code, status(failing.code, "InternalError", "this list fails"))
       }
-      return list(history, version, url, response)
+      if (odd.left > 0) {
+        odd.left--
+        return answer(response, 200, odd.body)
+      }
+      return list(history, version, url, response, oddItems)
+    }
+    if (refusing.left > 0) {
+      refusing.left--
+      response.setHeader("Retry-After", refusing.retryAfterSeconds)
+      return answer(response, 429, status(429, "TooManyRequests", "later"))
     }
     if (emptyLeft > 0) {
       emptyLeft--
@@ -128,10 +148,17 @@ export const startListWatchServer = async (options: ListWatchServerOptions = {})
     },
     resourceVersion: () => String(history.present),
     forget: () => history.forget(),
+    goBack: (count) => {
+      history.goBack(count)
+      for (const watch of watches) watch.goBack()
+    },
     cut: () => {
       for (const watch of watches) watch.cut()
     },
     failLists: (count, code) => void (failing = { left: count, code }),
+    oddLists: (count, body) => void (odd = { left: count, body }),
+    oddItems: (items) => void (oddItems = items),
+    refuseWatches: (count, retryAfterSeconds) => void (refusing = { left: count, retryAfterSeconds }),
     emptyWatches: (count) => void (emptyLeft = count),
     freezeAt: (bytes) => {
       for (const watch of watches) watch.freezeAt(bytes)
@@ -170,6 +197,10 @@ class History {
     return this.#played - before
   }
 
+  goBack(count: number): void {
+    this.#played = Math.max(0, this.#played - count)
+  }
+
   forget(): void {
     this.#oldest = this.present
   }
@@ -200,7 +231,13 @@ interface Continuation {
   readonly after: string
 }
 
-const list = (history: History, version: EventsVersion, url: URL, response: ServerResponse): void => {
+const list = (
+  history: History,
+  version: EventsVersion,
+  url: URL,
+  response: ServerResponse,
+  more: ReadonlyArray<unknown>
+): void => {
   const limit = Number(url.searchParams.get("limit") ?? 0)
   const token = url.searchParams.get("continue") ?? ""
   const { revision, after }: Continuation =
@@ -224,7 +261,7 @@ const list = (history: History, version: EventsVersion, url: URL, response: Serv
       })
     },
     // The items of a list do not repeat what the list says of them.
-    items: page.map(({ kind: _kind, apiVersion: _apiVersion, ...item }) => item)
+    items: [...page.map(({ kind: _kind, apiVersion: _apiVersion, ...item }) => item), ...more]
   })
 }
 
@@ -329,6 +366,11 @@ class Watch {
       this.#send(frame)
       this.#revision = revisionOf(frame)
     }
+  }
+
+  /** Bookmarks say the server's present from now on. */
+  goBack(): void {
+    this.#revision = Math.min(this.#revision, this.#history.present)
   }
 
   cut(): void {

@@ -18,6 +18,8 @@ export interface TestNatsServer extends AsyncDisposable {
   readonly url: string
   readonly port: number
   readonly folder: string
+  /** Of the living process, else 0. */
+  readonly pid: () => number
   /** SIGKILL, and waits until it is gone. */
   readonly kill: () => Promise<void>
   /** SIGSTOP: it neither answers nor closes. */
@@ -72,6 +74,7 @@ export const startNatsServer = async (): Promise<TestNatsServer> => {
     url: `nats://127.0.0.1:${port}`,
     port,
     folder: folder.path,
+    pid: () => child?.pid ?? 0,
     kill,
     freeze: () => void child?.kill("SIGSTOP"),
     thaw: () => void child?.kill("SIGCONT"),

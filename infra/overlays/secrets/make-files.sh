@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes what the overlay reads from `files`: an authority, two certificates for ten years, a token for each cluster that
-# sends audit records, and the key of continue tokens. Files that are there stay as they are.
+# Makes what the overlay reads from `files`: an authority, two certificates for ten years, a token for who sends audit
+# records (of the cluster that the collector names), and the key of continue tokens. Files that are there stay as they are.
 #
 #     ./make-files.sh http://user:password@clickhouse:8123/activity
 set -eu
@@ -28,6 +28,6 @@ for server in apiserver collector; do
   rm "$server.csr" "$server.ext"
 done
 
-[ -e audit-tokens.yaml ] || printf -- '- token: %s\n  cluster: local\n' "$(random)" > audit-tokens.yaml
+[ -e audit-tokens.yaml ] || printf -- '- token: %s\n' "$(random)" > audit-tokens.yaml
 [ -e cursor.key ] || random > cursor.key
 [ -e clickhouse.env ] || printf 'CLICKHOUSE_URL=%s\n' "${1:-http://default@clickhouse:8123/activity}" > clickhouse.env

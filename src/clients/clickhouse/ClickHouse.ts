@@ -40,7 +40,7 @@ export class ClickHouseError extends Schema.TaggedError<ClickHouseError>()("Clic
   override get message(): string {
     return this.reason._tag === "ClickHouseUnavailable"
       ? `ClickHouse is not available: ${String(this.reason.cause)}`
-      : `ClickHouse answered ${this.reason.code}: ${this.reason.description}`
+      : `ClickHouse answered ${this.reason.code}: ${this.reason.description.replace(/[.\s]+$/, "")}`
   }
 }
 

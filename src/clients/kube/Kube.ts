@@ -97,7 +97,7 @@ export type WatchFrame =
       readonly type: "ADDED" | "MODIFIED" | "DELETED"
       readonly object: KubeObject
     }
-  | { readonly type: "BOOKMARK"; readonly resourceVersion: string; readonly initialEventsEnd: boolean }
+  | { readonly type: "BOOKMARK"; readonly resourceVersion: string }
 
 export interface WatchOptions {
   /** "" begins with what there is. */

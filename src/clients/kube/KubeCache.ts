@@ -7,6 +7,8 @@ import type { Kube, KubeObject } from "./Kube.ts"
 export interface KubeCache<A> {
   /** By `namespace/name`, or `name` of what is in no namespace. A new list replaces it in one step. */
   readonly current: () => ReadonlyMap<string, A>
+  /** The resourceVersion up to which `current` is known to be right; "" before the first list. */
+  readonly position: () => string
   /** Returns when the first list is complete. */
   readonly listed: Effect.Effect<void>
   /** One item after each change, of however many objects, the first list included. Those that nobody takes in time are one. */
@@ -28,6 +30,7 @@ export const kubeCache = <A>(
     const changed = yield* Queue.sliding<void>(1)
     let current: Map<string, A> = new Map()
     let next: Map<string, A> = new Map()
+    let position = ""
     yield* follow(path, options).pipe(
       Stream.runForEach((followed) =>
         Effect.gen(function* () {
@@ -35,12 +38,15 @@ export const kubeCache = <A>(
             case "Listing":
               next = new Map()
               return
+            case "WentBack":
+              return
             case "Page":
               for (const object of followed.objects) next.set(kubeKey(object), keep(object))
               return
             case "Listed":
               current = next
               next = new Map()
+              position = followed.resourceVersion
               yield* latch.open
               break
             case "Changes":
@@ -48,8 +54,10 @@ export const kubeCache = <A>(
                 if (type === "DELETED") current.delete(kubeKey(object))
                 else current.set(kubeKey(object), keep(object))
               }
+              position = followed.resourceVersion
               break
             case "Position":
+              position = followed.resourceVersion
               return
           }
           yield* Queue.offer(changed, undefined)
@@ -57,7 +65,7 @@ export const kubeCache = <A>(
       ),
       Effect.forkScoped
     )
-    return { current: () => current, listed: latch.await, changes: Stream.fromQueue(changed) }
+    return { current: () => current, position: () => position, listed: latch.await, changes: Stream.fromQueue(changed) }
   })
 
 export const kubeKey = ({ metadata }: KubeObject): string =>

@@ -6,7 +6,8 @@
  */
 import { readFileSync, statSync } from "node:fs"
 import { dirname, join, resolve } from "node:path"
-import { parse } from "yaml"
+import { Result } from "effect"
+import { parseYaml } from "../../runtime/parseYaml.ts"
 
 export interface Credentials {
   /** `https://host:port`, with the path that some proxies have before all others; no slash at its end. */
@@ -89,11 +90,11 @@ export const readServiceAccount = (host: string, port: string, folder = serviceA
   return {
     credentials: {
       server: `https://${host.includes(":") ? `[${host}]` : host}:${port}`,
-      ca: readText(ca),
+      ca: readText(ca, `the service account: ${ca}`),
       certificate: undefined,
       key: undefined,
       serverName: undefined,
-      token: readText(token).trim()
+      token: readText(token, `the service account: ${token}`).trim()
     },
     files: [ca, token]
   }
@@ -101,18 +102,18 @@ export const readServiceAccount = (host: string, port: string, folder = serviceA
 
 /** Throws an Error with a sentence about what cannot be read, or is not supported. */
 export const readKubeconfig = (path: string): CredentialsRead => {
-  const config = section(parse(readText(path)), `${path} is no kubeconfig`)
+  const parsed = Result.getOrThrowWith(parseYaml(readText(path, settingOf(path))), (fault) => faultOf(path, fault))
+  const config = section(parsed, path, "it is no kubeconfig")
   const context = named(config, "contexts", "context", textOf(config, "current-context"), path)
   const cluster = named(config, "clusters", "cluster", textOf(context, "cluster"), path)
   const user = named(config, "users", "user", textOf(context, "user"), path)
   for (const [name, instead] of unsupportedUserFields) {
-    if (user[name] !== undefined)
-      throw new Error(`the user of ${path} has "${name}", which is not supported: ${instead}`)
+    if (user[name] !== undefined) throw faultOf(path, `its user has "${name}", which is not supported: ${instead}`)
   }
   if (cluster["insecure-skip-tls-verify"] === true) {
-    throw new Error(`${path} has "insecure-skip-tls-verify", which is not supported: name certificate-authority`)
+    throw faultOf(path, `"insecure-skip-tls-verify" is not supported: name certificate-authority`)
   }
-  if (cluster["proxy-url"] !== undefined) throw new Error(`${path} has "proxy-url", which is not supported`)
+  if (cluster["proxy-url"] !== undefined) throw faultOf(path, `"proxy-url" is not supported`)
   const files = [path]
   /** `<name>-data` in base64, else the file `<name>`, whose path begins at the kubeconfig. */
   const pem = (owner: Section, name: string): string | undefined => {
@@ -125,7 +126,7 @@ export const readKubeconfig = (path: string): CredentialsRead => {
     if (file === "") return undefined
     const found = resolve(dirname(path), file)
     files.push(found)
-    return readText(found)
+    return readText(found, `${name} of ${settingOf(path)}: ${found}`)
   }
   const credentials: Credentials = {
     server: serverOf(textOf(cluster, "server"), path),
@@ -148,8 +149,8 @@ const unsupportedUserFields: ReadonlyArray<readonly [string, string]> = [
 
 type Section = Readonly<Record<string, unknown>>
 
-const section = (value: unknown, otherwise: string): Section => {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new Error(otherwise)
+const section = (value: unknown, path: string, otherwise: string): Section => {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw faultOf(path, otherwise)
   // A mapping of YAML: any name may be asked for.
   return value as Section
 }
@@ -161,29 +162,41 @@ const textOf = (value: Section, name: string): string => {
 
 /** The entry of that name in one of a kubeconfig's three lists. */
 const named = (config: Section, list: string, kind: string, name: string, path: string): Section => {
-  if (name === "") throw new Error(`${path} does not say which ${kind} to use`)
+  if (name === "") throw faultOf(path, `it does not say which ${kind} to use`)
   const entries: ReadonlyArray<unknown> = Array.isArray(config[list]) ? config[list] : []
-  const found = entries.find((entry) => textOf(section(entry, `${path} is no kubeconfig`), "name") === name)
-  if (found === undefined) throw new Error(`${path} has no ${kind} "${name}"`)
-  return section(section(found, "")[kind], `${path} says nothing of the ${kind} "${name}"`)
+  const found = entries.find((entry) => textOf(section(entry, path, "it is no kubeconfig"), "name") === name)
+  if (found === undefined) throw faultOf(path, `it has no ${kind} "${name}"`)
+  return section(section(found, path, "")[kind], path, `it says nothing of the ${kind} "${name}"`)
 }
 
 const serverOf = (text: string, path: string): string => {
   const url = URL.canParse(text) ? new URL(text) : undefined
-  if (url === undefined) throw new Error(`${path} names no server, such as https://10.0.0.1:6443`)
+  if (url === undefined) throw faultOf(path, "it names no server, such as https://10.0.0.1:6443")
   const loopback = url.hostname === "localhost" || url.hostname === "[::1]" || url.hostname.startsWith("127.")
   if (url.protocol !== "https:" && !(url.protocol === "http:" && loopback)) {
-    throw new Error(`${path} names the server ${text}: it must be https, or http on the loopback`)
+    throw faultOf(path, `the server ${url.host} must be https, or http on the loopback`)
   }
   return `${url.origin}${url.pathname.replace(/\/+$/, "")}`
 }
 
-const readText = (path: string): string => {
+const settingOf = (path: string): string => `--kubeconfig ${path}`
+
+const faultOf = (path: string, problem: string): Error => new Error(`${settingOf(path)}: ${problem}`)
+
+/** @param named what the sentence of a failure begins with */
+const readText = (path: string, named: string): string => {
   try {
     return readFileSync(path, "utf8")
   } catch (cause) {
-    throw new Error(`${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+    const code = cause instanceof Error && "code" in cause ? String(cause.code) : ""
+    throw new Error(`${named}: ${readFaults[code] ?? `it cannot be read (${code})`}`, { cause })
   }
+}
+
+const readFaults: Readonly<Record<string, string>> = {
+  ENOENT: "no such file",
+  EACCES: "no right to read it",
+  EISDIR: "it is a folder"
 }
 
 /** Changes when one of the files is replaced or written. */

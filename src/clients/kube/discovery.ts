@@ -1,12 +1,9 @@
 /**
  * Which resources a server has: kind and plural of each group, from aggregated discovery.
  *
- * Read at the first question, and again when something unknown is asked for, at most every ten seconds: what was not
- * there a moment ago may have been installed since.
- *
  * @source https://kubernetes.io/docs/concepts/overview/kubernetes-api/#aggregated-discovery
  */
-import { Clock, Effect, Semaphore } from "effect"
+import { Effect, Semaphore } from "effect"
 import { Kube, type KubeError } from "./Kube.ts"
 
 export interface KubeResource {
@@ -20,27 +17,17 @@ export interface KubeResource {
 }
 
 export interface Discovery {
-  /** Undefined where the server has none of that name. */
-  readonly byPlural: (group: string, plural: string) => Effect.Effect<KubeResource | undefined, KubeError>
-  readonly byKind: (group: string, kind: string) => Effect.Effect<KubeResource | undefined, KubeError>
-  /** The same from what is known, without asking. */
+  /** As of the last {@link refresh}; undefined where the server had none of that name. */
   readonly knownByPlural: (group: string, plural: string) => KubeResource | undefined
-  readonly knownByKind: (group: string, kind: string) => KubeResource | undefined
   readonly refresh: Effect.Effect<void, KubeError>
 }
-
-const refreshMillisMin = 10_000
 
 const accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
 export const makeDiscovery: Effect.Effect<Discovery, never, Kube> = Effect.gen(function* () {
   const kube = yield* Kube
-  const clock = yield* Clock.Clock
-  const now = () => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
   const oneAtATime = yield* Semaphore.make(1)
   let byPlural: ReadonlyMap<string, KubeResource> = new Map()
-  let byKind: ReadonlyMap<string, KubeResource> = new Map()
-  let readAt = Number.NEGATIVE_INFINITY
 
   const groupsAt = (path: string) =>
     Effect.map(kube.call({ method: "GET", path, headers: { accept } }), (answer) =>
@@ -49,26 +36,10 @@ export const makeDiscovery: Effect.Effect<Discovery, never, Kube> = Effect.gen(f
     )
   const refresh = Effect.gen(function* () {
     const found = (yield* Effect.all([groupsAt("/api"), groupsAt("/apis")], { concurrency: 2 })).flat()
-    byPlural = firstOf(found, (resource) => keyOf(resource.group, resource.plural))
-    byKind = firstOf(found, (resource) => keyOf(resource.group, resource.kind))
-    readAt = now()
+    byPlural = firstOf(found)
   })
-  const ask = (look: () => KubeResource | undefined) =>
-    Effect.gen(function* () {
-      if (look() === undefined) {
-        yield* oneAtATime.withPermits(1)(
-          Effect.suspend(() => (look() !== undefined || now() - readAt < refreshMillisMin ? Effect.void : refresh))
-        )
-      }
-      return look()
-    })
-  const knownByPlural = (group: string, plural: string) => byPlural.get(keyOf(group, plural))
-  const knownByKind = (group: string, kind: string) => byKind.get(keyOf(group, kind))
   return {
-    byPlural: (group, plural) => ask(() => knownByPlural(group, plural)),
-    byKind: (group, kind) => ask(() => knownByKind(group, kind)),
-    knownByPlural,
-    knownByKind,
+    knownByPlural: (group, plural) => byPlural.get(keyOf(group, plural)),
     refresh: oneAtATime.withPermits(1)(refresh)
   }
 })
@@ -103,11 +74,12 @@ const resourcesIn = (list: GroupList): ReadonlyArray<KubeResource> =>
 
 const keyOf = (group: string, name: string): string => `${group}/${name}`
 
-const firstOf = (
-  resources: ReadonlyArray<KubeResource>,
-  key: (resource: KubeResource) => string
-): ReadonlyMap<string, KubeResource> => {
+/** By group and plural, the first version that has it. */
+const firstOf = (resources: ReadonlyArray<KubeResource>): ReadonlyMap<string, KubeResource> => {
   const found = new Map<string, KubeResource>()
-  for (const resource of resources) if (!found.has(key(resource))) found.set(key(resource), resource)
+  for (const resource of resources) {
+    const key = keyOf(resource.group, resource.plural)
+    if (!found.has(key)) found.set(key, resource)
+  }
   return found
 }

@@ -2,10 +2,13 @@
  * List and watch for ever: whatever the server does, the stream goes on, and says nothing twice that it need not.
  *
  * - 410, and a watch that ends at once without a word twice in a row (a server that has forgotten may do so): a new list
- * - 429 and 5xx: again after 1 s, doubled up to 30 s, with full jitter, not before `Retry-After`
+ * - 429 and 5xx: again after 1 s, doubled up to 30 s, with full jitter; not before `Retry-After`, up to 30 s
  * - 401: the credentials are read again; a refusal that stays makes a new list, as the server may be another than before
  * - a watch that ends: a new one from the last position, no list
  * - a watch that says nothing beyond its time: cut, and a new one
+ * - a server whose resourceVersions went back, as its etcd was restored from an older snapshot: a new list. A watch from a
+ *   version that is not there yet is silent, so it is asked for the newest one when a saved position is resumed, when a
+ *   connection was lost, and after each watch that said nothing. One that is past the position again by then goes unseen
  *
  * A list that takes long is not waited for by changes: they follow it.
  *
@@ -14,11 +17,14 @@
 import { Clock, Effect, Random, Stream } from "effect"
 import { Health } from "../../runtime/Health.ts"
 import { Kube, type KubeError, type KubeObject } from "./Kube.ts"
-import { isExpired, isStatus } from "./kubeFailures.ts"
+import { isExpired, isStatus, unavailable } from "./kubeFailures.ts"
+import { isLower, listPageFrom } from "./listPage.ts"
 
 export type Followed =
   /** A list begins: what it does not hold when `Listed` comes is gone. An unfinished one may begin again. */
   | { readonly _tag: "Listing" }
+  /** Within a list, before its pages: resourceVersions went back, and those up to `from` mean something else now. */
+  | { readonly _tag: "WentBack"; readonly from: string; readonly to: string }
   | { readonly _tag: "Page"; readonly objects: ReadonlyArray<KubeObject> }
   | { readonly _tag: "Listed"; readonly resourceVersion: string }
   /** In the order in which they happened; `resourceVersion` is the position behind the last. */
@@ -54,6 +60,10 @@ const emptyWatchesMax = 2
 const refusalsMax = 3
 const backoffSecondsMin = 1
 const backoffSecondsMax = 30
+/** Of what a server asks for, on top: those whom it sends away together do not come back together. */
+const retryAfterJitterPart = 0.1
+/** An answer of one object. */
+const newestWaitMillis = 10_000
 
 /**
  * At least once: what is listed again comes again. With a reader that is busy, it waits; nothing is kept for it.
@@ -75,6 +85,12 @@ export const follow = (path: string, options: FollowOptions): Stream.Stream<Foll
       )
 
       let position = options.resourceVersion ?? ""
+      /** The last position, whether or not it is gone on from. */
+      let reached = position
+      /** The server may be another than before. */
+      let isDoubted = true
+      /** The newest version of a server that went back, until the list that follows. */
+      let wentBackTo = ""
       /** Failures and suspicious ends since something last went well. */
       let setbacks = 0
       let emptyWatches = 0
@@ -92,14 +108,26 @@ export const follow = (path: string, options: FollowOptions): Stream.Stream<Foll
           Stream.succeed<Followed>({ _tag: "Listing" }),
           Stream.concat(
             kube.list(path).pipe(
-              Stream.map((page): Followed => {
-                resourceVersion = page.resourceVersion
-                progress.heard()
-                return { _tag: "Page", objects: page.items }
-              })
+              Stream.mapEffect((page) =>
+                Effect.gen(function* () {
+                  resourceVersion = page.resourceVersion
+                  progress.heard()
+                  const found: Followed = { _tag: "Page", objects: page.items }
+                  const to = isLower(resourceVersion, reached) ? resourceVersion : wentBackTo
+                  if (to === "") return [found]
+                  const from = reached
+                  reached = resourceVersion
+                  wentBackTo = ""
+                  yield* Effect.logWarning("the API server's resourceVersions went back", { path, from, to })
+                  return [{ _tag: "WentBack", from, to } satisfies Followed, found]
+                })
+              ),
+              Stream.flattenIterable
             ),
             Stream.suspend(() => {
               position = resourceVersion
+              reached = resourceVersion
+              isDoubted = false
               emptyWatches = 0
               refusals = 0
               progress.well()
@@ -108,6 +136,30 @@ export const follow = (path: string, options: FollowOptions): Stream.Stream<Foll
           )
         )
       })
+
+      /** Whether the server is still where it was. One that refuses to say so may be watched all the same. */
+      const looking: Stream.Stream<Followed, KubeError> = Stream.fromEffectDrain(
+        kube.call({ method: "GET", path: `${path}${path.includes("?") ? "&" : "?"}limit=1` }).pipe(
+          Effect.timeoutOrElse({
+            duration: newestWaitMillis,
+            orElse: () => Effect.fail(unavailable(path, new Error("no answer in time")))
+          }),
+          Effect.flatMap((answer) => Effect.fromResult(listPageFrom(path, answer))),
+          Effect.map(({ resourceVersion }) => {
+            if (isLower(resourceVersion, position)) startOver(resourceVersion)
+          }),
+          Effect.catchIf(
+            (error) => error.reason._tag === "KubeRefused",
+            () => Effect.void
+          ),
+          Effect.tap(() => Effect.sync(() => void (isDoubted = false)))
+        )
+      )
+      const startOver = (newest: string) => {
+        wentBackTo = newest
+        position = ""
+        progress.failed(`resourceVersions went back to ${newest}`, true)
+      }
 
       const watching: Stream.Stream<Followed, KubeError> = Stream.unwrap(
         Effect.gen(function* () {
@@ -125,18 +177,23 @@ export const follow = (path: string, options: FollowOptions): Stream.Stream<Foll
               wentWell()
               const changes = batch.filter((frame) => frame.type !== "BOOKMARK")
               const last = batch[batch.length - 1]!
-              position =
-                (last.type === "BOOKMARK" ? last.resourceVersion : last.object.metadata.resourceVersion) || position
+              const isBookmark = last.type === "BOOKMARK"
+              const next = (isBookmark ? last.resourceVersion : last.object.metadata.resourceVersion) || position
+              if (isBookmark && isLower(next, position)) startOver(next)
+              else reached = position = next
               const found: Followed =
                 changes.length === 0
-                  ? { _tag: "Position", resourceVersion: position }
-                  : { _tag: "Changes", changes, resourceVersion: position }
+                  ? { _tag: "Position", resourceVersion: reached }
+                  : { _tag: "Changes", changes, resourceVersion: reached }
               return [found] as const
             }),
+            Stream.takeUntil(() => position === ""),
             Stream.concat(
               Stream.unwrap(
                 Effect.suspend((): Effect.Effect<Stream.Stream<Followed>> => {
+                  if (position === "") return Effect.succeed(Stream.empty)
                   if (heard || now() - openedAt >= shortWatchMillis) {
+                    isDoubted = !heard
                     wentWell()
                     return Effect.succeed(Stream.succeed({ _tag: "Position", resourceVersion: position }))
                   }
@@ -154,7 +211,9 @@ export const follow = (path: string, options: FollowOptions): Stream.Stream<Foll
         Effect.gen(function* () {
           const ceiling = Math.min(backoffSecondsMax, backoffSecondsMin * 2 ** Math.min(setbacks, 10))
           setbacks++
-          const seconds = Math.max(retryAfterSeconds, (yield* Random.next) * ceiling)
+          const asked =
+            Math.min(backoffSecondsMax, retryAfterSeconds) * (1 + (yield* Random.next) * retryAfterJitterPart)
+          const seconds = Math.max(asked, (yield* Random.next) * ceiling)
           yield* Effect.sleep(seconds * 1_000)
         })
 
@@ -163,6 +222,7 @@ export const follow = (path: string, options: FollowOptions): Stream.Stream<Foll
           const { reason } = error
           const wasListing = position === ""
           progress.failed(error.message, wasListing || isExpired(error))
+          if (reason._tag === "KubeUnavailable") isDoubted = true
           if (isExpired(error) || isStatus(error, 400)) position = ""
           // Whoever answers the same for ever may have lost what it knew, and a list is answered.
           else if (reason._tag === "KubeRefused" && !isStatus(error, 401, 403, 429) && ++refusals >= refusalsMax)
@@ -170,7 +230,7 @@ export const follow = (path: string, options: FollowOptions): Stream.Stream<Foll
           yield* pause(reason._tag === "KubeRefused" ? reason.retryAfterSeconds : 0)
         })
 
-      return Stream.suspend(() => (position === "" ? listing : watching)).pipe(
+      return Stream.suspend(() => (position === "" ? listing : isDoubted ? looking : watching)).pipe(
         Stream.catch((error) => Stream.fromEffectDrain(recover(error))),
         Stream.forever
       )

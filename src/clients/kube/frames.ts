@@ -75,11 +75,7 @@ const frameFrom = (line: string): Line | undefined => {
   if (typeof found.metadata !== "object" || found.metadata === null) return undefined
   if (type === "ADDED" || type === "MODIFIED" || type === "DELETED") return { type, object: found }
   if (type !== "BOOKMARK") return undefined
-  return {
-    type,
-    resourceVersion: found.metadata.resourceVersion ?? "",
-    initialEventsEnd: found.metadata.annotations?.["k8s.io/initial-events-end"] === "true"
-  }
+  return { type, resourceVersion: found.metadata.resourceVersion ?? "" }
 }
 
 const parsedOf = (line: string): unknown => {

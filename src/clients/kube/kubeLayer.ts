@@ -12,16 +12,9 @@ import {
 } from "./credentials.ts"
 import { Exchange } from "./Exchange.ts"
 import { FrameReader } from "./frames.ts"
-import {
-  Kube,
-  type KubeAnswer,
-  type KubeError,
-  type KubeObject,
-  type KubeRequest,
-  type ListPage,
-  type WatchOptions
-} from "./Kube.ts"
+import { Kube, type KubeAnswer, type KubeError, type KubeRequest, type ListPage, type WatchOptions } from "./Kube.ts"
 import { refused, unavailable } from "./kubeFailures.ts"
+import { listPageFrom } from "./listPage.ts"
 
 export type KubeOptions = (
   | { readonly kubeconfig: string }
@@ -55,10 +48,7 @@ const makeKube = Effect.fnUntraced(function* (options: KubeOptions) {
           readServiceAccount(options.serviceAccount.host, options.serviceAccount.port, options.serviceAccount.folder)
   const files = yield* Effect.try({
     try: () => new CredentialFiles(read, now()),
-    catch: (cause) =>
-      new StartRefused({
-        sentence: `The API server cannot be reached: ${cause instanceof Error ? cause.message : String(cause)}.`
-      })
+    catch: (cause) => new StartRefused({ sentence: `${cause instanceof Error ? cause.message : String(cause)}.` })
   })
   const connections = yield* Effect.acquireRelease(
     Effect.sync(() => new Connections()),
@@ -73,14 +63,14 @@ const makeKube = Effect.fnUntraced(function* (options: KubeOptions) {
         Effect.try({
           try: () =>
             new Exchange(exchangeOptions(request, credentials, connections.agentFor(credentials), options.name)),
-          catch: (cause) => unavailable(operation, cause)
+          catch: (cause) => unavailable(operation, connectFault(cause, credentials, options))
         }),
         (opened) => Effect.sync(() => opened.destroy())
       )
       const response = yield* Effect.mapError(exchange.response(waitMillis), (cause) => ({
         // The server had closed an idle connection in the moment it was used: nothing has happened.
         again: exchange.reused && request.method === "GET" && isCut(cause),
-        error: unavailable(operation, cause)
+        error: unavailable(operation, connectFault(cause, credentials, options))
       })).pipe(Effect.catch((failure) => (failure.again ? Effect.succeed(undefined) : Effect.fail(failure.error))))
       return response === undefined ? undefined : { exchange, response }
     })
@@ -131,19 +121,11 @@ const makeKube = Effect.fnUntraced(function* (options: KubeOptions) {
   const list = (path: string) =>
     Stream.paginate<string, ListPage, KubeError>("", (token) =>
       Effect.map(
-        call({ method: "GET", path: withQuery(path, { limit: String(listPageSize), continue: token }) }),
-        (answer) => {
-          // A list of a Kubernetes API: anything else leaves its fields out, and is an empty one.
-          const { items, metadata } = answer as {
-            readonly items?: ReadonlyArray<KubeObject> | null
-            readonly metadata?: { readonly resourceVersion?: string; readonly continue?: string }
-          }
-          const next = metadata?.continue ?? ""
-          return [
-            [{ items: items ?? [], resourceVersion: metadata?.resourceVersion ?? "" }],
-            next === "" ? Option.none() : Option.some(next)
-          ] as const
-        }
+        Effect.flatMap(
+          call({ method: "GET", path: withQuery(path, { limit: String(listPageSize), continue: token }) }),
+          (answer) => Effect.fromResult(listPageFrom(`list ${path}`, answer))
+        ),
+        ({ next, ...page }) => [[page], next === "" ? Option.none() : Option.some(next)] as const
       )
     )
 
@@ -241,6 +223,32 @@ const bodyOf = (body: unknown): Buffer | undefined =>
     : body instanceof Uint8Array
       ? Buffer.from(body)
       : Buffer.from(typeof body === "string" ? body : JSON.stringify(body))
+
+/** What the person can mend is said in our words: Node's own hint is of Node's options. */
+const connectFault = (cause: unknown, credentials: Credentials, options: KubeOptions): unknown => {
+  const code = typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : ""
+  const { server } = credentials
+  const [whose, authority] =
+    "kubeconfig" in options
+      ? [options.kubeconfig, `the certificate-authority of ${options.kubeconfig}`]
+      : ["the pod's environment", "the ca.crt of the pod's service account"]
+  if (authorityFaults.has(code)) {
+    return new Error(`the certificate of ${server} is not signed by ${authority} (${code})`, { cause })
+  }
+  return silenceFaults.has(code)
+    ? new Error(`${server} does not answer (${code}): see the server of ${whose}`, { cause })
+    : cause
+}
+
+const authorityFaults = new Set([
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "CERT_SIGNATURE_FAILURE",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_GET_ISSUER_CERT",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE"
+])
+const silenceFaults = new Set(["EAI_AGAIN", "ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "ENOTFOUND", "ETIMEDOUT"])
 
 const isCut = (cause: Error): boolean => "code" in cause && (cause.code === "ECONNRESET" || cause.code === "EPIPE")
 

@@ -8,6 +8,7 @@ import { jetstreamManager, type JetStreamManager } from "@nats-io/jetstream"
 import { connect, credsAuthenticator, type NatsConnection, type NodeConnectionOptions } from "@nats-io/transport-node"
 import { readFileSync } from "node:fs"
 import { Duration, Effect, Random, Schedule } from "effect"
+import { connectionProblem } from "./connectionProblem.ts"
 import type { NatsError } from "./Nats.ts"
 import { sortFailure, unavailable } from "./sortFailure.ts"
 
@@ -48,6 +49,7 @@ export class Connection {
   generation = 0
   disconnects = 0
   closed = false
+  #lastFailure: unknown = undefined
   #sizeBytesMax = sizeBytesMaxDefault
   readonly unavailableAfterMillis: number
   readonly options: ConnectionOptions
@@ -60,6 +62,11 @@ export class Connection {
 
   connected(): boolean {
     return this.client !== undefined && this.manager !== undefined && !this.closed
+  }
+
+  /** A sentence while there is no connection: where, and why the last attempt failed. No user, no password. */
+  problem(): string | undefined {
+    return this.connected() ? undefined : connectionProblem(this.options, this.#lastFailure)
   }
 
   sizeBytesMax(): number {
@@ -84,7 +91,7 @@ export class Connection {
           }).pipe(
             Effect.timeoutOrElse({
               duration: this.unavailableAfterMillis,
-              orElse: () => Effect.fail(unavailable(operation, new Error("not connected")))
+              orElse: () => Effect.fail(unavailable(operation, new Error(this.problem() ?? "not connected")))
             })
           )
     )
@@ -108,7 +115,7 @@ export class Connection {
   readonly requestNow = async <A>(
     ask: (manager: JetStreamManager, client: NatsConnection) => Promise<A>
   ): Promise<A> => {
-    if (this.manager === undefined || this.client === undefined) throw new Error("not connected")
+    if (this.manager === undefined || this.client === undefined) throw new Error(this.problem() ?? "not connected")
     return ask(this.manager, this.client)
   }
 
@@ -116,7 +123,12 @@ export class Connection {
   readonly run: Effect.Effect<never> = Effect.suspend(() => {
     const dial = Effect.gen({ self: this }, function* () {
       const jitter = yield* Random.next
-      yield* Effect.tryPromise({ try: () => this.#live(jitter), catch: (cause) => cause })
+      yield* Effect.tryPromise({
+        try: () => this.#live(jitter),
+        catch: (cause) => {
+          this.#lastFailure = cause
+        }
+      })
     })
     return dial.pipe(
       Effect.ignore,
@@ -144,6 +156,7 @@ export class Connection {
     this.#up(client)
     for await (const status of client.status()) {
       if (status.type === "disconnect") this.#down()
+      if (status.type === "error") this.#lastFailure = status.error
       if (status.type === "reconnect") this.#up(client)
     }
     this.#down()
@@ -151,6 +164,7 @@ export class Connection {
 
   #up(client: NatsConnection): void {
     this.client = client
+    this.#lastFailure = undefined
     this.generation++
     this.#sizeBytesMax = client.info?.max_payload ?? this.#sizeBytesMax
     for (const interest of [...this.#interests]) interest.up(client)

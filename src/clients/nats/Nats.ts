@@ -243,6 +243,8 @@ export class Nats extends Context.Service<
       options: { readonly history: number; readonly sizeBytesMax: number }
     ) => Effect.Effect<Bucket, NatsError>
     readonly connected: () => boolean
+    /** While not connected: a sentence that says where to, and why not. */
+    readonly problem: () => string | undefined
     /** What the server takes in one message. */
     readonly messageSizeBytesMax: () => number
     /** For metrics. */

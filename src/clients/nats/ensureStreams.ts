@@ -9,7 +9,7 @@ import {
 import { nanos } from "@nats-io/transport-node"
 import type { StreamDefinition } from "../../domain/streams.ts"
 import { durableConfig } from "./durableConsumer.ts"
-import { apiCodes, isFullCode, refusalCode, refused } from "./sortFailure.ts"
+import { apiCodes, isFullCode, refusalCode } from "./sortFailure.ts"
 
 /** 500,000 ids cost the server 140 MB; the guarantee is the key, not the window. */
 const duplicateWindowMillis = 120_000
@@ -51,9 +51,9 @@ export const ensureStream = async (
         first_seq: options.firstSequence,
         ...wanted
       })
-      .catch(explain)
+      .catch(explain(definition.name, wanted.max_bytes))
   } else if (differs(known.config, wanted)) {
-    await manager.streams.update(definition.name, wanted).catch(explain)
+    await manager.streams.update(definition.name, wanted).catch(explain(definition.name, wanted.max_bytes))
   }
   for (const durable of definition.requiredConsumers) {
     const consumer = await manager.consumers.info(definition.name, durable).catch((cause: unknown) => {
@@ -77,10 +77,19 @@ const differs = (config: StreamConfig, wanted: ReturnType<typeof limits>): boole
   config.allow_direct !== wanted.allow_direct ||
   [...config.subjects].sort().join(" ") !== [...wanted.subjects].sort().join(" ")
 
-/** Another program made it in the same moment, or the server has no room for the budget: that is for a person. */
-const explain = (cause: unknown): void => {
-  const code = refusalCode(cause)
-  if (code === apiCodes.streamNameInUse) return
-  if (isFullCode(code)) throw refused("streams.create", code, "the server has no room for the stream's budget")
-  throw cause
-}
+/** Another program made it in the same moment, or the server has no room for the budget: said for the person who can mend it. */
+const explain =
+  (stream: string, sizeBytes: number) =>
+  (cause: unknown): void => {
+    const code = refusalCode(cause)
+    if (code === apiCodes.streamNameInUse) return
+    if (isFullCode(code)) {
+      const mebibytes = Math.ceil(sizeBytes / 2 ** 20)
+      throw new Error(
+        `the NATS server has no room for the stream ${stream} of ${mebibytes} MiB (${code}): ` +
+          "give it more (max_file_store), or all programs a smaller --stream-scale",
+        { cause }
+      )
+    }
+    throw cause
+  }

@@ -235,6 +235,7 @@ const makeNats = Effect.fnUntraced(function* (options: NatsOptions) {
         ? openBucket(connection, queue, now, name, bucketOptions)
         : Effect.fail(refused("bucket.open", 400, `not a name: ${name}`)),
     connected: () => connection.connected(),
+    problem: () => connection.problem(),
     messageSizeBytesMax: () => connection.sizeBytesMax(),
     state: () => ({
       connected: connection.connected(),

@@ -42,8 +42,17 @@ export interface Batch {
   readonly truncated: number
   /** Records whose audit ID, which a client may choose, was longer than is kept. */
   readonly auditIDsCut: number
+  /** The first {@link namedMax}. */
   readonly unreadable: ReadonlyArray<{ readonly index: number; readonly reason: string }>
+  readonly unreadableCount: number
 }
+
+/** Unreadable records of a batch that are named in the answer. */
+const namedMax = 100
+/** Unreadable records of a batch that have a dead letter of their own; those behind them share some. */
+const ownLettersMax = 100
+/** What a shared letter holds: 11 MiB of unreadable records make some 50 letters. */
+const sharedLetterBytesMax = 256 * 1024
 
 /** Subject, headers and id beside the body. */
 const overheadBytes = 8 * 1024
@@ -55,6 +64,8 @@ export const batchFrom = (items: ReadonlyArray<string>, options: BatchOptions): 
   const messages: Array<OutgoingMessage> = []
   const deadLetters: Array<OutgoingMessage> = []
   const unreadable: Array<{ index: number; reason: string }> = []
+  let unreadableCount = 0
+  let shared: SharedLetter | undefined
   const subject = auditSubject(options.cluster)
   const headers = { [headerNames.cluster]: options.cluster }
   const sizeBytesMax = options.messageSizeBytesMax - overheadBytes
@@ -65,15 +76,33 @@ export const batchFrom = (items: ReadonlyArray<string>, options: BatchOptions): 
   let truncatedBefore = 0
   let truncated = 0
   let auditIDsCut = 0
+  const share = (): void => {
+    if (shared === undefined) return
+    const { kept, reason, sent } = shared
+    const more = sent.length === 1 ? reason : `${sent.length} records; the first: ${reason}`
+    deadLetters.push(unreadableLetter(sent.join("\n"), kept.join("\n"), more, options.cluster, sizeBytesMax))
+    shared = undefined
+  }
+  const setAside = (index: number, sent: string, kept: string, reason: string): void => {
+    unreadableCount++
+    if (unreadable.length < namedMax) unreadable.push({ index, reason })
+    if (unreadableCount <= ownLettersMax) {
+      deadLetters.push(unreadableLetter(sent, kept, reason, options.cluster, sizeBytesMax))
+      return
+    }
+    if (shared !== undefined && shared.length + kept.length > sharedLetterBytesMax) share()
+    shared ??= { sent: [], kept: [], reason, length: 0 }
+    shared.sent.push(sent)
+    shared.kept.push(kept)
+    shared.length += kept.length + 1
+  }
   items.forEach((sent, index) => {
     const { body: parsed, count, text: item } = redaction.record(sent)
     redacted += count
     const read = parsed === undefined ? auditRecordFrom(item, options) : auditRecordFromBody(item, parsed, options)
     if (Result.isFailure(read)) {
       const reason = `${read.failure.field === "" ? "" : `${read.failure.field}: `}${read.failure.reason}`
-      unreadable.push({ index, reason })
-      const kept = read.failure.field === "" ? withoutWords(item) : item
-      deadLetters.push(unreadableLetter(sent, kept, reason, options.cluster, sizeBytesMax))
+      setAside(index, sent, read.failure.field === "" ? withoutWords(item) : item, reason)
       return
     }
     const record = read.success
@@ -88,15 +117,35 @@ export const batchFrom = (items: ReadonlyArray<string>, options: BatchOptions): 
     const whole = Buffer.from(record.json)
     const body = whole.length <= sizeBytesMax ? whole : withoutBodies(record, sizeBytesMax)
     if (body === undefined) {
-      const reason = "it is larger than a message may be, also without its bodies"
-      unreadable.push({ index, reason })
-      deadLetters.push(unreadableLetter(sent, item, reason, options.cluster, sizeBytesMax))
+      setAside(index, sent, item, "it is larger than a message may be, also without its bodies")
       return
     }
     if (body !== whole) truncated++
     messages.push({ subject, id: record.key, body, headers })
   })
-  return { messages, deadLetters, filtered, dropped, redacted, truncatedBefore, truncated, auditIDsCut, unreadable }
+  share()
+  return {
+    messages,
+    deadLetters,
+    filtered,
+    dropped,
+    redacted,
+    truncatedBefore,
+    truncated,
+    auditIDsCut,
+    unreadable,
+    unreadableCount
+  }
+}
+
+/** One dead letter of many small records, a line each. */
+interface SharedLetter {
+  readonly sent: Array<string>
+  readonly kept: Array<string>
+  /** Of the first. */
+  readonly reason: string
+  /** Of what is kept, in characters. */
+  length: number
 }
 
 const truncatedAnnotation = "audit.k8s.io/truncated"

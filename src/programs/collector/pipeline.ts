@@ -75,7 +75,7 @@ export const acceptBatch = (options: Omit<BatchOptions, "cluster" | "messageSize
       yield* Metric.update(records.duplicate, taken.duplicates)
       yield* Metric.update(records.spooled, taken.spooled)
       yield* Metric.update(records.filtered, batch.filtered)
-      yield* Metric.update(records.unreadable, batch.unreadable.length)
+      yield* Metric.update(records.unreadable, batch.unreadableCount)
       yield* Metric.update(truncated.apiserver, batch.truncatedBefore)
       yield* Metric.update(truncated.collector, batch.truncated)
       yield* Metric.update(redacted, batch.redacted)
@@ -88,7 +88,8 @@ export const acceptBatch = (options: Omit<BatchOptions, "cluster" | "messageSize
         accepted: batch.messages.length,
         spooled: taken.spooled,
         filtered: batch.filtered,
-        unreadable: batch.unreadable
+        unreadable: batch.unreadable,
+        unreadableCount: batch.unreadableCount
       } satisfies BatchResult
     })
   })

@@ -64,6 +64,8 @@ const running = (settings: CollectorSettings, webhook: WebhookFiles | undefined)
     yield* observeIntake
     // The bus may be away as long as there is a spool: the replica still takes what is sent.
     yield* observeNats(settings.spoolSizeBytesMax > 0 ? "informative" : "ready", streams)
+    // The bus alone is enough to take what is sent.
+    yield* health.register({ name: "spool", role: "informative", problem: () => intake.spool()?.problem })
     yield* health.register({ name: "intake", role: "ready", problem: intake.problem })
     const accept = yield* acceptBatch(recordOptions(settings))
     const source = webhook === undefined ? yield* auditFile(settings, accept) : yield* serve(settings, webhook, accept)
@@ -88,6 +90,7 @@ const serve = (settings: CollectorSettings, { senders, tls }: WebhookFiles, acce
       handle: auditWebhook({
         cluster: settings.cluster,
         bodySizeBytesMax: settings.bodySizeBytesMax,
+        bodiesSizeBytesMax: settings.bodiesSizeBytesMax,
         requestsInFlightMax: settings.requestsInFlightMax,
         authenticate: authenticateBy(() => known, settings.tokenFile === ""),
         accept

@@ -24,6 +24,8 @@ export interface BatchOptions {
   readonly messageSizeBytesMax: number
   readonly redaction: Redaction
   readonly sights: Sights
+  /** @see Position */
+  readonly orderOffset: bigint
   /** Of every namespace that {@link namespacesIn} names. */
   readonly tenantOf: (namespace: string) => Tenant
 }
@@ -35,6 +37,8 @@ export interface Batch {
   readonly sights: ReadonlyArray<SightChange>
   /** The watch's position behind this step; undefined where there is none. */
   readonly resourceVersion: string | undefined
+  /** From this step on; undefined where it stays as it is. */
+  readonly orderOffset: bigint | undefined
   readonly received: number
   /** Seen before in this form. */
   readonly unchanged: number
@@ -50,6 +54,7 @@ const emptyBatch: Batch = {
   deadLetters: [],
   sights: [],
   resourceVersion: undefined,
+  orderOffset: undefined,
   received: 0,
   unchanged: 0,
   deleted: 0,
@@ -59,19 +64,23 @@ const emptyBatch: Batch = {
 
 const overheadBytes = 8 * 1024
 
-/** Namespaces of Events that are seen for the first time in this step. */
-export const namespacesIn = (followed: Followed, sights: Sights): ReadonlySet<string> => {
+/** Namespaces of Events that are seen for the first time in this step, and the resourceVersions of those Events. */
+export const namespacesIn = (followed: Followed, sights: Sights): ReadonlyMap<string, ReadonlyArray<string>> => {
   const objects =
     followed._tag === "Page"
       ? followed.objects
       : followed._tag === "Changes"
         ? followed.changes.map(({ object }) => object)
         : []
-  return new Set(
-    objects
-      .filter(({ metadata }) => sights.last(metadata.uid ?? "") === undefined)
-      .map(({ metadata }) => metadata.namespace ?? "")
-  )
+  const found = new Map<string, Array<string>>()
+  for (const { metadata } of objects) {
+    if (sights.last(metadata.uid ?? "") !== undefined) continue
+    const namespace = metadata.namespace ?? ""
+    const versions = found.get(namespace) ?? []
+    versions.push(metadata.resourceVersion ?? "")
+    found.set(namespace, versions)
+  }
+  return found
 }
 
 export const batchFrom = (followed: Followed, options: BatchOptions): Batch => {
@@ -79,6 +88,8 @@ export const batchFrom = (followed: Followed, options: BatchOptions): Batch => {
     case "Listing":
       options.sights.listing()
       return { ...emptyBatch }
+    case "WentBack":
+      return { ...emptyBatch, orderOffset: orderOffsetBehind(followed.from, options.orderOffset) }
     case "Page":
       for (const { metadata } of followed.objects) options.sights.isListed(metadata.uid ?? "")
       return stepOf(followed.objects, new Set(), undefined, options)
@@ -104,7 +115,7 @@ const stepOf = (
   resourceVersion: string | undefined,
   options: BatchOptions
 ): Batch => {
-  const { cluster, sights } = options
+  const { cluster, orderOffset, sights } = options
   const messages: Array<OutgoingMessage> = []
   const deadLetters: Array<OutgoingMessage> = []
   const changes: Array<SightChange> = []
@@ -138,7 +149,8 @@ const stepOf = (
       const { event, places } = outcome.success
       redacted += places
       if (resourceVersion !== undefined) lastSeen = microsecondsFrom(event.lastSeen) ?? lastSeen
-      const message = eventMessage(event, before === undefined ? "added" : "modified")
+      const ordered = { ...event, order: event.order + orderOffset }
+      const message = eventMessage(ordered, before === undefined ? "added" : "modified")
       if (message.body.length + overheadBytes <= options.messageSizeBytesMax) messages.push(message)
       else deadLetters.push(letterOf(object, "it is larger than a message may be", options))
     }
@@ -149,6 +161,7 @@ const stepOf = (
     deadLetters,
     sights: changes,
     resourceVersion,
+    orderOffset: undefined,
     received: objects.length,
     unchanged,
     deleted,
@@ -173,6 +186,10 @@ const stepOf = (
     })
   }
 }
+
+/** Whatever comes has a higher order than all that came with a position up to `from`. */
+const orderOffsetBehind = (from: string, orderOffset: bigint): bigint =>
+  orderOffset + (/^\d{1,18}$/.test(from) ? BigInt(from) : 0n)
 
 const eventsResource = { apiGroup: "events.k8s.io", resource: "events" } as const
 

@@ -13,10 +13,10 @@ import type { Tenant } from "../../domain/Tenant.ts"
 import type { Redaction } from "../../normalise/redaction.ts"
 import { Health } from "../../runtime/Health.ts"
 import { counterFamily, secondsBoundaries } from "../../runtime/Metrics.ts"
-import { makeCheckpoint } from "../../sources/exporter/Checkpoint.ts"
+import { type CheckpointState, makeCheckpoint } from "../../sources/exporter/Checkpoint.ts"
 import { eventsPath } from "../../sources/exporter/eventsPath.ts"
 import { namespaceTenants } from "../../sources/exporter/namespaceTenants.ts"
-import { publishedSince } from "../../sources/exporter/publishedSince.ts"
+import { type PublishedSight, publishedSince } from "../../sources/exporter/publishedSince.ts"
 import { Sights } from "../../sources/exporter/Sights.ts"
 import { untilHealed } from "../consumeBatches.ts"
 import { type Batch, batchFrom, namespacesIn } from "./batch.ts"
@@ -33,7 +33,8 @@ const redacted = Metric.counter("activity_exporter_redacted_total", {
   incremental: true
 })
 const gaps = Metric.counter("activity_exporter_gaps_total", {
-  description: "Times that nobody watched for longer than the API server keeps Events",
+  description:
+    "Times that nobody watched for longer than the API server keeps Events, or that its resourceVersions went back",
   incremental: true
 })
 const inFlight = Metric.gauge("activity_exporter_in_flight", { description: "Sights that are on their way to the bus" })
@@ -45,6 +46,8 @@ const lagSeconds = Metric.histogram("activity_exporter_lag_seconds", {
 
 /** Steps that are published at once; a step is at most a page of 500, or 64 KiB of a watch. More wait in the API server. */
 const stepsInFlightMax = 4
+/** Namespaces of one step that the API server is asked for at once. */
+const questionsAtOnceMax = 8
 /** The bus has not taken a step for so long: this replica does not do its work. */
 const stuckMillisMax = 30_000
 
@@ -80,15 +83,14 @@ export const exportEvents = (options: ExportOptions) =>
     const checkpoint = yield* makeCheckpoint(options.cluster)
     const { found, published } = yield* Effect.gen(function* () {
       const state = yield* checkpoint.load
-      return {
-        found: state,
-        published: !state.isFound ? [] : yield* publishedSince(options.cluster, state.sequence)
-      }
+      // Without a checkpoint the stream itself says what was published, and whose it is.
+      return { found: state, published: yield* publishedSince(options.cluster, state.isFound ? state.sequence : 0) }
     }).pipe(
       Effect.tapError((error) => Effect.logWarning("the checkpoint cannot be read", error)),
       Effect.retry(untilHealed)
     )
     const sights = new Sights(found.sights.values(), published)
+    let orderOffset = orderOffsetOf(found, published)
     const tenants = yield* namespaceTenants(options.defaultTenant)
     const path = yield* eventsPath.pipe(
       Effect.tapError((error) => Effect.logWarning("the API server cannot be asked for Events", error)),
@@ -99,7 +101,8 @@ export const exportEvents = (options: ExportOptions) =>
 
     /** Steps on their way to the bus, since when, and where the stream ended before. */
     const steps = new Map<Batch, { readonly since: number; readonly sequence: number }>()
-    const saved = yield* saveSights(checkpoint, sights, published, found, {
+    const position = { ...found, orderOffset: orderOffset.toString() }
+    const saved = yield* saveSights(checkpoint, sights, published, position, {
       guard,
       lowestInFlight: () => Math.min(...[...steps.values()].map(({ sequence }) => sequence))
     })
@@ -137,16 +140,24 @@ export const exportEvents = (options: ExportOptions) =>
       Stream.mapEffect((followed) =>
         Effect.gen(function* () {
           if (followed._tag === "Listing") yield* tellGap(saved.seenUntilMillis(), options.eventRetentionMillis)
+          if (followed._tag === "WentBack") yield* tellWentBack(followed)
           const asked = new Map<string, Tenant>()
-          for (const namespace of namespacesIn(followed, sights)) {
-            asked.set(namespace, tenants.known(namespace) ?? (yield* tenants.ask(namespace)))
-          }
+          yield* Effect.forEach(
+            namespacesIn(followed, sights),
+            ([namespace, versions]) =>
+              Effect.gen(function* () {
+                asked.set(namespace, tenants.known(namespace, versions) ?? (yield* tenants.ask(namespace)))
+              }),
+            { concurrency: questionsAtOnceMax, discard: true }
+          )
           const batch = batchFrom(followed, {
             ...options,
             sights,
+            orderOffset,
             messageSizeBytesMax: nats.messageSizeBytesMax(),
             tenantOf: (namespace) => asked.get(namespace) ?? options.defaultTenant
           })
+          orderOffset = batch.orderOffset ?? orderOffset
           steps.set(batch, { since: now(), sequence: saved.streamEnd() })
           return batch
         })
@@ -165,6 +176,13 @@ export const exportEvents = (options: ExportOptions) =>
       Effect.ensuring(saved.last)
     )
   }).pipe(Effect.scoped)
+
+/** What was published says it too, where there is no checkpoint, or one of before. */
+const orderOffsetOf = (found: CheckpointState, published: ReadonlyArray<PublishedSight>): bigint =>
+  published.reduce((highest, { order, resourceVersion }) => {
+    const offset = /^\d+$/.test(order) && /^\d+$/.test(resourceVersion) ? BigInt(order) - BigInt(resourceVersion) : 0n
+    return offset > highest ? offset : highest
+  }, BigInt(found.orderOffset))
 
 const stuck = (steps: ReadonlyArray<{ readonly since: number }>, now: number): string | undefined => {
   const seconds = Math.round((now - Math.min(now, ...steps.map(({ since }) => since))) / 1000)
@@ -201,3 +219,13 @@ const tellGap = (seenUntilMillis: number, retentionMillis: number) =>
       to: secondsTimestampText(BigInt(missedUntilMillis) * 1000n)
     })
   })
+
+/** What had happened behind the snapshot is not in the list, and nobody knows what of it was never seen. */
+const tellWentBack = (versions: { readonly from: string; readonly to: string }) =>
+  Effect.andThen(
+    Metric.update(gaps, 1),
+    Effect.logError("Events may be missing: the API server's resourceVersions went back", {
+      from: versions.from,
+      to: versions.to
+    })
+  )

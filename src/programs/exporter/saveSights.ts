@@ -4,12 +4,15 @@ import { Nats } from "../../clients/nats/Nats.ts"
 import { miloEvents } from "../../domain/streams.ts"
 import type { Checkpoint, Position } from "../../sources/exporter/Checkpoint.ts"
 import type { Sight, SightChange, Sights } from "../../sources/exporter/Sights.ts"
+import { Health } from "../../runtime/Health.ts"
 import { untilHealed } from "../consumeBatches.ts"
 import type { Batch } from "./batch.ts"
 
 const saveEvery = "1 second"
 /** An idle cluster's checkpoint is renewed so often: it says until when nothing was missed. */
 const idleMillis = 20_000
+/** What was published since is found in the stream, which holds it for a while. */
+const unsavedMillisMax = 30_000
 /** A bus that is away does not hold up the end of a program. */
 const lastSaveWait = "2 seconds"
 
@@ -29,12 +32,15 @@ export const saveSights = (
   Effect.gen(function* () {
     const nats = yield* Nats
     const clock = yield* Clock.Clock
-    let { resourceVersion, seenUntilMillis } = found
+    const now = () => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
+    const health = yield* Health
+    let { orderOffset, resourceVersion, seenUntilMillis } = found
     /** The last change of each Event since the last save: no more than there are Events. */
     let changes = new Map<string, SightChange>(published.map(({ uid }) => [uid, sights.last(uid) ?? goneFrom(uid)]))
     let isMoved = true
     let streamEnd = found.sequence
     let isFailing = false
+    let savedAt = now()
     /** Until then older versions may come again, and are known by what the stream holds from there on. */
     let isCaughtUp = false
 
@@ -47,7 +53,7 @@ export const saveSights = (
       const lowestInFlight = options.lowestInFlight()
       isCaughtUp ||= sights.isCaughtUp && lowestInFlight === Number.POSITIVE_INFINITY
       const sequence = isCaughtUp ? Math.min(streamEnd, lowestInFlight) : found.sequence
-      const position = { resourceVersion, seenUntilMillis, sequence }
+      const position = { resourceVersion, seenUntilMillis, orderOffset, sequence }
       changes = new Map()
       isMoved = false
       yield* checkpoint
@@ -67,8 +73,14 @@ export const saveSights = (
       Effect.tapError((error) => Effect.logWarning("the checkpoint cannot be saved", error)),
       Effect.retry(untilHealed)
     )
+    savedAt = now()
+    yield* Effect.acquireRelease(
+      health.register({ name: "checkpoint", role: "ready", problem: () => unsaved(now() - savedAt) }),
+      () => health.register({ name: "checkpoint", role: "ready", problem: () => undefined })
+    )
     const run = save.pipe(
       Effect.tap(() => {
+        savedAt = now()
         if (!isFailing) return Effect.void
         isFailing = false
         return Effect.logInfo("the checkpoint is saved again")
@@ -83,11 +95,15 @@ export const saveSights = (
     return {
       settled: (batch: Batch): void => {
         for (const change of batch.sights) changes.set(change.uid, change)
+        if (batch.orderOffset !== undefined) {
+          orderOffset = batch.orderOffset.toString()
+          isMoved = true
+        }
         if (batch.resourceVersion === undefined) return
-        const now = clock.currentTimeMillisUnsafe()
-        isMoved ||= batch.resourceVersion !== resourceVersion || now - seenUntilMillis >= idleMillis
+        const seenAt = clock.currentTimeMillisUnsafe()
+        isMoved ||= batch.resourceVersion !== resourceVersion || seenAt - seenUntilMillis >= idleMillis
         resourceVersion = batch.resourceVersion
-        seenUntilMillis = now
+        seenUntilMillis = seenAt
       },
       /** @see Position */
       seenUntilMillis: () => seenUntilMillis,
@@ -99,5 +115,8 @@ export const saveSights = (
       last: save.pipe(Effect.timeout(lastSaveWait), Effect.ignore)
     }
   })
+
+const unsaved = (millis: number): string | undefined =>
+  millis > unsavedMillisMax ? `nothing was saved for ${Math.round(millis / 1000)} s` : undefined
 
 const goneFrom = (uid: string): SightChange => ({ uid, resourceVersion: undefined })

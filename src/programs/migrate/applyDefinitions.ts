@@ -15,14 +15,15 @@ const establishedTime = "30 seconds"
  * Applied by the server, over whoever applied them before, and waited for until they are established. Two at once, or
  * twice, do no harm.
  *
+ * @param whose where server and credentials come from, for the sentence of a failure
  * @returns a sentence for each
  * @fails StartRefused when the API server does not answer, refuses, or does not establish one
  */
-export const applyDefinitions: Effect.Effect<ReadonlyArray<string>, StartRefused, Kube> = Effect.gen(function* () {
+export const applyDefinitions = Effect.fnUntraced(function* (whose: string) {
   const kube = yield* Kube
   const refused = (error: KubeError) =>
     new StartRefused({
-      sentence: `The CustomResourceDefinitions cannot be applied at ${kube.server}: ${error.message}.`
+      sentence: `The CustomResourceDefinitions cannot be applied at ${kube.server} of ${whose}: ${error.message}.`
     })
   return yield* Effect.forEach(definitions, (definition) =>
     Effect.gen(function* () {

@@ -43,8 +43,14 @@ export const retentionLines = (migrated: Migrated): ReadonlyArray<string> => [
 /** Migrates, prints what it changed, and ends. */
 export const migrate = (settings: MigrateSettings) =>
   Effect.gen(function* () {
+    if (settings.policyStore !== "kubernetes" && settings.kubeconfig !== "") {
+      return yield* new StartRefused({
+        sentence: "--kubeconfig is of no use without --policy-store kubernetes: give both, or neither."
+      })
+    }
     if (settings.policyStore === "kubernetes") {
-      const lines = yield* applyDefinitions.pipe(Effect.provide(kubeFrom(settings, "migrate")))
+      const whose = settings.kubeconfig === "" ? "this pod's service account" : `--kubeconfig ${settings.kubeconfig}`
+      const lines = yield* applyDefinitions(whose).pipe(Effect.provide(kubeFrom(settings, "migrate")))
       yield* Effect.forEach(lines, (line) => Console.log(line), { discard: true })
     }
     yield* migratedTables(settings).pipe(Effect.provide(clickHouseFrom(settings)))
@@ -75,10 +81,19 @@ const silenceCodes = new Set([
   "ETIMEDOUT"
 ])
 
+/** UNKNOWN_USER, WRONG_PASSWORD, REQUIRED_PASSWORD, AUTHENTICATION_FAILED. */
+const loginCodes = new Set([192, 193, 194, 516])
+
 /** One sentence; the user and password of the URL are not in it. */
 const refusal = (url: string, error: ClickHouseError): string => {
   const host = URL.parse(url)?.host ?? ""
-  if (host === "" || error.reason._tag !== "ClickHouseUnavailable") return `${error.message}.`.replace(/\.\.$/, ".")
+  if (error.reason._tag !== "ClickHouseUnavailable") {
+    const { code, description } = error.reason
+    const setting = loginCodes.has(code) ? ": see the user and password of --clickhouse-url" : " (--clickhouse-url)"
+    const where = host === "" ? "ClickHouse" : `ClickHouse at ${host}`
+    return `${where} answered ${code}${setting}. ${description.replace(/[.\s]+$/, "")}.`
+  }
+  if (host === "") return `${error.message.replace(/[.\s]+$/, "")}.`
   const cause = error.reason.cause
   const code = typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : ""
   if (silenceCodes.has(code))

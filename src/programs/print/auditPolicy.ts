@@ -1,6 +1,6 @@
 /**
- * What kube-apiserver is to be given so that its audit records become activities: a policy, and the flags that name it,
- * as YAML with comments.
+ * What kube-apiserver is to be given so that its audit records become activities: a policy, the flags that name it, and
+ * the kubeconfig of its webhook; as YAML with comments, a document each.
  *
  * @source https://kubernetes.io/docs/tasks/debug/debug-cluster/audit/
  * @source https://kubernetes.io/docs/reference/config-api/kubeadm-config.v1beta4/
@@ -74,17 +74,11 @@ export type Installer = "plain" | "kubeadm" | "kind" | "k3s"
 export interface FlagsOptions {
   readonly installer: Installer
   readonly by: "webhook" | "file"
-  /** The URL of the webhook. */
-  readonly collector: string
 }
 
-/** One YAML document for whatever starts the API server, and for a webhook one more: the file that the flags name. */
-export const apiServerFlags = (options: FlagsOptions): string => {
-  const folders = foldersOf[options.installer]
-  const flags = flagsOf(options.by, folders)
-  const text = texts[options.installer](flags, options.by)
-  return options.by === "file" ? text : `${text}---\n${webhookKubeconfig(options.collector, folders.files)}`
-}
+/** For whatever starts the API server. */
+export const apiServerFlags = ({ by, installer }: FlagsOptions): string =>
+  texts[installer](flagsOf(by, foldersOf[installer]), by)
 
 interface Folders {
   /** Where the API server finds the policy and the webhook's kubeconfig. */
@@ -127,7 +121,9 @@ const flagsOf = (by: FlagsOptions["by"], { files, logs }: Folders): Flags =>
 const textOfFlags = (flags: Flags, indent: string, dashes = ""): string =>
   flags.map(([name, value]) => `${indent}- ${dashes}${name}=${value}\n`).join("")
 
-const webhookComment = "# The second document below is webhook.kubeconfig, beside policy.yaml.\n"
+const webhookComment =
+  "# Beside it are webhook.kubeconfig, which `activity print webhook-kubeconfig` prints, and ca.crt, the authority of the\n" +
+  "# collector's certificate.\n"
 
 const header = (by: FlagsOptions["by"]): string =>
   "# policy.yaml is what `activity print audit-policy` prints.\n" +
@@ -151,7 +147,9 @@ const volumes = (by: FlagsOptions["by"], indent: string): string =>
 const texts: Readonly<Record<Installer, (flags: Flags, by: FlagsOptions["by"]) => string>> = {
   plain: (flags, by) => `# Arguments of kube-apiserver.\n${header(by)}${textOfFlags(flags, "", "--")}`,
   kubeadm: (flags, by) =>
-    "# For `kubeadm init --config`, or `kubeadm init phase control-plane apiserver --config` on a cluster that runs.\n" +
+    "# For `kubeadm init --config`, by kubeadm 1.31 or later. In a cluster that runs, merge it into ClusterConfiguration in\n" +
+    "# the ConfigMap kubeadm-config of kube-system, where upgrades find it; then, with that file on each control-plane\n" +
+    "# node: `kubeadm init phase control-plane apiserver --config FILE`.\n" +
     `${header(by)}apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\napiServer:\n  extraArgs:\n` +
     flags.map(([name, value]) => `    - name: ${name}\n      value: ${JSON.stringify(value)}\n`).join("") +
     `  extraVolumes:\n${volumes(by, "    ")}`,
@@ -173,7 +171,15 @@ const texts: Readonly<Record<Installer, (flags: Flags, by: FlagsOptions["by"]) =
     `${header(by)}kube-apiserver-arg:\n${textOfFlags(flags, "  ")}`
 }
 
-const webhookKubeconfig = (collector: string, folder: string): string =>
+export interface WebhookOptions {
+  /** The URL of the webhook. */
+  readonly collector: URL
+  /** The name in the collector's certificate, where that is not the URL's; else "". */
+  readonly serverName: string
+}
+
+/** Paths in a kubeconfig start where it is: this one stands beside `ca.crt`, wherever the flags say. */
+export const webhookKubeconfig = ({ collector, serverName }: WebhookOptions): string =>
   "# webhook.kubeconfig: how kube-apiserver reaches the collector. The token is one of --audit-tokens; with\n" +
   "# client-certificate and client-key in its place, the certificate's common name is.\n" +
   `apiVersion: v1
@@ -181,8 +187,8 @@ kind: Config
 clusters:
   - name: collector
     cluster:
-      server: ${JSON.stringify(collector)}
-      certificate-authority: ${folder}/ca.crt
+      server: ${JSON.stringify(collector.href)}
+${serverName === "" ? "" : `      tls-server-name: ${JSON.stringify(serverName)}\n`}      certificate-authority: ca.crt
 users:
   - name: kube-apiserver
     user:

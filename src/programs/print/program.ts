@@ -1,7 +1,9 @@
 /** Prints what others are to be given, to standard output and nowhere else. */
 import { Console } from "effect"
-import { apiServerFlags, auditPolicy } from "./auditPolicy.ts"
-import type { AuditPolicySettings } from "./config.ts"
+import { apiServerFlags, auditPolicy, webhookKubeconfig } from "./auditPolicy.ts"
+import type { AuditPolicySettings, WebhookSettings } from "./config.ts"
 
-export const printAuditPolicy = ({ by, collector, flags }: AuditPolicySettings) =>
-  Console.log((flags === "none" ? auditPolicy : apiServerFlags({ installer: flags, by, collector })).trimEnd())
+export const printAuditPolicy = ({ by, flags }: AuditPolicySettings) =>
+  Console.log((flags === "none" ? auditPolicy : apiServerFlags({ installer: flags, by })).trimEnd())
+
+export const printWebhookKubeconfig = (settings: WebhookSettings) => Console.log(webhookKubeconfig(settings).trimEnd())

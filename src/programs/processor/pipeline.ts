@@ -186,7 +186,8 @@ const evaluateEvent = (policies: PolicySet, message: StoredMessage): Outcome => 
   const tenant = tenantFromHeader(message.header(headerNames.tenant))
   const read = kubernetesEventFromText(decoder.decode(message.body), {
     cluster: message.header(headerNames.cluster),
-    tenant
+    tenant,
+    order: message.header(headerNames.order)
   })
   if (Result.isFailure(read)) return unreadable(message, `${read.failure.field}: ${read.failure.reason}`)
   const mark: Mark = message.header(headerNames.mark) === "modified" ? "modified" : "added"

@@ -26,11 +26,9 @@ export const processor = (settings: ProcessorSettings) => {
     Layer.provide(policySourceLayer),
     Layer.provideMerge(readPolicies(settings.policyStore, kube))
   )
-  return Effect.gen(function* () {
-    const health = yield* Health
+  const working = Effect.gen(function* () {
     const cache = yield* PolicyCache
-    yield* health.register({ name: "policies", role: "ready", problem: cache.problem })
-    yield* serveOperations(settings.opsListen)
+    yield* (yield* Health).register({ name: "policies", role: "ready", problem: cache.problem })
     yield* observeNats("ready", streams)
     yield* prepareStreams(streams, { sizeScale: settings.streamScale })
     yield* cache.listed
@@ -45,5 +43,11 @@ export const processor = (settings: ProcessorSettings) => {
       ],
       { concurrency: "unbounded", discard: true }
     )
-  }).pipe(Effect.scoped, Effect.provide(policies.pipe(Layer.provideMerge(clients), Layer.provideMerge(jsonLogs))))
+  })
+  return Effect.gen(function* () {
+    // A cluster that does not answer is waited for below; the probes say so meanwhile.
+    yield* (yield* Health).register({ name: "policies", role: "ready", problem: () => "the policies are not read yet" })
+    yield* serveOperations(settings.opsListen)
+    return yield* working.pipe(Effect.provide(policies))
+  }).pipe(Effect.scoped, Effect.provide(clients.pipe(Layer.provideMerge(jsonLogs))))
 }

@@ -28,7 +28,7 @@ export const reportReady = Effect.gen(function* () {
   const known = new Map<string, ActivityPolicy>()
   const verdicts = new Map<string, Verdict>()
 
-  const report = Effect.fnUntraced(function* (policy: ActivityPolicy) {
+  const reportOne = Effect.fnUntraced(function* (policy: ActivityPolicy) {
     const { generation = 1, name, uid = "" } = policy.metadata
     const now = yield* Clock.currentTimeMillis
     const before = verdicts.get(name)
@@ -60,6 +60,12 @@ export const reportReady = Effect.gen(function* () {
         )
       )
   })
+
+  /** A policy that nobody thought of is told of by none: the others' turn comes. */
+  const report = (policy: ActivityPolicy) =>
+    Effect.catchDefect(reportOne(policy), (defect) =>
+      Effect.logError("a policy's status could not be told", { policy: policy.metadata.name, defect })
+    )
 
   const follow = store.updates.pipe(
     Stream.runForEach((update) => {
@@ -95,7 +101,7 @@ interface Verdict {
 
 /** What the status has to be; undefined when it says so already. */
 const statusOf = (policy: ActivityPolicy, { generation, problems }: Verdict, now: number): ActivityPolicy["status"] => {
-  const conditions = policy.status?.conditions ?? []
+  const conditions = conditionsOf(policy)
   const before = conditions.find(({ type }) => type === "Ready")
   const wanted = conditionFrom(problems, generation, "")
   if (
@@ -113,6 +119,14 @@ const statusOf = (policy: ActivityPolicy, { generation, problems }: Verdict, now
     conditions: [...conditions.filter(({ type }) => type !== "Ready"), { ...wanted, lastTransitionTime: since }],
     observedGeneration: generation
   }
+}
+
+/** A status that somebody wrote where its definition let him may hold anything: what is no condition is left out. */
+const conditionsOf = ({ status }: ActivityPolicy): ReadonlyArray<PolicyCondition> => {
+  const found: unknown = status?.conditions
+  // An object with a type is told apart by it; nothing else is asked of those that are not ours.
+  const isCondition = (one: unknown): one is PolicyCondition => typeof one === "object" && one !== null && "type" in one
+  return Array.isArray(found) ? found.filter(isCondition) : []
 }
 
 const conditionFrom = (

@@ -135,6 +135,7 @@ const running = (prepared: Prepared) =>
       handle: auditWebhook({
         cluster: settings.cluster,
         bodySizeBytesMax: settings.bodySizeBytesMax,
+        bodiesSizeBytesMax: settings.bodiesSizeBytesMax,
         requestsInFlightMax: settings.requestsInFlightMax,
         authenticate: authenticateBy(() => senders, isLoopback(settings.auditListen)),
         accept: yield* acceptBatch(recordOptions(settings))

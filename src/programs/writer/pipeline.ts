@@ -5,7 +5,7 @@
  * ClickHouse has it; what cannot be a row goes to the dead letters, alone.
  */
 import { Duration, Effect, Metric, Result, Schema } from "effect"
-import type { ClickHouseRefused } from "../../clients/clickhouse/ClickHouse.ts"
+import { ClickHouseError, type ClickHouseRefused } from "../../clients/clickhouse/ClickHouse.ts"
 import { type Delivery, Nats } from "../../clients/nats/Nats.ts"
 import * as streams from "../../domain/streams.ts"
 import { headerNames, type Mark } from "../../domain/streams.ts"
@@ -32,9 +32,20 @@ const ackPendingMax = batchRowsMax * (batchesInFlight + 2)
  */
 export class StoreWaits extends Schema.TaggedError<StoreWaits>()("StoreWaits", {
   table: Schema.String,
-  cause: Schema.Defect()
+  refusal: ClickHouseError
 }) {
   readonly retryable = true
+
+  override get message(): string {
+    const hint = this.#isSchemaOlder() ? "; activity migrate brings the tables to this version" : ""
+    return `the table ${this.table} takes no rows: ${this.refusal.message}${hint}`
+  }
+
+  /** The database, the table or a column is missing: UNKNOWN_TABLE, UNKNOWN_DATABASE, NO_SUCH_COLUMN_IN_TABLE and its kin. */
+  #isSchemaOlder(): boolean {
+    const { reason } = this.refusal
+    return reason._tag === "ClickHouseRefused" && [16, 47, 60, 81, 117].includes(reason.code)
+  }
 }
 
 interface DeliveredLine extends StoredLine {
@@ -69,7 +80,8 @@ const flows: ReadonlyArray<Flow> = [
     lineFrom: (delivery) =>
       kubernetesEventFromText(decoder.decode(delivery.body), {
         cluster: delivery.header(headerNames.cluster),
-        tenant: tenantFromHeader(delivery.header(headerNames.tenant))
+        tenant: tenantFromHeader(delivery.header(headerNames.tenant)),
+        order: delivery.header(headerNames.order)
       }).pipe(
         Result.map((event) => kubernetesEventLine(event, delivery.sequence)),
         Result.mapError((error) => error.reason)
@@ -148,7 +160,9 @@ const storeBatch = (options: WriterOptions, flow: Flow, batch: ReadonlyArray<Del
               })
             ])
             .pipe(Effect.andThen(Metric.update(poison, 1)))
-      }).pipe(Effect.catchTag("ClickHouseError", (cause) => Effect.fail(new StoreWaits({ table: flow.table, cause }))))
+      }).pipe(
+        Effect.catchTag("ClickHouseError", (refusal) => Effect.fail(new StoreWaits({ table: flow.table, refusal })))
+      )
     )
     yield* Metric.update(rows, stored)
     yield* Metric.update(poison, letters.length)

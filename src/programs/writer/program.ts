@@ -1,6 +1,7 @@
 import { Effect, Layer } from "effect"
 import { watchClickHouse } from "../../clients/clickhouse/watchClickHouse.ts"
 import { allStreams } from "../../domain/streams.ts"
+import { Health } from "../../runtime/Health.ts"
 import { jsonLogs } from "../../runtime/Logging.ts"
 import { serveOperations } from "../../runtime/Operations.ts"
 import { highestSequence } from "../../store/highestSequence.ts"
@@ -17,7 +18,15 @@ export const writer = (settings: WriterSettings) =>
     yield* watchClickHouse("ready")
     // Sequences never go back: what ClickHouse holds is older than whatever is published to a stream that is made anew.
     const firstSequenceMin = (yield* highestSequence.pipe(Effect.orElseSucceed(() => 0))) + 1
+    const health = yield* Health
+    let prepared = false
+    yield* health.register({
+      name: "streams",
+      role: "ready",
+      problem: () => (prepared ? undefined : "the streams are not made yet")
+    })
     yield* prepareStreams(allStreams, { firstSequenceMin, sizeScale: settings.streamScale })
+    prepared = true
     yield* Effect.logInfo("writer started")
     return yield* write({ defaultTenant: settings.defaultTenant })
   }).pipe(

@@ -1,7 +1,7 @@
 /** What a caller may do. */
 import { Context, Effect } from "effect"
 import { type ApiFailure, failure } from "../ApiFailure.ts"
-import type { PathRequest, RequestInfo, ResourceAttributes } from "../http/RequestInfo.ts"
+import type { PathRequest, ResourceAttributes } from "../http/RequestInfo.ts"
 import type { User } from "./Authenticator.ts"
 
 export type Attributes = ResourceAttributes | PathRequest
@@ -21,7 +21,7 @@ export const mastersGroup = "system:masters"
 export const probePaths: ReadonlySet<string> = new Set(["/healthz", "/livez", "/readyz"])
 
 /** @fails ApiFailure Forbidden, in kube-apiserver's own words */
-export const authorize = (user: User, attributes: RequestInfo): Effect.Effect<void, ApiFailure, Authorizer> =>
+export const authorize = (user: User, attributes: Attributes): Effect.Effect<void, ApiFailure, Authorizer> =>
   Effect.gen(function* () {
     if (attributes._tag === "Path" && probePaths.has(attributes.path)) return
     const authorizer = yield* Authorizer

@@ -51,10 +51,15 @@ export const authenticationSettingsFrom = (data: unknown): Result.Result<Authent
               extraPrefix: names("requestheader-extra-headers-prefix")
             }
           }
-          return anyUserIsProxy(settings)
+          if (anyUserIsProxy(settings)) {
+            return Result.fail(
+              "one authority signs users and the front proxy, and requestheader-allowed-names is empty: " +
+                "every user could claim to be any other"
+            )
+          }
+          return proxyAuthorities.length > 0 && settings.headers.username.length === 0
             ? Result.fail(
-                "one authority signs users and the front proxy, and requestheader-allowed-names is empty: " +
-                  "every user could claim to be any other"
+                "requestheader-username-headers names no header: nobody whom kube-apiserver names would be known"
               )
             : Result.succeed(settings)
         })
@@ -66,7 +71,14 @@ const authoritiesAt = (
   data: Readonly<Partial<Record<"client-ca-file" | "requestheader-client-ca-file", string>>>,
   key: "client-ca-file" | "requestheader-client-ca-file"
 ): Result.Result<ReadonlyArray<X509Certificate>, string> =>
-  Result.try({ try: () => certificatesFrom(data[key] ?? ""), catch: () => `${key} holds what is no certificate` })
+  Result.flatMap(
+    Result.try({ try: () => certificatesFrom(data[key] ?? ""), catch: () => `${key} holds what is no certificate` }),
+    (authorities) =>
+      // Without the key a cluster has no such callers. An empty one is a mistake, which would lock them all out.
+      data[key] !== undefined && authorities.length === 0
+        ? Result.fail(`${key} holds no certificate`)
+        : Result.succeed(authorities)
+  )
 
 const anyUserIsProxy = ({ clientAuthorities, proxyAuthorities, proxyNames }: AuthenticationSettings): boolean =>
   proxyNames.length === 0 &&

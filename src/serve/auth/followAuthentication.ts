@@ -53,6 +53,7 @@ export const followAuthentication: Effect.Effect<
           return Effect.forEach(followed.changes, ({ object, type }) => take(type === "DELETED" ? undefined : object), {
             discard: true
           })
+        case "WentBack":
         case "Position":
           return Effect.void
       }

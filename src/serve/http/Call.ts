@@ -3,7 +3,7 @@ import type { Effect, Stream } from "effect"
 import type { ApiFailure } from "../ApiFailure.ts"
 import type { User } from "../auth/Authenticator.ts"
 import type { Accepted } from "./accept.ts"
-import type { RequestInfo } from "./RequestInfo.ts"
+import type { RequestInfo, ResourceAttributes } from "./RequestInfo.ts"
 
 export interface Call {
   readonly method: string
@@ -14,6 +14,12 @@ export interface Call {
   readonly info: RequestInfo
   readonly accepted: Accepted
   readonly user: User
+  /**
+   * For what a request turns out to do besides what it says: an apply that creates.
+   *
+   * @fails ApiFailure Forbidden when the caller may not do that too
+   */
+  readonly authorize: (attributes: ResourceAttributes) => Effect.Effect<void, ApiFailure>
   /** The whole body, within {@link bodySizeBytesMax}. */
   readonly body: Effect.Effect<Buffer, ApiFailure>
 }

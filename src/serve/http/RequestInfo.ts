@@ -1,6 +1,7 @@
 /**
  * What a request asks for, read from its method and path as kube-apiserver does.
  */
+import { pathSegmentFault } from "../../domain/pathSegment.ts"
 
 /** What a role may allow. */
 export interface ResourceAttributes {
@@ -11,7 +12,7 @@ export interface ResourceAttributes {
   readonly resource: string
   readonly subresource: string
   readonly namespace: string
-  /** Of the object, or of the only one that `fieldSelector=metadata.name=` leaves. */
+  /** Of the object; of a list, a watch or a deletion of many the only one that `fieldSelector=metadata.name=` leaves. */
   readonly name: string
 }
 
@@ -39,18 +40,38 @@ export const requestInfo = (method: string, path: string, query: URLSearchParams
   const namespaced = rest[0] === "namespaces" && rest.length > 2
   const [resource = "", name = "", subresource = "", ...more] = namespaced ? rest.slice(2) : rest
   if (more.length > 0) return other
-  const selected = /^metadata\.name==?([^,]+)$/.exec(query.get("fieldSelector") ?? "")?.[1] ?? ""
+  const verb = verbOf(method, name !== "", isTrue(query.get("watch")))
   return {
     _tag: "Resource",
-    verb: verbOf(method, name !== "", isTrue(query.get("watch"))),
+    verb,
     group,
     version,
     resource,
     subresource,
     namespace: namespaced ? (rest[1] ?? "") : "",
-    name: name === "" ? selected : name,
+    // Nothing else is limited by a selector: a caller who may create one name may not create them all.
+    name: name === "" && selectingVerbs.includes(verb) ? selectedName(query) : name,
     named: name !== ""
   }
+}
+
+const selectingVerbs: ReadonlyArray<string> = ["list", "watch", "deletecollection"]
+
+const selectedName = (query: URLSearchParams): string =>
+  /^metadata\.name==?([^,\\]+)$/.exec(query.get("fieldSelector") ?? "")?.[1] ?? ""
+
+/**
+ * A sentence when a name in it would be another path once it is written into one: `%2F` is a slash, and the caller was
+ * asked about something else.
+ */
+export const nameFault = (info: RequestInfo): string | undefined => {
+  if (info._tag === "Path") return undefined
+  const { group, name, namespace, resource, subresource, version } = info
+  for (const part of [group, version, resource, subresource, namespace, name]) {
+    const fault = part === "" ? undefined : pathSegmentFault(part)
+    if (fault !== undefined) return `invalid resource name ${JSON.stringify(part)}: [${fault}]`
+  }
+  return undefined
 }
 
 const verbOf = (method: string, named: boolean, watch: boolean): string => {

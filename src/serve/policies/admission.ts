@@ -126,7 +126,7 @@ const policySizeBytesMax = 256 * 1024
 const annotationsSizeBytesMax = 256 * 1024
 
 /** What holds for the status too. */
-export const sizeFaults = (policy: ActivityPolicy): ReadonlyArray<FieldFault> => {
+export const sizeFaults = (policy: Pick<ActivityPolicy, "metadata">): ReadonlyArray<FieldFault> => {
   const { annotations = {}, ...metadata } = policy.metadata
   const sizeBytes = Buffer.byteLength(JSON.stringify({ ...policy, metadata }))
   const annotationsSizeBytes = Object.entries(annotations).reduce(

@@ -2,7 +2,7 @@
 import jsonPatch from "fast-json-patch"
 import { Effect } from "effect"
 import type { ActivityPolicy } from "../../domain/ActivityPolicy.ts"
-import { isJsonObject, type Json } from "../../domain/AuditRecord.ts"
+import { isJsonObject, type Json, textAt } from "../../domain/AuditRecord.ts"
 import { type ApiFailure, badRequest, failure } from "../ApiFailure.ts"
 import type { Call } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
@@ -60,11 +60,16 @@ export const mergePatched = (target: Json | undefined, patch: Json): Json => {
   return Object.fromEntries(merged)
 }
 
-/** Operations of one JSON patch, as in kube-apiserver. */
-const operationsMax = 10_000
+/** Operations of one JSON patch: a tenth of what kube-apiserver takes, since each may move all rules of a list. */
+const operationsMax = 1_000
 
-/** What all `copy` operations of one JSON patch may copy together, as in kube-apiserver: each may double the document. */
+/**
+ * Bytes that all `copy` operations of one JSON patch may copy together, as in kube-apiserver: each may double the
+ * document. What stands where something is moved to counts too: the library copies it.
+ */
 const copiedBytesMax = 3 * 1024 * 1024
+
+const copyingField: Readonly<Record<string, string>> = { copy: "from", move: "path" }
 
 class CopiesTooMuch extends Error {}
 
@@ -101,8 +106,9 @@ const applied = (target: Json, patch: ReadonlyArray<Json>): Json => {
   let document: unknown = structuredClone(target)
   let copiedBytes = 0
   for (const [index, operation] of patch.entries()) {
-    if (isJsonObject(operation) && operation["op"] === "copy" && typeof operation["from"] === "string") {
-      const copied: unknown = jsonPatch.getValueByPointer(document, operation["from"])
+    const copiedFrom = isJsonObject(operation) ? operation[copyingField[textAt(operation, "op")] ?? ""] : undefined
+    if (typeof copiedFrom === "string") {
+      const copied: unknown = jsonPatch.getValueByPointer(document, copiedFrom)
       copiedBytes += Buffer.byteLength(JSON.stringify(copied) ?? "")
       if (copiedBytes > copiedBytesMax) {
         throw new CopiesTooMuch(

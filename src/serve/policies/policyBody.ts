@@ -43,7 +43,7 @@ export const policyBody = (call: Call, request: ResourceRequest): Effect.Effect<
   })
 
 /** Of YAML, whose parser takes seconds for what JSON.parse reads in milliseconds. */
-const yamlSizeBytesMax = 128 * 1024
+const yamlSizeBytesMax = 64 * 1024
 
 /** Times that aliases are resolved, those in aliased nodes counted. */
 const yamlAliasesMax = 50

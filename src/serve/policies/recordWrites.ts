@@ -14,12 +14,13 @@ import { Effect, Layer, Schedule } from "effect"
 import { Kube, type KubeAnswer, type KubeRequest } from "../../clients/kube/Kube.ts"
 import type { ActivityPolicy, PolicyMetadata } from "../../domain/ActivityPolicy.ts"
 import { isJsonObject, type Json, objectAt, textAt } from "../../domain/AuditRecord.ts"
+import { pathSegmentFault } from "../../domain/pathSegment.ts"
 import { policyFromRecord, type PolicyRecord, policyRecords, recordFromPolicy } from "../../domain/policyRecord.ts"
 import { PolicyStore } from "../../store/PolicyStore.ts"
 import { type ApiFailure, badRequest, invalid } from "../ApiFailure.ts"
 import type { Call } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
-import { immutableFaults, ruleFaults } from "./admission.ts"
+import { immutableFaults, ruleFaults, sizeFaults } from "./admission.ts"
 import { isDryRun } from "./dryRun.ts"
 import { patchOf, patchTypes } from "./patches.ts"
 import { checkedFields, jsonBody, mediaType, type PolicyBody, policyBody, policyKind } from "./policyBody.ts"
@@ -33,6 +34,12 @@ const attemptsMax = 5
 /** Nothing has this version: an apply that was seen to create conflicts with what is there all the same. */
 const versionOfNothing = "1"
 
+/**
+ * A write, its dry run and every new beginning together, once the body is here: the client's own API server waits for 60
+ * seconds, and ours may be stuck for longer.
+ */
+const writeTime = "15 seconds"
+
 const applyType = "application/apply-patch+yaml"
 
 type KubeService = Kube["Service"]
@@ -44,21 +51,34 @@ export const recordWritesLayer = Layer.effect(
     const kube = yield* Kube
     const store = yield* PolicyStore
     return PolicyWrites.of({
-      create: (call, request) => created(kube, { call, request }),
+      create: (call, request) => answeredInTime(call, created(kube, { call, request })),
       replace: (call, request) =>
-        Effect.flatMap(policyBody(call, request), (body) =>
-          replaced(kube, store, { call, request }, () => Effect.succeed(body))
+        answeredInTime(
+          call,
+          Effect.flatMap(policyBody(call, request), (body) =>
+            replaced(kube, store, { call, request }, () => Effect.succeed(body))
+          )
         ),
       patch: (call, request) =>
-        mediaType(call) === applyType
-          ? applied(kube, { call, request })
-          : Effect.flatMap(patchOf(call, request, mediaType(call), [...patchTypes, applyType]), (next) =>
-              replaced(kube, store, { call, request }, next)
-            ),
-      delete: (call, name) => deleted(kube, call, name)
+        answeredInTime(
+          call,
+          mediaType(call) === applyType
+            ? applied(kube, { call, request })
+            : Effect.flatMap(patchOf(call, request, mediaType(call), [...patchTypes, applyType]), (next) =>
+                replaced(kube, store, { call, request }, next)
+              )
+        ),
+      delete: (call, name) => answeredInTime(call, deleted(kube, call, name))
     })
   })
 )
+
+const answeredInTime = <A>(call: Call, write: Effect.Effect<A, ApiFailure>): Effect.Effect<A, ApiFailure> =>
+  // A body that comes slowly is the client's time. What is wrong with it, the write tells.
+  Effect.andThen(
+    Effect.ignore(call.body),
+    Effect.timeoutOrElse(write, { duration: writeTime, orElse: () => Effect.fail(storeAway()) })
+  )
 
 interface Asked {
   readonly call: Call
@@ -67,6 +87,8 @@ interface Asked {
 
 const created = (kube: KubeService, asked: Asked) =>
   Effect.flatMap(policyBody(asked.call, asked.request), ({ policy, warnings }) => {
+    const fault = sendingFault(policy)
+    if (fault !== undefined) return Effect.fail(fault)
     const { name, ...metadata } = policy.metadata
     const record = recordFromPolicy(policy)
     return startingAgain(
@@ -94,9 +116,12 @@ const replaced = (
   startingAgain(
     Effect.gen(function* () {
       const { request } = asked
+      const path = yield* asFinal(pathOf(request))
       const stored = yield* store.get(request.name).pipe(Effect.mapError(failureFrom), asFinal)
       const before = stored.metadata
       const { policy, warnings } = yield* next(stored).pipe(asFinal)
+      const fault = sendingFault(policy)
+      if (fault !== undefined) return yield* asFinal(Effect.fail(fault))
       // The cluster says so too, in its own words.
       const faults = request.subresource === "" ? immutableFaults(policy, stored) : []
       if (faults.length > 0) return yield* asFinal(Effect.fail(invalid(policyKind, request.name, faults)))
@@ -112,7 +137,7 @@ const replaced = (
         warnings,
         // What a patch makes has the stored version, unless the patch itself names another.
         pinned: resourceVersion !== "" && (request.verb === "update" || resourceVersion !== before.resourceVersion),
-        send: (dryRun) => sent(kube, asked, dryRun, { method: "PUT", path: pathOf(request), body: record })
+        send: (dryRun) => sent(kube, asked, dryRun, { method: "PUT", path, body: record })
       })
     })
   )
@@ -121,7 +146,10 @@ const replaced = (
 const applied = (kube: KubeService, asked: Asked) =>
   Effect.gen(function* () {
     const { call, request } = asked
+    const path = yield* pathOf(request)
     const { policy, warnings } = yield* checkedFields(call, request, yield* jsonBody(call))
+    const fault = sendingFault({ ...policy, metadata: { ...policy.metadata, name: request.name } })
+    if (fault !== undefined) return yield* fault
     const record = recordFromPolicy(policy)
     const pinned = (policy.metadata?.resourceVersion ?? "") !== ""
     const metadata = { ...record.metadata, name: record.metadata?.name ?? request.name }
@@ -132,17 +160,20 @@ const applied = (kube: KubeService, asked: Asked) =>
         send: (dryRun, checked) =>
           sent(kube, asked, dryRun, {
             method: "PATCH",
-            path: pathOf(request),
+            path,
             headers: { "content-type": applyType },
             body: JSON.stringify(
-              pinned || checked === undefined
+              checked === undefined
                 ? record
-                : // The uid of what a dry run creates is nobody's.
-                  {
+                : {
                     ...record,
                     metadata: boundTo(
                       metadata,
-                      checked.created ? { resourceVersion: versionOfNothing } : checked.policy.metadata
+                      // The uid of what a dry run creates is nobody's.
+                      checked.created
+                        ? { resourceVersion: pinned ? undefined : versionOfNothing }
+                        : // What is gone by then is not created anew.
+                          { ...checked.policy.metadata, ...(pinned ? { resourceVersion: undefined } : {}) }
                     )
                   }
             )
@@ -157,7 +188,7 @@ const deleted = (kube: KubeService, call: Call, name: string): Effect.Effect<Del
     const query = parametersOf(call, ["dryRun", "gracePeriodSeconds", "orphanDependents", "propagationPolicy"])
     const answer = yield* answerOf(kube, "", {
       method: "DELETE",
-      path: `${policyRecords.path}/${encodeURIComponent(name)}?${query.toString()}`,
+      path: `${yield* recordPath(name)}?${query.toString()}`,
       ...(options === undefined ? {} : { body: options })
     })
     return textAt(answer.body, "kind") === "Status"
@@ -175,8 +206,31 @@ const deleteOptions = (call: Call): Effect.Effect<Readonly<Record<string, unknow
     return Effect.succeed({ ...options, ...(dryRuns.length === 0 ? {} : { dryRun: [...new Set(dryRuns)] }) })
   })
 
-const pathOf = ({ name, subresource }: ResourceRequest): string =>
-  `${policyRecords.path}/${encodeURIComponent(name)}${subresource === "" ? "" : `/${subresource}`}`
+const pathOf = ({ name, subresource }: ResourceRequest): Effect.Effect<string, ApiFailure> =>
+  Effect.map(recordPath(name), (path) => (subresource === "" ? path : `${path}/${subresource}`))
+
+/** @fails ApiFailure BadRequest for a name whose path would be that of another object, or of all */
+const recordPath = (name: string): Effect.Effect<string, ApiFailure> => {
+  const fault = pathSegmentFault(name)
+  return fault === undefined
+    ? Effect.succeed(`${policyRecords.path}/${encodeURIComponent(name)}`)
+    : Effect.fail(badRequest(`invalid resource name ${JSON.stringify(name)}: [${fault}]`))
+}
+
+/**
+ * What is refused before the cluster is asked: what is too large to be looked at, there and here, and a resourceVersion
+ * that nothing has, which API servers take for a fault of their own.
+ */
+const sendingFault = (policy: Pick<ActivityPolicy, "metadata">): ApiFailure | undefined => {
+  const { name, resourceVersion = "" } = policy.metadata
+  if (!/^\d{0,20}$/.test(resourceVersion)) {
+    return badRequest(
+      `metadata.resourceVersion: ${JSON.stringify(resourceVersion.slice(0, 100))} is no version that an object gave`
+    )
+  }
+  const sizes = sizeFaults(policy)
+  return sizes.length === 0 ? undefined : invalid(policyKind, name, sizes)
+}
 
 const boundTo = (
   metadata: PolicyMetadata,
@@ -226,6 +280,8 @@ const writtenTwice = ({ call, request }: Asked, { pinned, send, warnings }: Writ
     // A status has no rules.
     if (request.subresource === "status") return told(yield* send(wantsDryRun).pipe(attempted(isRace)))
     const checked = yield* send(true).pipe(attempted(isRace))
+    // As any API server asks when an apply turns out to create.
+    if (checked.created && request.verb !== "create") yield* asFinal(call.authorize({ ...request, verb: "create" }))
     const faults = ruleFaults(checked.policy)
     if (faults.length > 0) {
       return yield* asFinal(Effect.fail(invalid(policyKind, checked.policy.metadata.name, faults)))

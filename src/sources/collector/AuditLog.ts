@@ -33,15 +33,28 @@ export interface AuditLog {
 /** Between two looks at a log that has nothing new. */
 const lookEvery = "250 millis"
 
+/** A look takes milliseconds; one that takes longer than this hangs in the file system, and the log is not read. */
+const lookPatience = "10 seconds"
+
 export const openAuditLog = (options: LogFollowerOptions): Effect.Effect<AuditLog, never, Scope.Scope> =>
   Effect.gen(function* () {
     const follower = new LogFollower(options)
     yield* Effect.addFinalizer(() => Effect.promise(() => follower.close()))
     let problem: string | undefined
+    const tellsWhenStuck = Effect.sleep(lookPatience).pipe(
+      Effect.andThen(
+        Effect.suspend(() => {
+          problem = `${options.path} cannot be read: the file system does not answer`
+          return Effect.logWarning("the audit log waits", { problem })
+        })
+      ),
+      Effect.andThen(Effect.never)
+    )
     const look = Effect.tryPromise({
       try: () => follower.poll(),
       catch: (cause) => new LogUnreadable({ path: options.path, cause })
     }).pipe(
+      Effect.raceFirst(tellsWhenStuck),
       Effect.tap(() => tellGap(follower)),
       Effect.catch((error) =>
         Effect.gen(function* () {

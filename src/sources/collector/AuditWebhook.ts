@@ -8,8 +8,8 @@
  */
 import { Effect, Result, Schema } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
-import type { BodyTooLarge, BodyUnreadable, EncodingUnknown } from "./readBody.ts"
-import { readBody } from "./readBody.ts"
+import { type BodyRoom, makeBodyRoom } from "./BodyRoom.ts"
+import { type BodyTooLarge, type BodyUnreadable, type EncodingUnknown, type NoRoom, readBody } from "./readBody.ts"
 import { splitItems } from "./splitItems.ts"
 
 /** Neither bus nor spool takes the batch now. The sender keeps it. */
@@ -31,8 +31,10 @@ export interface BatchResult {
   readonly spooled: number
   /** Left out by setting: stages that are not kept. */
   readonly filtered: number
-  /** Set aside as dead letters, each with its place in the batch. */
+  /** Set aside as dead letters: the first hundred, each with its place in the batch. */
   readonly unreadable: ReadonlyArray<{ readonly index: number; readonly reason: string }>
+  /** All that were set aside, those that are not named among them. */
+  readonly unreadableCount: number
 }
 
 /** Who sends, and for which clusters it may speak. */
@@ -44,6 +46,8 @@ export interface Sender {
 export interface AuditWebhookOptions {
   readonly cluster: string
   readonly bodySizeBytesMax: number
+  /** What all bodies that are arriving or being stored may hold; never less than two of the largest. */
+  readonly bodiesSizeBytesMax: number
   /** Batches that are made durable at once; bodies that are still arriving do not count. */
   readonly requestsInFlightMax: number
   /** Undefined when the credentials are missing or wrong. */
@@ -61,6 +65,7 @@ interface Answer {
 /** @returns the handler, for a listener */
 export const auditWebhook = (options: AuditWebhookOptions) => {
   let inFlight = 0
+  const room = makeBodyRoom(Math.max(options.bodiesSizeBytesMax, options.bodySizeBytesMax * 2))
   /** A batch takes a place when it has arrived whole: a slow sender keeps nobody else out. */
   const slot: Slot = (take) =>
     Effect.suspend((): ReturnType<Slot> => {
@@ -73,9 +78,9 @@ export const auditWebhook = (options: AuditWebhookOptions) => {
     })
   return (request: IncomingMessage, response: ServerResponse): Effect.Effect<void> =>
     Effect.suspend(() => {
-      const refused = refusalOf(options, request)
-      if (refused !== undefined) return Effect.sync(() => send(request, response, refused))
-      return takeBatch(options, request, slot).pipe(
+      const admitted = admittedOf(options, request)
+      if (Result.isFailure(admitted)) return Effect.sync(() => send(request, response, admitted.failure))
+      return takeBatch({ ...options, cluster: admitted.success }, request, slot, room).pipe(
         Effect.catchDefect((defect) =>
           Effect.logError("a batch could not be taken", { error: String(defect) }).pipe(
             Effect.as(
@@ -90,27 +95,42 @@ export const auditWebhook = (options: AuditWebhookOptions) => {
 
 const path = /^\/audit(?:\/([^/]+))?\/?$/
 
-const refusalOf = (options: AuditWebhookOptions, request: IncomingMessage): Answer | undefined => {
+/**
+ * Who sends is asked once, before the body arrives: a sender that is taken off the list meanwhile still speaks for its
+ * own cluster.
+ *
+ * @returns the cluster that the records are of, or why the request is refused
+ */
+const admittedOf = (options: AuditWebhookOptions, request: IncomingMessage): Result.Result<string, Answer> => {
   const match = path.exec(pathOf(request))
-  if (match === null) return problem(404, "NotFound", "Audit records are posted to /audit or /audit/{cluster}.")
+  if (match === null) {
+    return Result.fail(problem(404, "NotFound", "Audit records are posted to /audit or /audit/{cluster}."))
+  }
   if (request.method !== "POST") {
-    return { ...problem(405, "MethodNotAllowed", "Audit records are sent by POST."), headers: { allow: "POST" } }
+    return Result.fail({
+      ...problem(405, "MethodNotAllowed", "Audit records are sent by POST."),
+      headers: { allow: "POST" }
+    })
   }
   const sender = options.authenticate(request)
   if (sender === undefined) {
-    return {
+    return Result.fail({
       ...problem(401, "Unauthorized", "The bearer token or client certificate is missing or unknown."),
       headers: { "www-authenticate": "Bearer" }
-    }
+    })
   }
   const named = match[1]
   if (named !== undefined && !clusterPattern.test(named)) {
-    return problem(400, "BadRequest", `"${named}" is no cluster name: letters, digits, '-', '.', '_', at most 253.`)
+    return Result.fail(
+      problem(400, "BadRequest", `"${named}" is no cluster name: letters, digits, '-', '.', '_', at most 253.`)
+    )
   }
   if (sender.cluster !== undefined && named !== undefined && named !== sender.cluster) {
-    return problem(403, "Forbidden", `This sender speaks for cluster "${sender.cluster}", not for "${named}".`)
+    return Result.fail(
+      problem(403, "Forbidden", `This sender speaks for cluster "${sender.cluster}", not for "${named}".`)
+    )
   }
-  return undefined
+  return Result.succeed(named ?? sender.cluster ?? options.cluster)
 }
 
 const clusterPattern = /^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/
@@ -119,23 +139,45 @@ type Slot = (
   take: Effect.Effect<BatchResult, IntakeRefused>
 ) => Effect.Effect<BatchResult, IntakeRefused | TooManyBatches>
 
-const takeBatch = (options: AuditWebhookOptions, request: IncomingMessage, slot: Slot): Effect.Effect<Answer> =>
+const takeBatch = (
+  options: Pick<AuditWebhookOptions, "accept" | "bodySizeBytesMax" | "cluster">,
+  request: IncomingMessage,
+  slot: Slot,
+  room: BodyRoom
+): Effect.Effect<Answer> =>
   Effect.gen(function* () {
-    const text = yield* readBody(request, options.bodySizeBytesMax)
+    const share = yield* Effect.acquireRelease(
+      Effect.sync(() => room.share()),
+      (held) => Effect.sync(() => held.giveBack())
+    )
+    const text = yield* readBody(request, options.bodySizeBytesMax, share)
     const split = splitItems(text)
-    if (Result.isFailure(split)) return problem(400, "BadRequest", split.failure.reason)
-    const cluster = path.exec(pathOf(request))?.[1] ?? options.authenticate(request)?.cluster ?? options.cluster
-    const result = yield* slot(options.accept(cluster, split.success.items))
-    const nothingRead = result.unreadable.length > 0 && result.unreadable.length === split.success.items.length
+    if (Result.isFailure(split)) {
+      const { reason, tooLarge } = split.failure
+      return tooLarge ? problem(413, "RequestEntityTooLarge", reason) : problem(400, "BadRequest", reason)
+    }
+    const result = yield* slot(options.accept(options.cluster, split.success.items))
+    const nothingRead = result.unreadableCount > 0 && result.unreadableCount === split.success.items.length
     return { status: nothingRead ? 422 : 200, body: { kind: "AuditBatchResult", ...result } }
   }).pipe(
+    Effect.scoped,
     Effect.catchTags({
-      BodyTooLarge: (error) => Effect.succeed(tooLarge(error)),
+      BodyTooLarge: (error: BodyTooLarge) => Effect.succeed(bodyTooLarge(error)),
       BodyUnreadable: (error: BodyUnreadable) => Effect.succeed(problem(400, "BadRequest", error.description)),
       EncodingUnknown: (error: EncodingUnknown) =>
         Effect.succeed(
           problem(415, "UnsupportedMediaType", `Content-Encoding "${error.encoding}" is unknown. Send gzip, or none.`)
         ),
+      NoRoom: (error: NoRoom) =>
+        Effect.succeed({
+          ...problem(
+            429,
+            "TooManyRequests",
+            `The batches that are arriving and being stored hold ${error.sizeBytesMax} bytes (--bodies-bytes-max). ` +
+              "Send this one again."
+          ),
+          headers: { "retry-after": "1" }
+        }),
       TooManyBatches: (error: TooManyBatches) =>
         Effect.succeed({
           ...problem(429, "TooManyRequests", `${error.inFlight} batches are being stored. Send this one again.`),
@@ -147,7 +189,7 @@ const takeBatch = (options: AuditWebhookOptions, request: IncomingMessage, slot:
 
 const pathOf = (request: IncomingMessage): string => (request.url ?? "/").split("?", 1)[0] ?? "/"
 
-const tooLarge = (error: BodyTooLarge): Answer =>
+const bodyTooLarge = (error: BodyTooLarge): Answer =>
   problem(
     413,
     "RequestEntityTooLarge",

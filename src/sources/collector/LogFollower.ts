@@ -4,7 +4,7 @@
 import { stat } from "node:fs/promises"
 import { type LogFile, logFiles } from "./logFiles.ts"
 import type { LogPosition } from "./logPosition.ts"
-import { headBytesMax, headOf, headOfFile, type LogReader, openLogReader } from "./LogReader.ts"
+import { headBytesMax, headOf, headOfFile, type LogReader, notRegular, openLogReader } from "./LogReader.ts"
 
 export interface LogBatch {
   /** Whole lines without their ends; none is empty. */
@@ -139,6 +139,9 @@ export class LogFollower {
     for (const [path, identity] of this.#blank) {
       if ((await identityOf(path)) !== identity) this.#blank.delete(path)
     }
+    // Something else in the log's place says nothing of the log: what was read stays known until the log is back.
+    const live = await stat(this.#options.path).catch(() => undefined)
+    if (live !== undefined && !live.isFile()) throw new Error(notRegular)
     return files.filter(({ path }) => !this.#blank.has(path))
   }
 

@@ -1,6 +1,6 @@
 /** One file of a log, read from a place on, compressed or not. */
 import { createHash } from "node:crypto"
-import { createReadStream } from "node:fs"
+import { constants } from "node:fs"
 import { type FileHandle, open } from "node:fs/promises"
 import { createGunzip } from "node:zlib"
 import type { LogFile } from "./logFiles.ts"
@@ -27,6 +27,24 @@ export const headBytesMax = 1024
 
 export const headOf = (bytes: Buffer): string => createHash("sha256").update(bytes).digest("hex")
 
+/**
+ * Opens a file that is one: a pipe or a device in its place would be waited for without end, by opening it already.
+ *
+ * @throws what opening throws, and a sentence where it is no regular file
+ */
+const openRegular = async (path: string): Promise<FileHandle> => {
+  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  const isFile = await handle.stat().then(
+    (found) => found.isFile(),
+    () => false
+  )
+  if (isFile) return handle
+  await handle.close()
+  throw new Error(notRegular)
+}
+
+export const notRegular = "it is no regular file"
+
 export const openLogReader = (file: LogFile, offset: number): Promise<LogReader> =>
   file.compressed ? compressedReader(file, offset) : plainReader(file, offset)
 
@@ -41,7 +59,7 @@ export const headOfFile = async (file: LogFile, bytes: number): Promise<Buffer> 
 }
 
 const plainReader = async (file: LogFile, offset: number): Promise<LogReader> => {
-  const handle = await open(file.path, "r")
+  const handle = await openRegular(file.path)
   const chunk = Buffer.allocUnsafe(chunkBytes)
   let at = offset
   return {
@@ -67,7 +85,7 @@ const readStart = async (handle: FileHandle, bytes: number): Promise<Buffer> => 
 }
 
 const compressedReader = async (file: LogFile, offset: number): Promise<LogReader> => {
-  const source = createReadStream(file.path)
+  const source = (await openRegular(file.path)).createReadStream()
   const plain = createGunzip()
   source.on("error", (cause) => plain.destroy(cause)).pipe(plain)
   // Chunks of a gunzip stream are buffers.

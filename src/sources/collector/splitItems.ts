@@ -12,16 +12,30 @@ export interface SplitList {
   readonly items: ReadonlyArray<string>
 }
 
-/** The text is no audit EventList. A sentence, with the place where there is one. */
+/** The text is no audit EventList, or holds more than is taken at once. */
 export interface NotAList {
+  /** A sentence, with the place where there is one. */
   readonly reason: string
+  readonly tooLarge: boolean
 }
+
+/**
+ * Items of one list. kube-apiserver sends 400 (`--audit-webhook-batch-max-size`) and keeps 10,000 in all; each item costs
+ * memory of its own, however small its text is, and a body of 11 MiB has room for millions.
+ */
+export const itemsMax = 50_000
 
 const kinds = new Set(["EventList", "Event"])
 
 /** Reads an `audit.k8s.io/v1` EventList, or one Event by itself. */
 export const splitItems = (text: string): Result.Result<SplitList, NotAList> => {
   const cut = itemsOf(text)
+  if (cut !== undefined && cut.items.length > itemsMax) {
+    return Result.fail({
+      reason: `The list has more than ${itemsMax} items. Send smaller batches (--audit-webhook-batch-max-size).`,
+      tooLarge: true
+    })
+  }
   // Without an items array the whole text is the envelope: small, or one Event.
   const envelopeText = cut === undefined ? text : `${text.slice(0, cut.start)}[]${text.slice(cut.end)}`
   let envelope: unknown
@@ -30,28 +44,29 @@ export const splitItems = (text: string): Result.Result<SplitList, NotAList> => 
   } catch (cause) {
     // A parser quotes what it stumbles over, and the sender logs our answer: only the place is told.
     const place = cause instanceof Error ? /at position \d+/.exec(cause.message)?.[0] : undefined
-    return Result.fail({ reason: `The body is not JSON${place === undefined ? "" : `, ${place}`}.` })
+    return notAList(`The body is not JSON${place === undefined ? "" : `, ${place}`}.`)
   }
   if (typeof envelope !== "object" || envelope === null || Array.isArray(envelope)) {
-    return Result.fail({ reason: "The body is not a JSON object. Send an audit.k8s.io/v1 EventList." })
+    return notAList("The body is not a JSON object. Send an audit.k8s.io/v1 EventList.")
   }
   const kind = "kind" in envelope ? String(envelope.kind) : ""
   const apiVersion = "apiVersion" in envelope ? String(envelope.apiVersion) : ""
   if (!kinds.has(kind) || apiVersion !== "audit.k8s.io/v1") {
-    return Result.fail({
-      reason:
-        `The body is kind ${JSON.stringify(kind)}, apiVersion ${JSON.stringify(apiVersion)}. ` +
+    return notAList(
+      `The body is kind ${JSON.stringify(kind)}, apiVersion ${JSON.stringify(apiVersion)}. ` +
         `Send kind "EventList" (or "Event"), apiVersion "audit.k8s.io/v1".`
-    })
+    )
   }
   if (kind === "Event") return Result.succeed({ kind, apiVersion, items: [text] })
-  if (cut === undefined) return Result.fail({ reason: 'The EventList has no array "items".' })
+  if (cut === undefined) return notAList('The EventList has no array "items".')
   // JSON lets a key stand twice; whichever was read, the other's records would be lost in silence.
   if (itemsOf(`{${text.slice(cut.end)}`) !== undefined) {
-    return Result.fail({ reason: 'The EventList has "items" twice.' })
+    return notAList('The EventList has "items" twice.')
   }
   return Result.succeed({ kind, apiVersion, items: cut.items })
 }
+
+const notAList = (reason: string) => Result.fail({ reason, tooLarge: false })
 
 interface Cut {
   readonly start: number
@@ -69,7 +84,10 @@ const colon = 0x3a
 
 const isSpace = (code: number): boolean => code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09
 
-/** The array at the top level's key `items`, and its elements; undefined where there is none (or the text is broken). */
+/**
+ * The array at the top level's key `items`, and its elements; undefined where there is none (or the text is broken). One
+ * that has too many is not read to its end.
+ */
 const itemsOf = (text: string): Cut | undefined => {
   let depth = 0
   let at = 0
@@ -122,6 +140,7 @@ const elementsFrom = (text: string, start: number): Cut | undefined => {
     } else if (code === comma && depth === 0) {
       items.push(text.slice(itemStart, at).trim())
       itemStart = at + 1
+      if (items.length > itemsMax) return { start, end: itemStart, items }
     }
     at++
   }

@@ -7,7 +7,7 @@
  * lost the lease cannot go back behind who has it now. Slots are used again, never removed: each removal would leave a
  * mark in the stream for ever.
  */
-import { Effect, Option } from "effect"
+import { Effect, Option, Schema } from "effect"
 import { type Bucket, Nats, type NatsError } from "../../clients/nats/Nats.ts"
 import { type Tenant, tenantFromHeader, tenantHeader } from "../../domain/Tenant.ts"
 import type { Sight, SightChange } from "./Sights.ts"
@@ -20,6 +20,8 @@ export interface Position {
   readonly sequence: number
   /** When the API server last said that this is where it is, milliseconds since 1970; 0 before it ever did. */
   readonly seenUntilMillis: number
+  /** What the order of a sight is higher than its resourceVersion: grows when resourceVersions go back. Decimal. */
+  readonly orderOffset: string
 }
 
 export interface CheckpointState extends Position {
@@ -56,7 +58,14 @@ interface Head extends Position {
   readonly deltas: ReadonlyArray<string>
 }
 
-const emptyHead: Head = { resourceVersion: "", sequence: 0, seenUntilMillis: 0, whole: [], deltas: [] }
+const emptyHead: Head = {
+  resourceVersion: "",
+  sequence: 0,
+  seenUntilMillis: 0,
+  orderOffset: "0",
+  whole: [],
+  deltas: []
+}
 
 export const makeCheckpoint = (cluster: string): Effect.Effect<Checkpoint, never, Nats> =>
   Effect.gen(function* () {
@@ -67,6 +76,8 @@ export const makeCheckpoint = (cluster: string): Effect.Effect<Checkpoint, never
     let head = emptyHead
     /** Of every entry that there is. */
     let revisions: Map<string, number> = new Map()
+    /** The bucket was removed, and what it held. */
+    let isLost = false
     let wholeBytes = 0
     let deltaBytes = 0
 
@@ -76,12 +87,32 @@ export const makeCheckpoint = (cluster: string): Effect.Effect<Checkpoint, never
         : Effect.succeed(opened)
     )
 
+    /** Somebody may have removed the bucket since something failed: then all has to be saved again. */
+    const reopen = Effect.gen(function* () {
+      if (opened !== undefined) return
+      const found = yield* (yield* bucket).get(headKey)
+      if (Option.isSome(found) || !revisions.has(headKey)) return
+      revisions = new Map()
+      head = emptyHead
+      isLost = true
+      yield* Effect.logError("the checkpoint is gone, and is made anew", { bucket: bucketName, cluster })
+    }).pipe(Effect.tapError(() => forget))
+    const forget = Effect.sync(() => void (opened = undefined))
+
     const load = Effect.gen(function* () {
       const { entries } = yield* (yield* bucket).list
       const values = new Map(entries.map((entry) => [entry.key, entry.value]))
       revisions = new Map(entries.map((entry) => [entry.key, entry.revision]))
       const found = values.get(headKey)
-      head = found === undefined ? emptyHead : headFrom(decoder.decode(found))
+      const read = found === undefined ? undefined : headFrom(decoder.decode(found))
+      const isWhole = read !== undefined && [...read.whole, ...read.deltas].every((key) => values.has(key))
+      if (found !== undefined && !isWhole) {
+        yield* Effect.logError("the checkpoint cannot be understood, and counts as none", {
+          bucket: bucketName,
+          cluster
+        })
+      }
+      head = isWhole ? read : emptyHead
       wholeBytes = sizeOf(values, head.whole)
       deltaBytes = sizeOf(values, head.deltas)
       const sights = new Map<string, Sight>()
@@ -92,9 +123,9 @@ export const makeCheckpoint = (cluster: string): Effect.Effect<Checkpoint, never
           else sights.set(change.uid, change)
         }
       }
-      const { resourceVersion, seenUntilMillis, sequence } = head
-      return { resourceVersion, sequence, seenUntilMillis, isFound: found !== undefined, sights }
-    })
+      const { orderOffset, resourceVersion, seenUntilMillis, sequence } = head
+      return { resourceVersion, sequence, seenUntilMillis, orderOffset, isFound: isWhole, sights }
+    }).pipe(Effect.tapError(() => forget))
 
     const write = (key: string, value: Uint8Array, guard: Effect.Effect<void>): Effect.Effect<void, NatsError> =>
       Effect.gen(function* () {
@@ -140,8 +171,9 @@ export const makeCheckpoint = (cluster: string): Effect.Effect<Checkpoint, never
 
     const save: Checkpoint["save"] = (changes, position, whole, guard) =>
       Effect.gen(function* () {
+        yield* reopen
         const used = [...head.whole, ...head.deltas]
-        const gather = deltaBytes > Math.max(pieceBytesMax, wholeBytes) || head.deltas.length >= deltasMax
+        const gather = isLost || deltaBytes > Math.max(pieceBytesMax, wholeBytes) || head.deltas.length >= deltasMax
         const written = yield* writePieces(gather ? whole() : changes, used, guard)
         const next = {
           ...position,
@@ -150,9 +182,10 @@ export const makeCheckpoint = (cluster: string): Effect.Effect<Checkpoint, never
         }
         yield* write(headKey, encoder.encode(JSON.stringify(next)), guard)
         head = next
+        isLost = false
         wholeBytes = gather ? written.sizeBytes : wholeBytes
         deltaBytes = gather ? 0 : deltaBytes + written.sizeBytes
-      })
+      }).pipe(Effect.tapError(() => forget))
 
     return { load, save }
   })
@@ -163,8 +196,23 @@ const sizeOf = (values: ReadonlyMap<string, Uint8Array>, keys: ReadonlyArray<str
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
-// Written by us, and never by another version of us: the shape is known.
-const headFrom = (text: string): Head => ({ ...emptyHead, ...(JSON.parse(text) as Partial<Head>) })
+/** Undefined when it is none: somebody else wrote it. */
+const headFrom = (text: string): Head | undefined =>
+  Option.getOrUndefined(Option.map(decodeHead(text), (found) => ({ ...emptyHead, ...found })))
+
+const decodeHead = Schema.decodeUnknownOption(
+  Schema.fromJsonString(
+    Schema.Struct({
+      resourceVersion: Schema.String,
+      sequence: Schema.Number,
+      seenUntilMillis: Schema.Number,
+      // Absent from those of before there was one.
+      orderOffset: Schema.optionalKey(Schema.String.check(Schema.isPattern(/^\d{1,19}$/))),
+      whole: Schema.Array(Schema.String),
+      deltas: Schema.Array(Schema.String)
+    })
+  )
+)
 
 /** One line per change: uid, resourceVersion and tenant, or the uid of what is gone. */
 const lineOf = (change: SightChange): string =>

@@ -8,6 +8,7 @@ import { Effect, Schedule, type Scope } from "effect"
 import { Kube, type KubeError, type KubeObject } from "../../clients/kube/Kube.ts"
 import { kubeCache } from "../../clients/kube/KubeCache.ts"
 import { isStatus } from "../../clients/kube/kubeFailures.ts"
+import { isAtLeast } from "../../clients/kube/listPage.ts"
 import { type Tenant, tenantTypeFrom } from "../../domain/Tenant.ts"
 import type { Health } from "../../runtime/Health.ts"
 
@@ -20,8 +21,11 @@ export const tenantLabels = {
 export interface NamespaceTenants {
   /** Returns when all namespaces are known. */
   readonly listed: Effect.Effect<void>
-  /** Undefined where the namespace is not known here: {@link ask}. */
-  readonly known: (namespace: string) => Tenant | undefined
+  /**
+   * Undefined where it is not known here whose the namespace was when objects of these resourceVersions were there:
+   * {@link ask}. A namespace may have been relabelled, or be another of the same name, before its watch says so.
+   */
+  readonly known: (namespace: string, resourceVersions: ReadonlyArray<string>) => Tenant | undefined
   /** Asks the server; the default tenant where it has no such namespace (any more). Waits for the server as long as it takes. */
   readonly ask: (namespace: string) => Effect.Effect<Tenant>
 }
@@ -39,7 +43,12 @@ export const namespaceTenants = (
     const cache = yield* kubeCache(path, { name: "namespaces", role: "ready" }, tenantOf)
     return {
       listed: cache.listed,
-      known: (namespace) => (namespace === "" ? defaultTenant : cache.current().get(namespace)),
+      known: (namespace, resourceVersions) => {
+        if (namespace === "") return defaultTenant
+        const position = cache.position()
+        const isBehind = resourceVersions.some((version) => !isAtLeast(position, version))
+        return isBehind ? undefined : cache.current().get(namespace)
+      },
       ask: (namespace) =>
         kube.call({ method: "GET", path: `${path}/${encodeURIComponent(namespace)}` }).pipe(
           // A Namespace by its path.

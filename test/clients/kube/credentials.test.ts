@@ -80,10 +80,30 @@ describe("a kubeconfig", () => {
     ["an unknown context", () => kubeconfig({}, {}, { "current-context": "y" }), /no context "y"/],
     ["no context", () => kubeconfig({}, {}, { "current-context": "" }), /does not say which context/],
     ["what is no kubeconfig", () => write("kubeconfig", "[]"), /is no kubeconfig/],
-    ["a file that is not there", () => kubeconfig({}, { tokenFile: "nowhere" }), /nowhere cannot be read/]
+    [
+      "a file that is not there",
+      () => kubeconfig({}, { tokenFile: "nowhere" }),
+      /^tokenFile of --kubeconfig \S+: \S+nowhere: no such file$/
+    ],
+    ["no file", () => join(folder.path, "none"), /^--kubeconfig \S+none: no such file$/]
   ]
   for (const [what, make, sentence] of refusals) {
     it(`is refused with a sentence for ${what}`, () => assert.throws(() => readKubeconfig(make()), sentence))
+  }
+})
+
+describe("a kubeconfig that is no YAML", () => {
+  const faults: ReadonlyArray<readonly [string, RegExp]> = [
+    [`users:\n- name: u\n  user: { token: "s3cret }\n`, /kubeconfig: line \d, column \d+: Missing closing "quote$/],
+    [`users:\n- name: u\n  user:\n    token: s3cret: x\n`, /line 4, column 12: Nested mappings are not allowed/],
+    [`users:\n- name: u\n  user:\n    token: *s3cret\n`, /kubeconfig: Unresolved alias/]
+  ]
+  for (const [text, sentence] of faults) {
+    it(`is refused without its secrets: ${sentence}`, () => {
+      const path = write("kubeconfig", text)
+      assert.throws(() => readKubeconfig(path), sentence)
+      assert.throws(() => readKubeconfig(path), /^(?!.*s3cret)/s)
+    })
   }
 })
 
@@ -115,6 +135,6 @@ describe("files of credentials", () => {
     assert.strictEqual(files.current(1_100).token, "third")
     rmSync(token)
     assert.strictEqual(files.current(3_000).token, "third")
-    assert.match(files.problem() ?? "", /cannot be read/)
+    assert.match(files.problem() ?? "", /no such file/)
   })
 })

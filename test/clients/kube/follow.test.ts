@@ -35,14 +35,14 @@ interface Follower extends AsyncDisposable {
   readonly isReady: () => boolean
 }
 
-const startFollower = async (server: string, user: object = {}): Promise<Follower> => {
+const startFollower = async (server: string, user: object = {}, resourceVersion = ""): Promise<Follower> => {
   const seen: Array<Followed> = []
   let ready: () => boolean = () => false
   const fiber = Effect.runFork(
     Effect.gen(function* () {
       const health = yield* Health
       ready = () => health.report().ready
-      yield* follow(path, { name: "events", role: "ready" }).pipe(
+      yield* follow(path, { name: "events", role: "ready", resourceVersion }).pipe(
         Stream.runForEach((one) => Effect.sync(() => void seen.push(one)))
       )
     }).pipe(
@@ -130,8 +130,8 @@ describe.concurrent("a follower", () => {
     server.emptyWatches(Number.POSITIVE_INFINITY)
     server.cut()
     await eventually("a third list", () => follower.lists() === 3, { deadlineMillis: healMillisMax })
-    // Two watches to each list, at most another one by now.
-    assert.isAtMost(server.requests.length, 9)
+    // Two watches to each list, a look behind the cut, at most another watch by now.
+    assert.isAtMost(server.requests.length, 10)
   })
 
   it("a watch that froze within a frame is left, and what it had not said arrives", { timeout: 120_000 }, async () => {
@@ -171,5 +171,83 @@ describe.concurrent("a follower", () => {
     await eventually("it was refused", () => server.requests.length > 0 && !follower.isReady())
     writeFileSync(token, "second")
     await eventually("the list", () => follower.lists() === 1)
+  })
+
+  const wentBack = ({ seen }: Follower) => seen.flatMap((one) => (one._tag === "WentBack" ? [[one.from, one.to]] : []))
+  const versionAt = (frame: number) => frames[frame - 1]!.object.metadata.resourceVersion!
+
+  it("a saved position that the server has not reached any more: it says so, lists, and sees what comes", async () => {
+    await using server = await startListWatchServer()
+    server.play(100)
+    await using follower = await startFollower(server.url, {}, versionAt(200))
+    await eventually("the list", () => follower.lists() === 1)
+    assert.deepStrictEqual(wentBack(follower), [[versionAt(200), versionAt(100)]])
+    await eventually("the watch is open", () => server.watches() === 1)
+    server.play(50)
+    await eventually("the changes", () => follower.changes().length === 50)
+    assert.deepStrictEqual(follower.changes(), frameTexts(100, 150))
+  })
+
+  it("a saved position that the server knows: no list", async () => {
+    await using server = await startListWatchServer()
+    server.play(100)
+    await using follower = await startFollower(server.url, {}, versionAt(90))
+    await eventually("the changes", () => follower.changes().length === 10)
+    assert.deepStrictEqual(follower.changes(), frameTexts(90, 100))
+    assert.strictEqual(follower.lists(), 0)
+  })
+
+  it("a server that comes back with an older snapshot: it says so, lists, and sees what comes", async () => {
+    await using server = await startListWatchServer({ bookmarkMillis: 3_600_000 })
+    await using follower = await startWatching(server)
+    server.play(100)
+    await eventually("the changes", () => follower.changes().length === 100)
+    server.goBack(150)
+    server.cut()
+    await eventually("the second list", () => follower.lists() === 2)
+    assert.deepStrictEqual(wentBack(follower), [[versionAt(200), versionAt(50)]])
+    await eventually("the watch is open", () => server.watches() === 1)
+    server.play(1)
+    await eventually("the change", () => follower.changes().length === 101)
+    assert.isTrue(follower.isReady())
+  })
+
+  it("a watch that ends in silence on a server that went back: it lists", { timeout: 120_000 }, async () => {
+    await using server = await startListWatchServer({ bookmarkMillis: 3_600_000 })
+    await using follower = await startWatching(server)
+    server.goBack(50)
+    await eventually("the second list", () => follower.lists() === 2, { deadlineMillis: healMillisMax })
+    assert.deepStrictEqual(wentBack(follower), [[versionAt(100), versionAt(50)]])
+  })
+
+  it("a bookmark that is before the position: it lists", async () => {
+    await using server = await startListWatchServer({ bookmarkMillis: 50 })
+    await using follower = await startWatching(server)
+    server.goBack(50)
+    await eventually("the second list", () => follower.lists() === 2, { deadlineMillis: 10_000 })
+    assert.deepStrictEqual(wentBack(follower), [[versionAt(100), versionAt(50)]])
+  })
+
+  it("a Retry-After of an hour is half a minute's", { timeout: 120_000 }, async () => {
+    await using server = await startListWatchServer()
+    server.play(100)
+    server.refuseWatches(1, 3_600)
+    await using follower = await startFollower(server.url)
+    await eventually("the watch is open", () => server.watches() === 1, { deadlineMillis: healMillisMax })
+    assert.isAtMost(server.requests.length, 3)
+    server.play(10)
+    await eventually("the changes", () => follower.changes().length === 10)
+  })
+
+  it("an answer of JSON that is no list counts as none: it is not ready, and asks less and less often", async () => {
+    await using server = await startListWatchServer()
+    server.play(100)
+    server.oddLists(4, { message: "please log in" })
+    await using follower = await startFollower(server.url)
+    await eventually("it was answered", () => server.requests.length === 2)
+    assert.isFalse(follower.isReady())
+    await eventually("the watch is open", () => server.watches() === 1, { deadlineMillis: healMillisMax })
+    assert.strictEqual(server.requests.length, 6)
+    assert.strictEqual(follower.lists(), 1)
   })
 })

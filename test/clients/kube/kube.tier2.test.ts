@@ -55,26 +55,29 @@ describe("a Kubernetes API server", () => {
     assert.include(failure.message, `User "alice" cannot list resource "secrets"`)
   })
 
-  it("discovery knows kinds and plurals, and finds what was installed later", async () => {
+  it("discovery knows the kinds of plurals, and finds what was installed later", async () => {
     const resource = await run(
       Effect.gen(function* () {
         const discovery = yield* makeDiscovery
-        assert.deepStrictEqual(yield* discovery.byKind("apps", "Deployment"), {
+        assert.isUndefined(discovery.knownByPlural("apps", "deployments"))
+        yield* discovery.refresh
+        assert.deepStrictEqual(discovery.knownByPlural("apps", "deployments"), {
           group: "apps",
           version: "v1",
           plural: "deployments",
           kind: "Deployment",
           namespaced: true
         })
-        assert.strictEqual((yield* discovery.byPlural("", "namespaces"))?.namespaced, false)
-        assert.isUndefined(yield* discovery.byPlural("example.com", "widgets"))
+        assert.strictEqual(discovery.knownByPlural("", "namespaces")?.namespaced, false)
+        assert.isUndefined(discovery.knownByPlural("example.com", "widgets"))
         yield* Effect.promise(() => cluster.apply(widgets))
-        yield* discovery
-          .byKind("example.com", "Widget")
-          .pipe(
-            Effect.repeat({ schedule: Schedule.spaced("100 millis"), until: (found) => found?.plural === "widgets" }),
-            Effect.timeout("30 seconds")
-          )
+        yield* discovery.refresh.pipe(
+          Effect.repeat({
+            schedule: Schedule.spaced("100 millis"),
+            until: () => discovery.knownByPlural("example.com", "widgets")?.kind === "Widget"
+          }),
+          Effect.timeout("30 seconds")
+        )
         return discovery.knownByPlural("events.k8s.io", "events")
       })
     )

@@ -143,6 +143,21 @@ describe("batchFrom", () => {
     assert.strictEqual(Buffer.from(read.messages[0]!.body).toString(), truncated)
   })
 
+  it("of 50,000 unreadable records a hundred are named and have a letter each; the others share few, and none is lost", () => {
+    const items = Array.from({ length: 50_000 }, (_, index) => record({ auditID: "", n: index }))
+    const read = batch(record(), ...items, record({ verb: "delete" }))
+    assert.strictEqual(read.messages.length, 2)
+    assert.strictEqual(read.unreadableCount, 50_000)
+    assert.strictEqual(read.unreadable.length, 100)
+    // 49,900 records of some 420 bytes are 21 MB: 80 letters of 256 KiB, and a little.
+    assert.isBelow(read.deadLetters.length, 100 + 90)
+    const kept = read.deadLetters.flatMap(({ body }) => Buffer.from(body).toString().split("\n"))
+    assert.deepStrictEqual(kept, items)
+    assert.strictEqual(new Set(read.deadLetters.map(({ id }) => id)).size, read.deadLetters.length)
+    assert.match(read.deadLetters[100]?.headers?.["Activity-Cause"] ?? "", /^\d+ records; the first: auditID/)
+    assert.deepStrictEqual(read.deadLetters, batch(record(), ...items, record({ verb: "delete" })).deadLetters)
+  })
+
   it("no secret is in a message or in a dead letter, whatever became of its record", () => {
     const canary = "c4nary-hunter2"
     const secrets = {

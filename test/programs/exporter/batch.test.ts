@@ -15,6 +15,7 @@ const optionsOf = (sights: Sights): BatchOptions => ({
   messageSizeBytesMax: 64 * 1024,
   redaction: redactionBy([]),
   sights,
+  orderOffset: 0n,
   tenantOf: (namespace) => (namespace === "shop" ? { type: "Project", name: "shop" } : platformTenant)
 })
 
@@ -38,7 +39,10 @@ describe("a step of the watch", () => {
   it("asks for the namespaces of Events that are new, and of no others", () => {
     const sights = new Sights([{ uid: "known", resourceVersion: "1", tenant: platformTenant }])
     assert.deepStrictEqual([...namespacesIn(added(eventOf("known", "2")), sights)], [])
-    assert.deepStrictEqual([...namespacesIn(added(eventOf("known", "2"), eventOf("new", "3")), sights)], ["shop"])
+    assert.deepStrictEqual(
+      [...namespacesIn(added(eventOf("known", "2"), eventOf("new", "3")), sights)],
+      [["shop", ["3"]]]
+    )
   })
 
   it("an Event is of its namespace's tenant, and of the one it was of at first", () => {

@@ -1,13 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
 import { parse, parseAllDocuments } from "yaml"
-import { apiServerFlags, auditPolicy, type FlagsOptions } from "../../../src/programs/print/auditPolicy.ts"
+import {
+  apiServerFlags,
+  auditPolicy,
+  type FlagsOptions,
+  webhookKubeconfig
+} from "../../../src/programs/print/auditPolicy.ts"
 import { startProgram } from "../../support/childProcess.ts"
 
 const collector = "https://collector.example.com:18444/audit/east"
 
 /** The YAML documents of what is printed, none with an error or a warning. */
-const documents = (options: Omit<FlagsOptions, "collector">) =>
-  parseAllDocuments(apiServerFlags({ ...options, collector })).map((document) => {
+const documents = (options: FlagsOptions) => documentsIn(apiServerFlags(options))
+
+const documentsIn = (text: string) =>
+  parseAllDocuments(text).map((document) => {
     assert.deepStrictEqual([...document.errors, ...document.warnings], [])
     return document.toJS()
   })
@@ -67,9 +74,9 @@ describe("the printed audit policy", () => {
     assert.deepStrictEqual(await program.exited, { code: 0, signal: undefined })
     assert.strictEqual(program.stdout(), auditPolicy)
     assert.strictEqual(program.log(), auditPolicy)
-    const flags = startProgram(["print", "audit-policy", "--flags", "k3s", "--collector", collector])
+    const flags = startProgram(["print", "audit-policy", "--flags", "k3s"])
     await flags.exited
-    assert.strictEqual(flags.stdout(), apiServerFlags({ installer: "k3s", by: "webhook", collector }))
+    assert.strictEqual(flags.stdout(), apiServerFlags({ installer: "k3s", by: "webhook" }))
   })
 })
 
@@ -122,18 +129,47 @@ describe("the printed flags", () => {
     assert.lengthOf(documents({ installer: "plain", by: "file" }), 1)
   })
 
-  for (const installer of ["plain", "kubeadm", "kind", "k3s"] as const) {
-    it(`of ${installer} come with the webhook's kubeconfig, beside the policy`, () => {
-      const [, kubeconfig] = documents({ installer, by: "webhook" })
-      const folder = installer === "k3s" ? "/var/lib/rancher/k3s/server/audit" : "/etc/kubernetes/audit"
-      assert.deepStrictEqual(kubeconfig, {
-        apiVersion: "v1",
-        kind: "Config",
-        clusters: [{ name: "collector", cluster: { server: collector, "certificate-authority": `${folder}/ca.crt` } }],
-        users: [{ name: "kube-apiserver", user: { token: "TOKEN" } }],
-        contexts: [{ name: "collector", context: { cluster: "collector", user: "kube-apiserver" } }],
-        "current-context": "collector"
-      })
-    })
+  it("are one document, which needs no cutting", () => {
+    for (const installer of ["plain", "kubeadm", "kind", "k3s"] as const) {
+      for (const by of ["webhook", "file"] as const) assert.lengthOf(documents({ installer, by }), 1, installer)
+    }
+  })
+})
+
+describe("the printed kubeconfig of the webhook", () => {
+  const kubeconfig = (cluster: object) => ({
+    apiVersion: "v1",
+    kind: "Config",
+    clusters: [{ name: "collector", cluster: { server: collector, ...cluster, "certificate-authority": "ca.crt" } }],
+    users: [{ name: "kube-apiserver", user: { token: "TOKEN" } }],
+    contexts: [{ name: "collector", context: { cluster: "collector", user: "kube-apiserver" } }],
+    "current-context": "collector"
+  })
+  const printed = async (...flags: ReadonlyArray<string>) => {
+    const program = startProgram(["print", "webhook-kubeconfig", ...flags])
+    const { code } = await program.exited
+    return { code, text: program.stdout(), log: program.log() }
   }
+
+  it("names the collector, the authority beside it, and a token to be replaced", { timeout: 60_000 }, async () => {
+    const { code, text } = await printed("--collector", collector)
+    assert.strictEqual(code, 0)
+    assert.strictEqual(text, webhookKubeconfig({ collector: new URL(collector), serverName: "" }))
+    assert.deepStrictEqual(documentsIn(text), [kubeconfig({})])
+  })
+
+  it("names what the certificate has, where the URL has an address", () => {
+    const serverName = "activity-collector.activity-system.svc"
+    assert.deepStrictEqual(documentsIn(webhookKubeconfig({ collector: new URL(collector), serverName })), [
+      kubeconfig({ "tls-server-name": serverName })
+    ])
+  })
+
+  it("is not made for what kube-apiserver could not reach", { timeout: 60_000 }, async () => {
+    for (const wrong of ["http://collector/audit", "collector:18444", "https:///", "tru\ne"]) {
+      const { code, log, text } = await printed("--collector", wrong)
+      assert.deepStrictEqual([code, text], [2, ""], wrong)
+      assert.include(log, "https://collector.example.com:18444/audit")
+    }
+  })
 })

@@ -297,6 +297,9 @@ describe("authentication settings", () => {
         ...configMap(newClients, newProxies),
         "requestheader-client-ca-file": "-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n"
       },
+      { ...configMap(newClients, newProxies), "requestheader-client-ca-file": "" },
+      { ...configMap(newClients, newProxies), "client-ca-file": "-----BEGIN CERTIFICATE-----\n" },
+      { ...configMap(newClients, newProxies), "requestheader-username-headers": "[]" },
       { ...configMap(newClients, newProxies), "requestheader-allowed-names": "front-proxy-client" },
       configMap(newClients, newClients, { "requestheader-allowed-names": "[]" })
     ]

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
 import { acceptedForm } from "../../../src/serve/http/accept.ts"
-import { requestInfo } from "../../../src/serve/http/RequestInfo.ts"
+import { nameFault, requestInfo } from "../../../src/serve/http/RequestInfo.ts"
 
 describe("request info", () => {
   const of = (method: string, target: string) => {
@@ -20,11 +20,40 @@ describe("request info", () => {
     ["PUT", "/apis/g/v/namespaces/n/things/x/status", "update|g|v|things|status|n|x"],
     ["DELETE", "/apis/g/v/things", "deletecollection|g|v|things|||"],
     ["DELETE", "/apis/g/v/things/x", "delete|g|v|things|||x"],
-    ["PATCH", "/apis/g/v/things/a%2Fb", "patch|g|v|things|||a/b"],
+    ["DELETE", "/apis/g/v/things?fieldSelector=metadata.name%3D%3Dx", "deletecollection|g|v|things|||x"],
+    ["GET", "/apis/g/v/things?fieldSelector=metadata.name%3Dx%2Ca%3Db", "list|g|v|things|||"],
+    ["GET", "/apis/g/v/things/x?fieldSelector=metadata.name%3Dy", "get|g|v|things|||x"],
+    ["POST", "/apis/g/v/things?fieldSelector=metadata.name%3Dx", "create|g|v|things|||"],
+    ["PUT", "/apis/g/v/things?fieldSelector=metadata.name%3Dx", "update|g|v|things|||"],
+    ["PATCH", "/apis/g/v/things?fieldSelector=metadata.name%3Dx", "patch|g|v|things|||"],
     ["GET", "/apis/g/v", "get /apis/g/v"],
     ["GET", "/apis/g/v/a/b/c/d", "get /apis/g/v/a/b/c/d"],
     ["POST", "/version", "post /version"]
   ])("%s %s", (method, target, expected) => expect(of(method, target)).toBe(expected))
+
+  const faultOf = (target: string) => {
+    const url = new URL(target, "https://api")
+    return nameFault(requestInfo("DELETE", url.pathname, url.searchParams))
+  }
+  // As k8s.io/apimachinery's path.IsValidPathSegmentName refuses names.
+  it.each([
+    ["/apis/g/v/things/%2F", "/", "may not contain '/'"],
+    ["/apis/g/v/things/a%2Fstatus", "a/status", "may not contain '/'"],
+    ["/apis/g/v/things/a%252Fb", "a%2Fb", "may not contain '%'"],
+    ["/apis/g/v/things/%E0%A4%A", "%E0%A4%A", "may not contain '%'"],
+    ["/apis/g/v/namespaces/n%2F..%2Fm/things/x", "n/../m", "may not contain '/'"],
+    ["/apis/g/v/things%2Fx", "things/x", "may not contain '/'"],
+    ["/apis/g/v/things%2Fx/y", "things/x", "may not contain '/'"],
+    ["/apis/g/v/things/x/a%2Fb", "a/b", "may not contain '/'"],
+    ["/apis/g/v/things?fieldSelector=metadata.name%3Da%2Fb", "a/b", "may not contain '/'"],
+    ["/apis/g/v/things?fieldSelector=metadata.name%3D..", "..", "may not be '..'"],
+    ["/apis/g/v/things?fieldSelector=metadata.name%3D.", ".", "may not be '.'"],
+    ["/apis/g/v/things/a..b.%C3%A9", undefined, ""]
+  ])("%s", (target, name, fault) =>
+    expect(faultOf(target)).toBe(
+      name === undefined ? undefined : `invalid resource name ${JSON.stringify(name)}: [${fault}]`
+    )
+  )
 })
 
 describe("accepted forms", () => {

@@ -1,5 +1,7 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import { Effect, Fiber, type Scope } from "effect"
+import { TestClock } from "effect/testing"
+import { execFileSync } from "node:child_process"
 import {
   appendFileSync,
   copyFileSync,
@@ -14,6 +16,7 @@ import {
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
 import { type AuditLog, openAuditLog } from "../../../src/sources/collector/AuditLog.ts"
+import { LogFollower } from "../../../src/sources/collector/LogFollower.ts"
 import { type LogPosition, readPosition, savePosition } from "../../../src/sources/collector/logPosition.ts"
 import { eventually } from "../../support/eventually.ts"
 import { temporaryFolder } from "../../support/temporaryFolder.ts"
@@ -295,6 +298,60 @@ describe("an audit log", () => {
         rmSync(path, { recursive: true })
         writeFileSync(path, lines(1, 1))
         assert.deepStrictEqual((yield* Fiber.join(reading)).numbers, [1])
+      })
+    )
+  )
+
+  it.live("with a pipe in its place is waited for, with the reason, and read on when it is back", () =>
+    withLog(({ at, open, path }) =>
+      Effect.gen(function* () {
+        writeFileSync(path, lines(1, 2))
+        const log = yield* open()
+        yield* take(log, 2)
+        renameSync(path, at("elsewhere"))
+        execFileSync("mkfifo", [path])
+        const reading = yield* Effect.forkScoped(take(log, 2))
+        yield* Effect.promise(() =>
+          eventually("it says why", () => /cannot be read: it is no regular file/.test(log.problem() ?? ""))
+        )
+        // Without reading on a thread that never comes back: as many looks as there are threads would stop them all.
+        assert.strictEqual(yield* log.lagBytes, 0)
+        rmSync(path)
+        renameSync(at("elsewhere"), path)
+        appendFileSync(path, lines(3, 4))
+        assert.deepStrictEqual((yield* Fiber.join(reading)).numbers, [3, 4])
+        assert.strictEqual(log.counts().gaps, 0)
+        assert.isUndefined(log.problem())
+      })
+    )
+  )
+
+  it.live("with a pipe among its rotated files waits for that too", () =>
+    withLog(({ at, open, path }) =>
+      Effect.gen(function* () {
+        for (const name of [rotatedName(1), `${rotatedName(2)}.gz`]) {
+          execFileSync("mkfifo", [at(name)])
+          writeFileSync(path, lines(1, 1))
+          const log = yield* open()
+          const reading = yield* Effect.forkScoped(take(log, 1))
+          yield* Effect.promise(() => eventually("it says why", () => /no regular file/.test(log.problem() ?? "")))
+          rmSync(at(name))
+          assert.deepStrictEqual((yield* Fiber.join(reading)).numbers, [1])
+        }
+      })
+    )
+  )
+
+  it.effect("that a look at does not come back from is told", () =>
+    withLog(({ open, path }) =>
+      Effect.gen(function* () {
+        writeFileSync(path, lines(1, 1))
+        const log = yield* open()
+        const stuck = vi.spyOn(LogFollower.prototype, "poll").mockReturnValue(new Promise(() => undefined))
+        yield* Effect.addFinalizer(() => Effect.sync(() => stuck.mockRestore()))
+        yield* Effect.forkScoped(log.next)
+        yield* TestClock.adjust("11 seconds")
+        assert.match(log.problem() ?? "", /audit\.log cannot be read: the file system does not answer/)
       })
     )
   )

@@ -5,6 +5,7 @@ import { connect } from "node:net"
 import { gzipSync } from "node:zlib"
 import { listen } from "../../../src/runtime/Listener.ts"
 import { type AuditWebhookOptions, auditWebhook, IntakeRefused } from "../../../src/sources/collector/AuditWebhook.ts"
+import { eventually } from "../../support/eventually.ts"
 
 const sizeBytesMax = 1024 * 1024
 
@@ -20,12 +21,13 @@ const webhook = (options: Partial<AuditWebhookOptions> = {}) =>
       handle: auditWebhook({
         cluster: "here",
         bodySizeBytesMax: sizeBytesMax,
+        bodiesSizeBytesMax: 8 * sizeBytesMax,
         requestsInFlightMax: 4,
         authenticate: () => ({ cluster: undefined }),
         accept: (cluster, items) =>
           Effect.sync(() => {
             taken.push({ cluster, items })
-            return { accepted: items.length, spooled: 0, filtered: 0, unreadable: [] }
+            return { accepted: items.length, spooled: 0, filtered: 0, unreadable: [], unreadableCount: 0 }
           }),
         ...options
       })
@@ -162,7 +164,13 @@ describe("POST /audit", () => {
     Effect.gen(function* () {
       const { url } = yield* webhook({
         accept: () =>
-          Effect.succeed({ accepted: 0, spooled: 0, filtered: 0, unreadable: [{ index: 0, reason: "stage: unknown" }] })
+          Effect.succeed({
+            accepted: 0,
+            spooled: 0,
+            filtered: 0,
+            unreadable: [{ index: 0, reason: "stage: unknown" }],
+            unreadableCount: 1
+          })
       })
       const answer = yield* post(`${url}/audit`, listText(`{}`))
       assert.strictEqual(answer.status, 422)
@@ -203,12 +211,90 @@ describe("POST /audit", () => {
     })
   )
 
+  it.live("bodies that hold more together than they may are 429, decompressed too, until one of them is answered", () =>
+    Effect.gen(function* () {
+      const stored = yield* Deferred.make<void>()
+      let waiting = 0
+      const { url } = yield* webhook({
+        bodiesSizeBytesMax: 0,
+        accept: () =>
+          Effect.suspend(() => {
+            waiting++
+            return Effect.as(Deferred.await(stored), {
+              accepted: 1,
+              spooled: 0,
+              filtered: 0,
+              unreadable: [],
+              unreadableCount: 0
+            })
+          })
+      })
+      // Never less than two of the largest: 2 MiB, of which two of these leave 97 kB.
+      const large = listText(`"${"x".repeat(1_000_000)}"`)
+      const held = yield* Effect.forkChild(
+        Effect.all([post(`${url}/audit`, large), post(`${url}/audit`, large)], { concurrency: 2 })
+      )
+      yield* Effect.promise(() => eventually("both are being stored", () => waiting === 2))
+      const middle = listText(`"${"x".repeat(200_000)}"`)
+      for (const refusedNow of [
+        yield* post(`${url}/audit`, middle),
+        yield* post(`${url}/audit`, gzipSync(middle), { "content-encoding": "gzip" })
+      ]) {
+        assert.strictEqual(refusedNow.status, 429)
+        assert.strictEqual(refusedNow.headers.get("retry-after"), "1")
+        assert.match(String(refusedNow.body["message"]), /2097152 bytes \(--bodies-bytes-max\)/)
+      }
+      yield* Deferred.succeed(stored, undefined)
+      assert.deepStrictEqual(
+        (yield* Fiber.join(held)).map(({ status }) => status),
+        [200, 200]
+      )
+      assert.strictEqual((yield* post(`${url}/audit`, middle)).status, 200)
+    })
+  )
+
+  it.live("records are of the cluster of who began to send, also when it is taken off the list meanwhile", () =>
+    Effect.gen(function* () {
+      let asked = 0
+      const { taken, url } = yield* webhook({
+        authenticate: () => (asked++ === 0 ? { cluster: "east" } : undefined)
+      })
+      const body = listText(`{}`)
+      const status = yield* Effect.callback<number | undefined>((resume) => {
+        const sending = request(`${url}/audit`, { method: "POST", headers: { "content-length": body.length } })
+        sending.on("response", (response) => resume(Effect.succeed(response.resume().statusCode)))
+        sending.write(body.slice(0, 20))
+        void eventually("the sender is known", () => asked > 0).then(() => sending.end(body.slice(20)))
+      })
+      assert.strictEqual(status, 200)
+      assert.deepStrictEqual(
+        taken.map(({ cluster }) => cluster),
+        ["east"]
+      )
+    })
+  )
+
+  it.live("a list of more items than are taken at once is 413, and nothing of it is taken", () =>
+    Effect.gen(function* () {
+      const { taken, url } = yield* webhook()
+      const answer = yield* post(`${url}/audit`, gzipSync(listText(`${"1,".repeat(50_000)}1`)), {
+        "content-encoding": "gzip"
+      })
+      assert.strictEqual(answer.status, 413)
+      assert.match(String(answer.body["message"]), /more than 50000 items.*--audit-webhook-batch-max-size/)
+      assert.deepStrictEqual(taken, [])
+      assert.strictEqual((yield* post(`${url}/audit`, listText(`${"1,".repeat(49_999)}1`))).status, 200)
+      assert.strictEqual(taken[0]?.items.length, 50_000)
+    })
+  )
+
   it.live("a fault of ours is answered 500, and the next batch is taken", () =>
     Effect.gen(function* () {
       let first = true
       const { url } = yield* webhook({
         accept: () => {
-          if (!first) return Effect.succeed({ accepted: 1, spooled: 0, filtered: 0, unreadable: [] })
+          if (!first)
+            return Effect.succeed({ accepted: 1, spooled: 0, filtered: 0, unreadable: [], unreadableCount: 0 })
           first = false
           return Effect.die(new Error("a bug"))
         }

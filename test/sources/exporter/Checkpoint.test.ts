@@ -19,7 +19,12 @@ const run = <A, E>(effect: Effect.Effect<A, E, Nats>) =>
 const tenant = { type: "Project", name: "a name / with everything" }
 const sightsOf = (from: number, to: number, resourceVersion: string): ReadonlyArray<Sight> =>
   Array.from({ length: to - from }, (_, index) => ({ uid: `uid-${from + index}`, resourceVersion, tenant }))
-const positionOf = (resourceVersion: string): Position => ({ resourceVersion, sequence: 7, seenUntilMillis: 8 })
+const positionOf = (resourceVersion: string): Position => ({
+  resourceVersion,
+  sequence: 7,
+  seenUntilMillis: 8,
+  orderOffset: "9"
+})
 const nothing = () => []
 
 describe("a checkpoint", () => {

@@ -1,0 +1,125 @@
+/**
+ * `npm run bench -- NAME [options]`: measures one thing, and prints one line of it on standard output.
+ *
+ * Progress goes to standard error. Exit code 0 when it was measured, 2 when the command line cannot be understood or the
+ * measurement could not be made.
+ */
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { parseArgs } from "node:util"
+import { projectFolder } from "../../.ci/projectFolder.ts"
+import { type Benchmark, lineOf, type OptionName, readable } from "./Benchmark.ts"
+import { collector } from "./collector.ts"
+import { exporter } from "./exporter.ts"
+import { processor } from "./processor.ts"
+import { publish } from "./publish.ts"
+import { query } from "./query.ts"
+import { start } from "./start.ts"
+import { watch } from "./watch.ts"
+import { writer } from "./writer.ts"
+
+const benchmarks: Readonly<Record<string, Benchmark>> = {
+  processor,
+  collector,
+  exporter,
+  writer,
+  publish,
+  query,
+  watch,
+  start
+}
+
+const optionHelp: Readonly<Record<OptionName, string>> = {
+  events: "--events N            how many",
+  audit: "--audit FILE          audit records, .jsonl or .jsonl.gz, in place of the recorded ones",
+  policies: "--policies DIR        ActivityPolicy files, in place of infra/policies",
+  "kube-apiserver": "--kube-apiserver      lists from a kube-apiserver of its own, filled before (Go builds it once)",
+  rows: "--rows N              activities that are stored, 2,000,000 by default"
+}
+
+const help = (): string =>
+  [
+    "npm run bench -- NAME [options]",
+    "",
+    ...Object.entries(benchmarks).map(
+      ([name, { eventsDefault, options, summary }]) =>
+        `  ${name.padEnd(10)} ${summary} (${[...options.map((option) => `--${option}`), `${eventsDefault} events`].join(", ")})`
+    ),
+    "",
+    ...Object.values(optionHelp).map((line) => `  ${line}`),
+    "  --json                one line of JSON",
+    "",
+    "Records are repeated with new ids until there are as many as asked for."
+  ].join("\n")
+
+class Misunderstood extends Error {}
+
+const run = async (): Promise<void> => {
+  const { positionals, values } = parsed()
+  const { json, help: helpAsked, ...given } = values
+  const [name = "", ...rest] = positionals
+  if (helpAsked === true) return console.log(help())
+  const benchmark = benchmarks[name]
+  if (benchmark === undefined || rest.length > 0) {
+    throw new Misunderstood(`Name one of ${Object.keys(benchmarks).join(", ")}.`)
+  }
+  for (const option of Object.keys(given)) {
+    if (!benchmark.options.some((known) => known === option)) throw new Misunderstood(`${name} has no --${option}.`)
+  }
+  const measured = await benchmark.run({
+    events: wholeNumber("events", given.events, benchmark.eventsDefault),
+    audit: given.audit,
+    policies: given.policies ?? join(projectFolder, "infra/policies"),
+    kubeApiserver: given["kube-apiserver"] ?? false,
+    rows: wholeNumber("rows", given.rows, 2_000_000),
+    tell: (sentence) => console.error(`${name}: ${sentence}`)
+  })
+  const line = lineOf(name, measured)
+  console.log(json === true ? JSON.stringify(line) : readable(line))
+}
+
+const wholeNumber = (option: string, given: string | undefined, otherwise: number): number => {
+  const value = given === undefined ? otherwise : Number(given)
+  if (Number.isSafeInteger(value) && value >= 1) return value
+  throw new Misunderstood(`--${option} ${given} is not a whole number of at least 1.`)
+}
+
+const parsed = () => {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        json: { type: "boolean" },
+        help: { type: "boolean" },
+        events: { type: "string" },
+        audit: { type: "string" },
+        policies: { type: "string" },
+        rows: { type: "string" },
+        "kube-apiserver": { type: "boolean" }
+      }
+    })
+  } catch (cause) {
+    throw new Misunderstood(cause instanceof Error ? cause.message : String(cause))
+  }
+}
+
+// Everything that is written lies in one folder, of which nothing is left however this ends.
+const scratch = mkdtempSync(join(tmpdir(), "activity-bench-"))
+process.env["TMPDIR"] = scratch
+const leave = (code: number): never => {
+  // Behind the listeners that end what was started.
+  process.on("exit", () => rmSync(scratch, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }))
+  process.exit(code)
+}
+process.once("SIGINT", () => leave(130))
+process.once("SIGTERM", () => leave(143))
+
+let code = 0
+await run().catch((cause: unknown) => {
+  const sentence = cause instanceof Error ? cause.message : String(cause)
+  console.error(cause instanceof Misunderstood ? `${sentence}\nSee npm run bench -- --help.` : sentence)
+  code = 2
+})
+// A connection that a failure left open must not keep the command from ending.
+leave(code)

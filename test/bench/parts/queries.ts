@@ -1,0 +1,339 @@
+/**
+ * Our reads, by the code that serves the API, beside the Go implementation's statements, in one engine, on the same
+ * activities: one after the other, each with other parameters in each round, so that no cache of conditions answers.
+ */
+import { Effect, Layer, Result } from "effect"
+import { activityFilterFields } from "../../../src/cel/activityFilterFields.ts"
+import { parseFilter } from "../../../src/cel/Filter.ts"
+import { ClickHouse, type ClickHouseError } from "../../../src/clients/clickhouse/ClickHouse.ts"
+import { layerFromUrl } from "../../../src/clients/clickhouse/layerFromUrl.ts"
+import type { Scope } from "../../../src/domain/Scope.ts"
+import { ActivityQueries, type Position } from "../../../src/store/ActivityQueries.ts"
+import { condition } from "../../../src/store/Condition.ts"
+import { migrate } from "../../../src/store/migrate.ts"
+import { scopedRead } from "../../../src/store/scopedRead.ts"
+import type { Spent } from "../Benchmark.ts"
+import { goFacet, goList, goOrders, goStatements } from "../goSchema.ts"
+import * as made from "../madeActivities.ts"
+import { answerPart, partOptions } from "../processes.ts"
+import { usageOf } from "../usage.ts"
+
+/** What is read is a week of what is there. */
+const windowDays = 7
+const dayMillis = 86_400_000
+/** Rows of a page. */
+const limit = 100
+
+const { folder, rounds, rows } = partOptions<{
+  readonly folder: string
+  readonly rounds: number
+  readonly rows: number
+}>()
+
+export interface QueryAnswer extends Spent {
+  readonly rssMaxBytes: number
+  readonly empty: Spent
+  readonly shapes: Readonly<Record<string, Readonly<Record<string, number>>>>
+}
+
+interface Window {
+  /** RFC 3339. */
+  readonly start: string
+  readonly end: string
+}
+
+interface Shape {
+  readonly name: string
+  /** Parameters of the n-th round. Answers how many rows were read. */
+  readonly ours: (n: number, window: Window) => Effect.Effect<number, ClickHouseError, ActivityQueries | ClickHouse>
+  readonly go: (n: number, window: Window) => string
+}
+
+const today = Math.floor(Date.now() / dayMillis) * dayMillis
+/** Each round's is some minutes older. */
+const windowOf = (n: number): Window => {
+  const end = today - n * 421_000
+  return { start: new Date(end - windowDays * dayMillis).toISOString(), end: new Date(end).toISOString() }
+}
+const stored = (time: string): string => time.slice(0, 23).replace("T", " ")
+
+const big = (): number => 0
+const small = (n: number): number => 1_000 + ((n * 37) % 900)
+const tenantScope = (index: number): Scope => ({
+  _tag: "Tenant",
+  tenant: { type: "Project", name: made.tenantName(index) }
+})
+const platform: Scope = { _tag: "Platform" }
+const goTenant = (index: number): string => `tenant_type = 'Project' AND tenant_name = '${made.tenantName(index)}'`
+
+/** Where the first page of the round's window ends: found before the clock runs. */
+const positions = new Map<number, Position>()
+
+const list =
+  (
+    scopeOf: (n: number) => Scope,
+    more: (n: number) => { readonly filter?: string; readonly search?: string } = () => ({})
+  ) =>
+  (n: number, window: Window) =>
+    Effect.gen(function* () {
+      const queries = yield* ActivityQueries
+      const { filter, search } = more(n)
+      const page = yield* queries.list(
+        {
+          scope: scopeOf(n),
+          ...window,
+          ...(filter === undefined
+            ? {}
+            : { filter: Result.getOrThrow(parseFilter(filter, activityFilterFields)).expression }),
+          ...(search === undefined ? {} : { search })
+        },
+        { limit }
+      )
+      return page.activities.length
+    })
+
+const facet = (column: string, scopeOf: (n: number) => Scope) => (n: number, window: Window) =>
+  scopedRead(scopeOf(n), {
+    table: "activities",
+    columns: `toString(${column}) AS value, count() AS c`,
+    where: condition(
+      `ts >= toDateTime64('${stored(window.start)}', 6, 'UTC') AND ts < toDateTime64('${stored(window.end)}', 6, 'UTC')`
+    ),
+    tail: "GROUP BY value ORDER BY c DESC, value LIMIT 20",
+    final: true
+  }).pipe(Effect.map((values) => values.length))
+
+const go =
+  (order: keyof typeof goOrders, where: (n: number) => string = () => "") =>
+  (n: number, { end, start }: Window) =>
+    goList({ where: where(n), order: goOrders[order], from: stored(start), to: stored(end) })
+
+const goFacetOf =
+  (column: string, where: (n: number) => string = () => "") =>
+  (n: number, { end, start }: Window) =>
+    goFacet(column, { where: where(n), from: stored(start), to: stored(end) })
+
+const anyWord = (...words: ReadonlyArray<string>): string =>
+  `multiSearchAnyCaseInsensitive(summary, [${words.map((word) => `'${word}'`).join(", ")}])`
+const kind = (n: number): string => `Kind${n % made.kinds}`
+const group = (n: number): string => `group${n % made.apiGroups}.example.com`
+const name = (n: number): string => made.resourceName((n * 911) % 200_000)
+const uid = (n: number): string => made.actorUid(100 + ((n * 61) % 2_000))
+
+const shapes: ReadonlyArray<Shape> = [
+  { name: "tenant_big", ours: list(() => tenantScope(big())), go: go("tenant", () => goTenant(big())) },
+  { name: "tenant_small", ours: list((n) => tenantScope(small(n))), go: go("tenant", (n) => goTenant(small(n))) },
+  {
+    name: "tenant_kind_human",
+    ours: list(
+      () => tenantScope(big()),
+      (n) => ({ filter: `spec.resource.kind == '${kind(n)}' && spec.changeSource == 'human'` })
+    ),
+    go: go("tenant", (n) => `${goTenant(big())} AND resource_kind = '${kind(n)}' AND change_source = 'human'`)
+  },
+  {
+    name: "tenant_resource_name",
+    ours: list(
+      () => tenantScope(big()),
+      (n) => ({ filter: `spec.resource.name == '${name(n)}'` })
+    ),
+    go: go("tenant", (n) => `${goTenant(big())} AND resource_name = '${name(n)}'`)
+  },
+  {
+    name: "tenant_next_page",
+    ours: (n, window) =>
+      ActivityQueries.use((queries) =>
+        queries.list({ scope: tenantScope(big()), ...window }, { limit, after: positions.get(n) })
+      ).pipe(Effect.map(({ activities }) => activities.length)),
+    go: (n, { end, start }) => {
+      const time = `toDateTime64('${(positions.get(n)?.time ?? stored(end)).slice(0, 23)}', 3, 'UTC')`
+      const behind =
+        `toStartOfHour(timestamp) < toStartOfHour(${time}) OR ` +
+        `(toStartOfHour(timestamp) = toStartOfHour(${time}) AND timestamp < ${time}) OR (timestamp = ${time} AND resource_uid < '')`
+      return goList({
+        where: `${goTenant(big())} AND (${behind})`,
+        order: goOrders.tenant,
+        from: stored(start),
+        to: stored(end)
+      })
+    }
+  },
+  {
+    name: "tenant_search",
+    ours: list(
+      () => tenantScope(big()),
+      () => ({ search: "scaled" })
+    ),
+    go: go("tenant", () => `${goTenant(big())} AND ${anyWord("scaled")}`)
+  },
+  {
+    name: "user",
+    ours: list((n) => ({ _tag: "User", uid: uid(n) })),
+    go: go("user", (n) => `actor_uid = '${uid(n)}'`)
+  },
+  { name: "platform", ours: list(() => platform), go: go("platform") },
+  {
+    name: "platform_api_group",
+    ours: list(
+      () => platform,
+      (n) => ({ filter: `spec.resource.apiGroup == '${group(n)}'` })
+    ),
+    go: go("platform", (n) => `api_group = '${group(n)}'`)
+  },
+  {
+    name: "platform_search_two_words",
+    ours: list(
+      () => platform,
+      (n) => ({ search: `deleted namespace ${n % 50}` })
+    ),
+    go: go("platform", (n) => anyWord("deleted", `namespace-${n % 50}`))
+  },
+  {
+    name: "platform_search_rare",
+    ours: list(
+      () => platform,
+      () => ({ search: "crashloopbackoff" })
+    ),
+    go: go("platform", () => anyWord("crashloopbackoff"))
+  },
+  {
+    name: "tenant_facet_kind",
+    ours: facet("resource_kind", () => tenantScope(big())),
+    go: goFacetOf("resource_kind", () => goTenant(big()))
+  },
+  {
+    name: "tenant_facet_actor",
+    ours: facet("actor_name", () => tenantScope(big())),
+    go: goFacetOf("actor_name", () => goTenant(big()))
+  },
+  { name: "platform_facet_kind", ours: facet("resource_kind", () => platform), go: goFacetOf("resource_kind") },
+  { name: "platform_facet_actor", ours: facet("actor_name", () => platform), go: goFacetOf("actor_name") }
+]
+
+/** The `part`-th part of them, sorted; 0.5 is the median. */
+const percentile = (sorted: ReadonlyArray<number>, part: number): number =>
+  Math.round((sorted[Math.min(sorted.length - 1, Math.ceil(part * sorted.length) - 1)] ?? 0) * 100) / 100
+
+const total = { queries: 0, seconds: 0, cpuSeconds: 0 }
+
+const timed = <E, R>(work: Effect.Effect<unknown, E, R>, isOurs: boolean) =>
+  Effect.gen(function* () {
+    const cpu = process.cpuUsage()
+    const started = performance.now()
+    yield* work
+    const millis = performance.now() - started
+    if (isOurs) {
+      const { system, user } = process.cpuUsage(cpu)
+      total.queries += 1
+      total.seconds += millis / 1000
+      total.cpuSeconds += (system + user) / 1e6
+    }
+    return millis
+  })
+
+const measureShapes = (state: string) =>
+  Effect.gen(function* () {
+    const clickhouse = yield* ClickHouse
+    const measured: Record<string, Readonly<Record<string, number>>> = {}
+    for (let n = 0; n < rounds; n++) {
+      const page = yield* ActivityQueries.use((queries) =>
+        queries.list({ scope: tenantScope(big()), ...windowOf(n) }, { limit })
+      )
+      if (page.next !== undefined) positions.set(n, page.next)
+    }
+    for (const shape of shapes) {
+      tell(`${state}: ${shape.name}`)
+      const ours: Array<number> = []
+      const theirs: Array<number> = []
+      const goQuery = (n: number) =>
+        clickhouse.query({ sql: `${shape.go(n, windowOf(n))} SETTINGS max_execution_time=60` })
+      // Once each before, for what is read from disk for the first time.
+      const read = yield* shape.ours(rounds, windowOf(rounds))
+      const goRead = (yield* goQuery(rounds)).length
+      for (let n = 0; n < rounds; n++) {
+        ours.push(yield* timed(shape.ours(n, windowOf(n)), true))
+        theirs.push(yield* timed(goQuery(n), false))
+      }
+      ours.sort((one, other) => one - other)
+      theirs.sort((one, other) => one - other)
+      measured[`${state}_${shape.name}`] = {
+        p50_ms: percentile(ours, 0.5),
+        p99_ms: percentile(ours, 0.99),
+        go_p50_ms: percentile(theirs, 0.5),
+        go_p99_ms: percentile(theirs, 0.99),
+        times_as_fast: Math.round((percentile(theirs, 0.5) / percentile(ours, 0.5)) * 100) / 100,
+        rows: read,
+        // Theirs asks for one more to know whether another page follows.
+        go_rows: Math.min(goRead, limit)
+      }
+    }
+    return measured
+  })
+
+const tell = (sentence: string): void => console.error(`query: ${sentence}`)
+
+const end = stored(new Date(today).toISOString())
+/** How many are made, and copied, by one statement. */
+const loadRows = 250_000
+
+const load = Effect.gen(function* () {
+  const clickhouse = yield* ClickHouse
+  yield* migrate()
+  for (const statement of goStatements) yield* clickhouse.command(statement)
+  const parts = Math.ceil(rows / loadRows)
+  for (let part = 0; part < parts; part++) {
+    tell(`making activities: ${part * loadRows} of ${rows}`)
+    yield* clickhouse.command(made.insertMade({ count: rows, everyNth: parts, remainder: part, order: 1, end }))
+  }
+  tell("the same for the Go implementation's table")
+  yield* clickhouse.command(
+    "INSERT INTO go.activities (activity_json) SELECT json FROM activities SETTINGS max_partitions_per_insert_block=1000"
+  )
+  tell("merging the parts")
+  yield* clickhouse.command("OPTIMIZE TABLE activities FINAL")
+  yield* clickhouse.command("OPTIMIZE TABLE go.activities FINAL")
+})
+
+/** Three parts more, each with newer sights of 2 % of all, that nothing merges. */
+const overlap = Effect.gen(function* () {
+  const clickhouse = yield* ClickHouse
+  tell("adding three overlapping parts")
+  yield* clickhouse.command("SYSTEM STOP MERGES")
+  for (const remainder of [0, 1, 2]) {
+    yield* clickhouse.command(made.insertMade({ count: rows, everyNth: 50, remainder, order: 2, end }))
+    yield* clickhouse.command(
+      "INSERT INTO go.activities (activity_json) " +
+        `SELECT json FROM activities WHERE seq % 50 = ${remainder + 1} AND ver >= bitShiftLeft(toUInt128(2), 64) SETTINGS max_partitions_per_insert_block=1000`
+    )
+  }
+})
+
+const empty = Effect.gen(function* () {
+  const clickhouse = yield* ClickHouse
+  const times: Array<number> = []
+  const cpu = process.cpuUsage()
+  for (let n = 0; n < rounds; n++) times.push(yield* timed(clickhouse.query({ sql: "SELECT 1" }), false))
+  const { system, user } = process.cpuUsage(cpu)
+  return {
+    events: rounds,
+    seconds: times.reduce((sum, millis) => sum + millis, 0) / 1000,
+    cpuSeconds: (system + user) / 1e6
+  }
+})
+
+const answer = await Effect.runPromise(
+  Effect.gen(function* () {
+    yield* load
+    const merged = yield* measureShapes("merged")
+    yield* overlap
+    const overlapping = yield* measureShapes("parts")
+    return { shapes: { ...merged, ...overlapping }, empty: yield* empty }
+  }).pipe(Effect.provide(ActivityQueries.layer.pipe(Layer.provideMerge(layerFromUrl(`embedded:${folder}`)))))
+)
+answerPart({
+  ...answer,
+  events: total.queries,
+  seconds: total.seconds,
+  cpuSeconds: total.cpuSeconds,
+  rssMaxBytes: usageOf(process.pid).rssMaxBytes
+} satisfies QueryAnswer)
