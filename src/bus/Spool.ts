@@ -378,9 +378,7 @@ class SpoolFiles {
   }
 
   #failureFrom(cause: unknown): SpoolFull | SpoolUnavailable {
-    return isDiskFull(cause)
-      ? this.#full()
-      : new SpoolUnavailable({ folder: this.#options.folder, cause })
+    return isDiskFull(cause) ? this.#full() : new SpoolUnavailable({ folder: this.#options.folder, cause })
   }
 }
 

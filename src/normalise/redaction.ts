@@ -249,7 +249,10 @@ const placeIn = (frame: Frame, root: Place): Standing => {
     case "rows":
     case "patch":
       // A text where an object should be.
-      return { place: isObjectOrList(childOf(frame)) ? place : { ...place, whole: place.whole || place.secret }, key: "" }
+      return {
+        place: isObjectOrList(childOf(frame)) ? place : { ...place, whole: place.whole || place.secret },
+        key: ""
+      }
     case "operation":
       return placeInOperation(frame)
     case "value":

@@ -35,7 +35,13 @@ export const placeOf = (place: Place, key: string): Place => {
   const isData = place.secret && place.within === "object" && !openKeys.has(key)
   if (!isData && within === place.within && place.paths.length === 0) return place
   const paths = place.paths.flatMap((path) => (path[0] === key || path[0] === "*" ? [path.slice(1)] : []))
-  return { whole: isData || paths.some((path) => path.length === 0), secret: place.secret, named: place.named, within, paths }
+  return {
+    whole: isData || paths.some((path) => path.length === 0),
+    secret: place.secret,
+    named: place.named,
+    within,
+    paths
+  }
 }
 
 /** The place of an element: configured paths may name its index, and need not. */
@@ -78,10 +84,7 @@ export const isSecretObject = (value: Json | undefined): boolean =>
 const openKeysByKind = new Map([
   ["Status", new Set(["status", "message", "reason", "details", "code"])],
   ["Table", new Set(["columnDefinitions"])],
-  [
-    "DeleteOptions",
-    new Set(["gracePeriodSeconds", "preconditions", "orphanDependents", "propagationPolicy", "dryRun"])
-  ]
+  ["DeleteOptions", new Set(["gracePeriodSeconds", "preconditions", "orphanDependents", "propagationPolicy", "dryRun"])]
 ])
 
 /** The place of `key` in a whole object of the API. */

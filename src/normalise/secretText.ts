@@ -23,7 +23,10 @@ export const mayHoldSecrets = (text: string): boolean =>
   trace.test(text) || text.includes("command=") || (text.includes("%") && encodedTrace.test(text))
 
 /** Lists have the names in the plural. */
-const traceNames = names.replace("d|passphrase", "ds?|passphrase").replace("token|", "tokens?|").replace("key|", "keys?|")
+const traceNames = names
+  .replace("d|passphrase", "ds?|passphrase")
+  .replace("token|", "tokens?|")
+  .replace("key|", "keys?|")
 
 // Certificates, the token that every pod has, and the names of owned fields are everywhere and no secrets.
 const trace = new RegExp(

@@ -210,8 +210,8 @@ export const collectorLimits = {
   bodiesSizeBytesMax: setting({
     name: "bodies-bytes-max",
     description: "what webhook batches that are arriving or being stored hold together; more are answered 429",
-    // A batch takes about five times its bytes while it is read: 640 MiB, in a container of 1 GiB.
-    default: "128MiB",
+    // A batch takes up to eight times its bytes on its way to the spool: 550 MiB beside the 150 of the program itself.
+    default: "64MiB",
     read: sizeBytes
   }),
   requestsInFlightMax: setting({

@@ -9,6 +9,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { projectFolder } from "../../.ci/projectFolder.ts"
+import { processesOn } from "../support/processesOn.ts"
 import { type Benchmark, lineOf, type OptionName, readable } from "./Benchmark.ts"
 import { collector } from "./collector.ts"
 import { exporter } from "./exporter.ts"
@@ -108,8 +109,12 @@ const parsed = () => {
 const scratch = mkdtempSync(join(tmpdir(), "activity-bench-"))
 process.env["TMPDIR"] = scratch
 const leave = (code: number): never => {
-  // Behind the listeners that end what was started.
-  process.on("exit", () => rmSync(scratch, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }))
+  // Behind the listeners that end what was started. What is left then is of a program that was killed: `up` has a
+  // nats-server of its own, which runs in that folder.
+  process.on("exit", () => {
+    for (const { pid } of processesOn(scratch)) if (pid !== process.pid) process.kill(pid, "SIGKILL")
+    rmSync(scratch, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
+  })
   process.exit(code)
 }
 process.once("SIGINT", () => leave(130))

@@ -255,7 +255,7 @@ describe("infra", () => {
     const [block = ""] = blocksOf(guide).filter((one) => one.includes("ExternalName"))
     const [service, ...registrations] = parseAllDocuments(block).map((document) => document.toJS())
     assert.deepStrictEqual(service.spec, { type: "ExternalName", externalName: "activity.example.com" })
-    const port = Number(/--api-listen :(\d+)/.exec(guide)?.[1])
+    const port = Number(/npx activity apiserver --auth kubernetes --api-listen :(\d+)/.exec(guide)?.[1])
     assert.deepStrictEqual(
       registrations.map(({ metadata, spec }) => [metadata.name, spec]),
       installed

@@ -417,18 +417,31 @@ describe("the redaction of a record", () => {
 
   it("leaves what an API server says where a Secret is meant: a table's columns, a refusal, how to delete", () => {
     const text = record(secrets, {
-      requestObject: { kind: "DeleteOptions", apiVersion: "v1", propagationPolicy: "Foreground", gracePeriodSeconds: 30 },
+      requestObject: {
+        kind: "DeleteOptions",
+        apiVersion: "v1",
+        propagationPolicy: "Foreground",
+        gracePeriodSeconds: 30
+      },
       responseObject: {
         kind: "Table",
         apiVersion: "meta.k8s.io/v1",
         metadata: { resourceVersion: "7" },
         columnDefinitions: [{ name: "Name", type: "string", format: "name", description: "the name", priority: 0 }],
-        rows: [{ cells: ["db", "Opaque", 2, "5d"], object: { kind: "PartialObjectMetadata", metadata: { name: "db" } } }]
+        rows: [
+          { cells: ["db", "Opaque", 2, "5d"], object: { kind: "PartialObjectMetadata", metadata: { name: "db" } } }
+        ]
       }
     })
     assert.deepInclude(redaction.record(text), { text, count: 0 })
     const refusal = record(secrets, {
-      responseObject: { kind: "Status", apiVersion: "v1", status: "Failure", reason: "NotFound", details: { name: "db" } }
+      responseObject: {
+        kind: "Status",
+        apiVersion: "v1",
+        status: "Failure",
+        reason: "NotFound",
+        details: { name: "db" }
+      }
     })
     assert.deepInclude(redaction.record(refusal), { text: refusal, count: 0 })
   })
@@ -439,7 +452,9 @@ describe("the redaction of a record", () => {
       {
         requestObject: {
           metadata: { managedFields: [{ fieldsV1: { "f:password": { "f:value": {} } } }] },
-          spec: { volumes: [{ projected: { sources: [{ serviceAccountToken: { path: "token", audience: "vault" } }] } }] }
+          spec: {
+            volumes: [{ projected: { sources: [{ serviceAccountToken: { path: "token", audience: "vault" } }] } }]
+          }
         },
         responseObject: { properties: { password: { type: "string", description: "of the database" } } }
       }

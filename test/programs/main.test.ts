@@ -1,7 +1,9 @@
 /** `activity` at a terminal: help, versions, and what a wrong invocation says. */
-import { assert, describe, it } from "@effect/vitest"
+import { afterAll, assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { serverCertificate } from "../../src/runtime/Tls.ts"
 import { startProgram } from "../support/childProcess.ts"
 import { temporaryFolder } from "../support/temporaryFolder.ts"
 
@@ -12,6 +14,14 @@ const run = async (parameters: ReadonlyArray<string>, environment: Readonly<Reco
 }
 
 const manifest = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"))
+
+const folder = await temporaryFolder("main")
+await Effect.runPromise(serverCertificate(join(folder.path, "tls"), []))
+afterAll(() => folder.remove())
+const pem = [
+  ...["--tls-certificate", join(folder.path, "tls/server.crt")],
+  ...["--tls-key", join(folder.path, "tls/server.key")]
+]
 
 describe("activity", () => {
   it("prints help with every program, and its version", async () => {
@@ -80,15 +90,12 @@ describe("activity", () => {
     },
     {
       what: "an API server without users",
-      parameters: ["apiserver", "--tls-certificate", "package.json", "--tls-key", "package.json"],
+      parameters: ["apiserver", ...pem],
       says: /give --tokens FILE and --roles FILE, or --auth kubernetes in a cluster/
     },
     {
       what: "an API server with two ways to tell who calls",
-      parameters: [
-        ...["apiserver", "--tls-certificate", "package.json", "--tls-key", "package.json"],
-        ...["--auth", "kubernetes", "--tokens", "package.json"]
-      ],
+      parameters: [...["apiserver", ...pem], ...["--auth", "kubernetes", "--tokens", "package.json"]],
       says: /--tokens and --roles belong to --auth files/
     },
     {
@@ -98,10 +105,7 @@ describe("activity", () => {
     },
     {
       what: "a cluster that is not there",
-      parameters: [
-        ...["apiserver", "--tls-certificate", "package.json", "--tls-key", "package.json"],
-        ...["--auth", "kubernetes", "--kubeconfig", "/nowhere.kubeconfig"]
-      ],
+      parameters: [...["apiserver", ...pem], ...["--auth", "kubernetes", "--kubeconfig", "/nowhere.kubeconfig"]],
       says: /\/nowhere\.kubeconfig/
     },
     {
@@ -112,10 +116,7 @@ describe("activity", () => {
         ":0",
         "--ops-listen",
         "127.0.0.1:0",
-        "--tls-certificate",
-        "package.json",
-        "--tls-key",
-        "package.json",
+        ...pem,
         "--spool-bytes",
         "0",
         "--nats-url",

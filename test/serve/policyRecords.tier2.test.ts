@@ -317,7 +317,8 @@ describe("policies that the cluster's API server keeps", () => {
       "application/merge-patch+json"
     )
     expect(gone.status).toBe(409)
-    const unseen = { ...part("never", spec().auditRules), metadata: { name: "never", resourceVersion: "1" } }
+    // What binds an apply to the object that it is of: without that object, it does not create another.
+    const unseen = { ...part("never", spec().auditRules), metadata: { name: "never", resourceVersion: "1", uid: "x" } }
     expect((await apply("never", unseen, "fieldManager=x")).status).toBe(409)
   })
 

@@ -471,12 +471,13 @@ describe("access", () => {
 
   it("no shipped cluster role reaches further: the rules of each as the cluster reads them", async () => {
     const viewing = "get list watch"
-    // The records of a collection are deleted one by one: no request may ask for all of them.
-    const writing = "create delete get list patch update watch"
+    const writing = "create delete deletecollection get list patch update watch"
+    // Of records nobody asks for more than one: a collection of policies is deleted one by one.
+    const keeping = "create delete get list patch update watch"
     const expected: Readonly<Record<string, Readonly<Record<string, string>>>> = {
       "activity-apiserver": {
-        "storage.activity.miloapis.com/activitypolicyrecords": writing,
-        "storage.activity.miloapis.com/activitypolicyrecords/status": writing
+        "storage.activity.miloapis.com/activitypolicyrecords": keeping,
+        "storage.activity.miloapis.com/activitypolicyrecords/status": keeping
       },
       "activity-exporter": { "/events": viewing, "/namespaces": viewing, "events.k8s.io/events": viewing },
       "activity-migrate": {

@@ -80,6 +80,12 @@ export const exportEvents = (options: ExportOptions) =>
     /** Nobody publishes, or saves, who may have lost the lease meanwhile: the lease's end interrupts whoever waits here. */
     const guard = Effect.suspend(() => (options.lease.held() ? Effect.void : Effect.never))
 
+    const health = yield* Health
+    // Until the Events are followed, which says it under this name.
+    yield* Effect.acquireRelease(
+      health.register({ name: "events", role: "ready", problem: () => "not listed yet" }),
+      () => health.register({ name: "events", role: "ready", problem: () => undefined })
+    )
     const checkpoint = yield* makeCheckpoint(options.cluster)
     const { found, published } = yield* Effect.gen(function* () {
       const state = yield* checkpoint.load
@@ -106,7 +112,6 @@ export const exportEvents = (options: ExportOptions) =>
       guard,
       lowestInFlight: () => Math.min(...[...steps.values()].map(({ sequence }) => sequence))
     })
-    const health = yield* Health
     yield* Effect.acquireRelease(
       health.register({ name: "publishing", role: "ready", problem: () => stuck([...steps.values()], now()) }),
       () => health.register({ name: "publishing", role: "ready", problem: () => undefined })

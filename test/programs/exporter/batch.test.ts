@@ -57,6 +57,18 @@ describe("a step of the watch", () => {
     )
   })
 
+  it("where resourceVersions went back, what comes has a higher order than all before", () => {
+    const sights = new Sights([])
+    const before = { ...optionsOf(sights), orderOffset: 1_000n }
+    const wentBack = batchFrom({ _tag: "WentBack", from: "893", to: "843" }, before)
+    assert.strictEqual(wentBack.orderOffset, 1_893n)
+    const after = batchFrom(added(eventOf("one", "1")), { ...before, orderOffset: 1_893n })
+    assert.deepStrictEqual(
+      after.messages.map(({ headers }) => headers?.[headerNames.order]),
+      ["1894"]
+    )
+  })
+
   it("the end of an Event is no fact, and nobody remembers the Event", () => {
     const sights = new Sights([])
     const one = eventOf("one", "1")

@@ -46,8 +46,7 @@ const world = async () => {
   const server = await startListWatchServer()
   const bus = connectBus(nats.url)
   const kubeconfig = writeKubeconfig(folder.path, server.url)
-  const start = (tenant = "Platform/") =>
-    startLeader({ kubeconfig, natsUrl: nats.url, flags: ["--lease-duration", "3s", "--tenant", tenant] })
+  const start = (tenant = "Platform/") => startLeader({ kubeconfig, natsUrl: nats.url, flags: ["--tenant", tenant] })
   /** Once the stream holds so many messages. */
   const stored = (count: number) =>
     eventually(`${count} messages`, async () => {

@@ -122,4 +122,24 @@ describe("the status of policies", () => {
       assert.isAtLeast(requests.length, 2)
     })
   )
+
+  it.effect("that somebody filled with what is no condition is written all the same", () =>
+    Effect.gen(function* () {
+      const { requests, tell } = yield* reporting()
+      const odd = [
+        { conditions: "weird" },
+        { conditions: [null, 7, "x", {}] },
+        { conditions: { type: "Ready" } },
+        "weird"
+      ]
+      for (const [index, status] of odd.entries()) {
+        // What a definition without a schema lets through.
+        yield* tell(policy("true", index + 1, status as unknown as NonNullable<ActivityPolicy["status"]>))
+      }
+      assert.deepStrictEqual(
+        requests.map((request) => written(request).status.conditions?.map(({ status, type }) => [type, status])),
+        odd.map(() => [["Ready", "True"]])
+      )
+    })
+  )
 })

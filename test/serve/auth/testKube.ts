@@ -47,7 +47,11 @@ export const testKube = (reviews: Reviews = {}): TestKube => {
       Kube.of({
         server: "https://test",
         send: () => Effect.die("nobody sends"),
-        call: ({ body, path }) => {
+        call: ({ body, method, path }) => {
+          if (method === "GET") {
+            // Who follows asks for the newest version.
+            return unlessRefused(Effect.sync(() => ({ items: [], metadata: { resourceVersion: String(version) } })))
+          }
           // What our own clients send.
           const { spec } = body as { readonly spec: { readonly token: string } }
           if (path.endsWith("/tokenreviews")) {

@@ -1,7 +1,7 @@
 /** The exporter's checkpoint, in a real NATS. */
-import { Effect, Exit } from "effect"
+import { Effect, Exit, Option } from "effect"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
-import type { Nats } from "../../../src/clients/nats/Nats.ts"
+import { Nats } from "../../../src/clients/nats/Nats.ts"
 import { natsLayer } from "../../../src/clients/nats/natsLayer.ts"
 import { makeCheckpoint, type Position } from "../../../src/sources/exporter/Checkpoint.ts"
 import type { Sight } from "../../../src/sources/exporter/Sights.ts"
@@ -83,4 +83,32 @@ describe("a checkpoint", () => {
         assert.strictEqual(found.sights.get("uid-1")?.resourceVersion, "3")
       })
     ))
+
+  for (const [what, head] of [
+    ["no JSON", "{"],
+    ["another shape", JSON.stringify({ whole: 7 })],
+    [
+      "of pieces that are gone",
+      JSON.stringify({ resourceVersion: "9", sequence: 7, seenUntilMillis: 8, whole: ["broken.99"], deltas: [] })
+    ]
+  ] as const) {
+    it(`whose head is ${what} counts as none, and is written over`, () =>
+      run(
+        Effect.gen(function* () {
+          const nats = yield* Nats
+          const before = yield* makeCheckpoint("broken")
+          yield* before.load
+          yield* before.save(sightsOf(0, 1, "1"), positionOf("1"), nothing, Effect.void)
+          const bucket = yield* nats.bucket("activity_exporter", { history: 1, sizeBytesMax: 128 * 1024 * 1024 })
+          const { revision } = Option.getOrThrow(yield* bucket.get("broken.head"))
+          yield* bucket.update("broken.head", Buffer.from(head), revision)
+          const now = yield* makeCheckpoint("broken")
+          assert.deepInclude(yield* now.load, { isFound: false, resourceVersion: "", sights: new Map() })
+          yield* now.save(sightsOf(3, 4, "4"), positionOf("4"), nothing, Effect.void)
+          const found = yield* (yield* makeCheckpoint("broken")).load
+          assert.deepInclude(found, { isFound: true, ...positionOf("4") })
+          assert.deepStrictEqual([...found.sights.values()], [...sightsOf(3, 4, "4")])
+        })
+      ))
+  }
 })
