@@ -3,9 +3,9 @@
  *
  * They are there from the moment when their CustomResourceDefinition is established.
  */
-import { Effect, Latch, Layer, Queue, Result, Stream } from "effect"
+import { Effect, Latch, Layer, Result, Stream } from "effect"
 import { follow } from "../clients/kube/follow.ts"
-import { Kube, KubeError, type KubeObject } from "../clients/kube/Kube.ts"
+import { Kube, type KubeError, type KubeObject } from "../clients/kube/Kube.ts"
 import { listPageFrom } from "../clients/kube/listPage.ts"
 import type { ActivityPolicy } from "../domain/ActivityPolicy.ts"
 import { pathSegmentFault } from "../domain/pathSegment.ts"
@@ -29,17 +29,13 @@ const apiVersion = "activity.miloapis.com/v1alpha1"
 const answerTime = "5 seconds"
 
 /** Until the definition is there, somebody is installing; afterwards it only goes when somebody deletes it. */
-const lookEvery = { absent: "2 seconds", present: "1 minute" } as const
+const lookEvery = { absent: "2 seconds", present: "10 seconds" } as const
 
 const makePolicyRecords = Effect.gen(function* () {
   const kube = yield* Kube
   const history = new PolicyHistory()
   const health = yield* Health
   const found = yield* Latch.make()
-  /** Who finds no such collection has it looked for at once. */
-  const doubts = yield* Queue.sliding<void>(1)
-  const doubt = (error: { readonly _tag: string }) =>
-    established && error instanceof KubeError && isAbsent(error) ? Queue.offer(doubts, undefined) : Effect.void
   let established = false
   const absence = () =>
     established
@@ -64,11 +60,7 @@ const makePolicyRecords = Effect.gen(function* () {
     ),
     // Away is not absent.
     Effect.catch(() => Effect.void),
-    Effect.andThen(
-      Effect.suspend(() =>
-        Effect.race(Effect.sleep(established ? lookEvery.present : lookEvery.absent), Queue.take(doubts))
-      )
-    ),
+    Effect.andThen(Effect.suspend(() => Effect.sleep(established ? lookEvery.present : lookEvery.absent))),
     Effect.forever
   )
   yield* Effect.forkScoped(look)
@@ -116,8 +108,7 @@ const makePolicyRecords = Effect.gen(function* () {
   const pageAt = (limit: number, from: string) =>
     kube.call({ method: "GET", path: `${policyRecords.path}?${pageQuery(limit, from)}` }).pipe(
       Effect.timeout(answerTime),
-      Effect.flatMap((answer) => Effect.fromResult(pageFrom(answer))),
-      Effect.tapError(doubt)
+      Effect.flatMap((answer) => Effect.fromResult(pageFrom(answer)))
     )
 
   const listed = kube.list(policyRecords.path).pipe(
@@ -129,8 +120,7 @@ const makePolicyRecords = Effect.gen(function* () {
       })
     ),
     Effect.map((list) => ({ ...list, policies: sorted(list.policies) })),
-    Effect.timeout(answerTime),
-    Effect.tapError(doubt)
+    Effect.timeout(answerTime)
   )
   const list = listed.pipe(Effect.catch(() => history.list))
 

@@ -2,19 +2,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Queue, Stream } from "effect"
 import { Kube, type KubeObject, type WatchFrame } from "../../src/clients/kube/Kube.ts"
-import { refused, unavailable } from "../../src/clients/kube/kubeFailures.ts"
+import { unavailable } from "../../src/clients/kube/kubeFailures.ts"
 import { policyRecords } from "../../src/domain/policyRecord.ts"
 import { Health } from "../../src/runtime/Health.ts"
 import { policyRecordsLayer } from "../../src/store/PolicyRecords.ts"
 import { PolicyStore } from "../../src/store/PolicyStore.ts"
-import { eventually } from "../support/eventually.ts"
 
 const recordOf = (name: string, resourceVersion: string): KubeObject => ({
   metadata: { name, uid: `uid-${name}`, resourceVersion },
   spec: { resource: { apiGroup: "", kind: "Pod" } }
 })
-
-const noRecords = { items: [], resourceVersion: "1" }
 
 /** What it holds can be changed; its watches say what is put into `frames`. */
 const makeCluster = Effect.gen(function* () {
@@ -72,37 +69,6 @@ describe("policies in a cluster", () => {
         Effect.scoped,
         Effect.provide(policyRecordsLayer.pipe(Layer.provide(Layer.merge(cluster.layer, Health.layer))))
       )
-    })
-  )
-
-  it.live("whose definition is deleted have no place as soon as somebody asks for them", () =>
-    Effect.gen(function* () {
-      const gone = Effect.fail(refused("list", { code: 404, status: undefined }))
-      let isThere = true
-      const cluster = Layer.succeed(
-        Kube,
-        Kube.of({
-          server: "https://test",
-          send: () => Effect.die("not asked"),
-          call: ({ path }) =>
-            !isThere
-              ? gone
-              : path.startsWith(policyRecords.path)
-                ? Effect.succeed({ items: [], metadata: { resourceVersion: "1" } })
-                : Effect.succeed({ resources: [{ name: policyRecords.plural }] }),
-          list: () => Stream.unwrap(isThere ? Effect.succeed(Stream.succeed(noRecords)) : gone),
-          watch: () => Stream.never
-        })
-      )
-      yield* Effect.gen(function* () {
-        const store = yield* PolicyStore
-        const isAbsent = (wanted: boolean) =>
-          Effect.promise(() => eventually("the definition", () => (store.absence() !== undefined) === wanted))
-        yield* isAbsent(false)
-        isThere = false
-        yield* Effect.ignore(store.page(1, ""))
-        yield* isAbsent(true)
-      }).pipe(Effect.scoped, Effect.provide(policyRecordsLayer.pipe(Layer.provide(Layer.merge(cluster, Health.layer)))))
     })
   )
 })

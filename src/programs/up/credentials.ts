@@ -1,10 +1,11 @@
 /**
  * Tokens, roles and client files that `up` makes for one machine. What is there already is kept: people edit it.
  */
-import { Effect } from "effect"
+import { Effect, Result } from "effect"
 import { randomBytes } from "node:crypto"
 import { existsSync, readFileSync } from "node:fs"
-import { parseDocument, stringify } from "yaml"
+import { stringify } from "yaml"
+import { parseYaml } from "../../runtime/parseYaml.ts"
 import { StartRefused } from "../../runtime/StartRefused.ts"
 import { type DataFolder, writeWhole } from "./DataFolder.ts"
 
@@ -61,10 +62,10 @@ const readOrMake = (folder: DataFolder): Credentials => {
 
 /** The token of the first user in the group of admins; empty when somebody took it out. */
 const adminTokenOf = (tokensFile: string): string => {
-  const document = parseDocument(readFileSync(tokensFile, "utf8"))
-  const [fault] = document.errors
-  if (fault !== undefined) throw new Error(`${tokensFile}: ${fault.message.split("\n", 1)[0] ?? ""}`)
-  const entries: unknown = document.toJS()
+  const entries = Result.getOrThrowWith(
+    parseYaml(readFileSync(tokensFile, "utf8")),
+    (fault) => new Error(`${tokensFile}: ${fault}`)
+  )
   if (!Array.isArray(entries)) return ""
   // People edit it: nothing is believed but that it is a list.
   for (const entry of entries as ReadonlyArray<{ token?: unknown; user?: { groups?: unknown } } | null>) {

@@ -1,7 +1,7 @@
 /** A YAML file that is read again when it changes. */
-import { Effect, Schedule, type Scope } from "effect"
+import { Effect, Result, Schedule, type Scope } from "effect"
 import { readFileSync, statSync } from "node:fs"
-import { parseAllDocuments } from "yaml"
+import { parseYamlDocuments } from "../../runtime/parseYaml.ts"
 import { StartRefused } from "../../runtime/StartRefused.ts"
 
 /** A change is in force after about this long. */
@@ -55,12 +55,5 @@ export const watchedFile = <A>(options: WatchedFileOptions<A>): Effect.Effect<()
     return () => current
   })
 
-const documentsIn = (text: string): ReadonlyArray<unknown> => {
-  const documents = parseAllDocuments(text)
-  return (Array.isArray(documents) ? documents : []).flatMap((document) => {
-    const fault = document.errors[0]
-    if (fault !== undefined) throw new Error(fault.message.split("\n", 1)[0])
-    const value: unknown = document.toJS()
-    return value === null ? [] : [value]
-  })
-}
+const documentsIn = (text: string): ReadonlyArray<unknown> =>
+  Result.getOrThrowWith(parseYamlDocuments(text), (fault) => new Error(fault))

@@ -30,6 +30,18 @@ describe("a watched file", () => {
     })
   )
 
+  for (const text of ["- token: *SECRET", "- token: SECRET: x", "- {token: SECRET"]) {
+    it.effect(`whose text ${text} is wrong is told by its place, and nothing of it is quoted`, () =>
+      Effect.gen(function* () {
+        const path = join((yield* folder).path, "file.yaml")
+        writeFileSync(path, text)
+        const error = yield* Effect.flip(watchedFile({ setting: "tokens", path, read: () => 0 }))
+        assert.match(error.sentence, /^--tokens .*file\.yaml cannot be read: ./)
+        assert.notInclude(error.sentence, "SECRET")
+      })
+    )
+  }
+
   it.effect("that cannot be read at start is a sentence with the setting and the path", () =>
     Effect.gen(function* () {
       const path = join((yield* folder).path, "none.yaml")
