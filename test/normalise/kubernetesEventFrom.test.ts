@@ -139,4 +139,11 @@ describe("a Kubernetes Event", () => {
     assert.strictEqual(event.reportingController, "kubelet")
     assert.strictEqual(event.reportingInstance, "node-1")
   })
+
+  it("has the order that its message carries, else the one of its resourceVersion", () => {
+    const orders = ["893350", "", "x"].map(
+      (order) => Result.getOrThrow(kubernetesEventFrom(deploymentScaledEvent, { ...origin, order })).order
+    )
+    assert.deepStrictEqual(orders, [893350n, 350n, 0n])
+  })
 })
