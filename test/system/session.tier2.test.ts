@@ -128,6 +128,12 @@ const toldByEvents = [
   "ReplicaSet web-RS in shop created Pod web-RS-POD"
 ]
 
+/** The scheduler says so of a Pod that it happens to look at between its deletion and its end: seen in one run of many. */
+const bySchedulersChance: ReadonlySet<string> = new Set([
+  "Pod web-RS-POD in shop cannot be scheduled: skip schedule deleting pod: shop/web-RS-POD",
+  "Pod task-POD in shop cannot be scheduled: skip schedule deleting pod: shop/task-POD"
+])
+
 describe("a kubectl session of two people", () => {
   let activity: Activity
   let podName = ""
@@ -233,7 +239,10 @@ describe("a kubectl session of two people", () => {
 
   it("Events are told beside, and marked system", () => {
     const events = listed.filter(({ spec }) => spec.origin.type === "event")
-    assert.deepStrictEqual(distinct(events), toldByEvents)
+    assert.deepStrictEqual(
+      distinct(events).filter((summary) => !bySchedulersChance.has(summary)),
+      toldByEvents
+    )
     assert.deepStrictEqual(new Set(events.map(({ spec }) => spec.changeSource)), new Set(["system"]))
   })
 
