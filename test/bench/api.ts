@@ -5,23 +5,11 @@ import { join } from "node:path"
 import { Effect } from "effect"
 import { stringify } from "yaml"
 import { serverCertificate } from "../../src/runtime/Tls.ts"
+import { adminRoles } from "../support/adminRoles.ts"
 
 export const adminToken = "bench-admin"
 export const tenantToken = (index: number): string => `bench-tenant-${index}`
 export const tenantName = (index: number): string => `project-${index}`
-
-const roles = `
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: { name: all }
-rules: [{ apiGroups: ["activity.miloapis.com"], resources: ["*"], verbs: ["*"] }]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: { name: all }
-roleRef: { apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: all }
-subjects: [{ kind: Group, apiGroup: rbac.authorization.k8s.io, name: bench }]
-`
 
 export interface ApiFiles {
   /** Of the API server. */
@@ -48,7 +36,7 @@ export const writeApiFiles = async (folder: string, tenants: number): Promise<Ap
   }))
   const admin = { token: adminToken, user: { username: "admin", groups: ["bench"] } }
   writeFileSync(at("tokens.yaml"), stringify([admin, ...users]))
-  writeFileSync(at("roles.yaml"), roles)
+  writeFileSync(at("roles.yaml"), adminRoles("bench"))
   writeFileSync(at("cursor.key"), randomBytes(32))
   const tlsFlags = ["--tls-certificate", at("server.crt"), "--tls-key", at("server.key")]
   return {

@@ -22,6 +22,38 @@ const shown = (listener: Listener): Promise<string> =>
     socket.on("error", reject)
   })
 
+interface Files {
+  readonly tlsCertificate: string
+  readonly tlsKey: string
+}
+
+/** A listener with what the files hold now. */
+const listening = Effect.fnUntraced(function* (files: Files) {
+  const tls = yield* readTls(files)
+  const listener = yield* listen({
+    setting: "api-listen",
+    address: { host: "127.0.0.1", port: 0 },
+    tls,
+    drainMillis: 0,
+    handle: () => Effect.void
+  })
+  return { tls, listener }
+})
+
+/** Files in a folder of their own, and how to fill them. */
+const filesIn = Effect.fnUntraced(function* (name: string) {
+  const folder = yield* Effect.acquireRelease(
+    Effect.promise(() => temporaryFolder(name)),
+    (made) => Effect.promise(() => made.remove())
+  )
+  const settings: Files = { tlsCertificate: join(folder.path, "tls.crt"), tlsKey: join(folder.path, "tls.key") }
+  const place = (certificate: string, key: string): void => {
+    writeFileSync(settings.tlsCertificate, certificate)
+    writeFileSync(settings.tlsKey, key)
+  }
+  return { settings, place }
+})
+
 describe("followTls", () => {
   it("a renewed certificate is shown to new connections, a broken one is not", async () => {
     await using folder = await temporaryFolder("follow-tls")
@@ -36,14 +68,7 @@ describe("followTls", () => {
     place("first")
     await Effect.runPromise(
       Effect.gen(function* () {
-        const tls = yield* readTls(settings)
-        const listener = yield* listen({
-          setting: "api-listen",
-          address: { host: "127.0.0.1", port: 0 },
-          tls,
-          drainMillis: 0,
-          handle: () => Effect.void
-        })
+        const { listener, tls } = yield* listening(settings)
         yield* Effect.forkScoped(followTls(settings, tls, listener, "20 millis"))
         yield* Effect.promise(async () => {
           const first = await shown(listener)
@@ -64,24 +89,12 @@ describe("followTls", () => {
 
   it.effect("a replica whose certificate has ended is not ready until it is renewed", () =>
     Effect.gen(function* () {
-      const folder = yield* Effect.acquireRelease(
-        Effect.promise(() => temporaryFolder("ended-tls")),
-        (made) => Effect.promise(() => made.remove())
-      )
+      const { place, settings } = yield* filesIn("ended-tls")
       const authority = yield* Effect.promise(() => makeAuthority("authority"))
       // For a client, as only those are made to have ended; what it is for does not matter here.
       const ended = yield* Effect.promise(() => authority.client("activity", [], { isExpired: true }))
-      const settings = { tlsCertificate: join(folder.path, "tls.crt"), tlsKey: join(folder.path, "tls.key") }
-      writeFileSync(settings.tlsCertificate, ended.certificate)
-      writeFileSync(settings.tlsKey, ended.key)
-      const tls = yield* readTls(settings)
-      const listener = yield* listen({
-        setting: "api-listen",
-        address: { host: "127.0.0.1", port: 0 },
-        tls,
-        drainMillis: 0,
-        handle: () => Effect.void
-      })
+      place(ended.certificate, ended.key)
+      const { listener, tls } = yield* listening(settings)
       // The test's clock begins in 1970.
       yield* TestClock.setTime(Date.now())
       yield* Effect.forkScoped(followTls(settings, tls, listener), { startImmediately: true })
@@ -90,8 +103,7 @@ describe("followTls", () => {
       assert.include(problem(), "ended at")
       assert.isFalse(health.report().ready)
       const { certificate, key } = yield* Effect.promise(() => authority.server("activity", ["localhost"]))
-      writeFileSync(settings.tlsCertificate, certificate)
-      writeFileSync(settings.tlsKey, key)
+      place(certificate, key)
       yield* TestClock.adjust("10 seconds")
       assert.isTrue(health.report().ready)
     }).pipe(Effect.provide(Health.layer))
@@ -99,29 +111,14 @@ describe("followTls", () => {
 
   it.effect("an empty file, or the key of another, is refused at the start and later changes nothing", () =>
     Effect.gen(function* () {
-      const folder = yield* Effect.acquireRelease(
-        Effect.promise(() => temporaryFolder("empty-tls")),
-        (made) => Effect.promise(() => made.remove())
-      )
+      const { place, settings } = yield* filesIn("empty-tls")
       const authority = yield* Effect.promise(() => makeAuthority("authority"))
       const [own, other] = yield* Effect.promise(() =>
         Promise.all(["own", "other"].map((name) => authority.server(name, ["localhost"])))
       )
       assert(own !== undefined && other !== undefined)
-      const settings = { tlsCertificate: join(folder.path, "tls.crt"), tlsKey: join(folder.path, "tls.key") }
-      const place = (certificate: string, key: string) => {
-        writeFileSync(settings.tlsCertificate, certificate)
-        writeFileSync(settings.tlsKey, key)
-      }
       place(own.certificate, own.key)
-      const tls = yield* readTls(settings)
-      const listener = yield* listen({
-        setting: "api-listen",
-        address: { host: "127.0.0.1", port: 0 },
-        tls,
-        drainMillis: 0,
-        handle: () => Effect.void
-      })
+      const { listener, tls } = yield* listening(settings)
       yield* TestClock.setTime(Date.now())
       yield* Effect.forkScoped(followTls(settings, tls, listener), { startImmediately: true })
       const health = yield* Health

@@ -9,6 +9,7 @@ import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { stringify } from "yaml"
 import { serverCertificate } from "../../src/runtime/Tls.ts"
+import { adminRoles } from "./adminRoles.ts"
 import { type ChildProcess, startProgram } from "./childProcess.ts"
 import { type Bridge, startClickHouseBridge } from "./clickhouseBridge.ts"
 import { https, type HttpsAnswer, type HttpsOptions } from "./httpsJson.ts"
@@ -51,19 +52,6 @@ export interface SystemOptions {
   readonly roles?: string
 }
 
-const adminRoles = `
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: { name: admin }
-rules: [{ apiGroups: ["activity.miloapis.com"], resources: ["*"], verbs: ["*"] }]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: { name: admin }
-roleRef: { apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: admin }
-subjects: [{ kind: Group, apiGroup: rbac.authorization.k8s.io, name: admins }]
-`
-
 /** Servers started, tables made; no program yet. */
 export const startSystem = async (options: SystemOptions = {}): Promise<System> => {
   const folder = await temporaryFolder("system")
@@ -76,7 +64,7 @@ export const startSystem = async (options: SystemOptions = {}): Promise<System> 
     join(folder.path, "tokens.yaml"),
     stringify([{ token: adminToken, user: { username: "admin", groups: ["admins"] } }, ...(options.users ?? [])])
   )
-  writeFileSync(join(folder.path, "roles.yaml"), `${adminRoles}${options.roles ?? ""}`)
+  writeFileSync(join(folder.path, "roles.yaml"), `${adminRoles("admins")}${options.roles ?? ""}`)
   writeFileSync(join(folder.path, "cursor.key"), randomBytes(32))
   const migrate = startProgram(["migrate", "--clickhouse-url", clickHouseUrl])
   const ended = await migrate.exited
