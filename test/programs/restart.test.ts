@@ -196,6 +196,16 @@ describe("up, again", () => {
         ledger.acknowledged(...ids)
       }
       const listedCount = async () => (await listed(up, madePath)).told.size
+      // Records and activities are written apart: what is listed says nothing of the records.
+      const recordsAreRows = () =>
+        eventually(
+          "the records are rows",
+          async () => {
+            await using bus = connectBus(up.endpoints.nats)
+            return (await bus.ackFloor("AUDIT_EVENTS", "writer")) === (await bus.state("AUDIT_EVENTS")).lastSequence
+          },
+          { deadlineMillis: 60_000 }
+        )
       const policy = readFileSync(join(projectFolder, "infra/policies/core-pod.yaml"), "utf8")
       const created = await up.api("/apis/activity.miloapis.com/v1alpha1/activitypolicies", {
         method: "POST",
@@ -225,6 +235,7 @@ describe("up, again", () => {
         await postMade("watched", 0)
         await eventually("the watch tells them", () => frames.includes("watched-39"))
         await eventually("they are listed", async () => (await listedCount()) === 1_240)
+        await recordsAreRows()
         await killNatsServer(data)
         rmSync(join(data, "nats/jetstream-data"), { recursive: true, force: true })
         await postMade("after", 0)
@@ -239,6 +250,7 @@ describe("up, again", () => {
         })
         await postMade("later", 0)
         await eventually("they tell what comes later", async () => (await listedCount()) === 1_320)
+        await recordsAreRows()
         stop.abort()
         await watching
       } finally {
