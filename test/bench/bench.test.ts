@@ -1,11 +1,13 @@
 /** Every benchmark runs, and says what it is to say. What the figures are is no matter here: the machine is busy. */
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { join } from "node:path"
-import { writeFileSync } from "node:fs"
+import { readdirSync, writeFileSync } from "node:fs"
 import { gzipSync } from "node:zlib"
 import { projectFolder } from "../../.ci/projectFolder.ts"
 import { startProcess } from "../support/childProcess.ts"
+import { eventually } from "../support/eventually.ts"
 import { madeRecords, recordText } from "../support/madeRecords.ts"
+import { processesOn } from "../support/processesOn.ts"
 import { type TemporaryFolder, temporaryFolder } from "../support/temporaryFolder.ts"
 import type { Line } from "./Benchmark.ts"
 import { buildBundle } from "./processes.ts"
@@ -134,6 +136,22 @@ describe("npm run bench", { timeout }, () => {
     assert.strictEqual(measured.events, 12_000)
     assert.deepStrictEqual([measured["records_missing"], measured["activities_missing"]], [0, 0])
     assert.isAbove(Number(measured["activities"]), 0)
+  })
+
+  it("Ctrl-C, which npm sends on once more, leaves no process and no folder", async () => {
+    await using place = await temporaryFolder("bench-ended")
+    const command = startProcess({
+      command: process.execPath,
+      arguments: [join(projectFolder, "test/bench/main.ts"), "soak"],
+      environment: { UV_THREADPOOL_SIZE: "16", ACTIVITY_BUNDLE: folder.path, TMPDIR: place.path }
+    })
+    // By its first line `up`, its nats-server and their folders are there.
+    await command.waitForLine(/"minute":/)
+    process.kill(command.pid, "SIGINT")
+    process.kill(command.pid, "SIGINT")
+    assert.strictEqual((await command.exited).code, 130)
+    await eventually("nothing is left", () => processesOn(place.path).length === 0)
+    assert.deepStrictEqual(readdirSync(place.path), [])
   })
 
   it("an option that a benchmark does not have, an unknown one, and no name at all are told in a sentence", async () => {

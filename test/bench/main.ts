@@ -38,7 +38,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
 }
 
 const optionHelp: Readonly<Record<OptionName, string>> = {
-  events: "--events N            how many",
+  events: "--events N            how many; of query: rounds of each read, of start: starts of each program",
   audit: "--audit FILE          audit records, .jsonl or .jsonl.gz, in place of the recorded ones",
   policies: "--policies DIR        ActivityPolicy files, in place of infra/policies",
   "kube-apiserver": "--kube-apiserver      lists from a kube-apiserver of its own, filled before (Go builds it once)",
@@ -73,7 +73,9 @@ const run = async (): Promise<void> => {
   if (name === "all" && rest.length + Object.keys(given).length === 0) return runAll(json === true, keep === true)
   const benchmark = benchmarks[name]
   if (benchmark === undefined || rest.length > 0) {
-    throw new Misunderstood(`Name one of ${Object.keys(benchmarks).join(", ")}.`)
+    throw new Misunderstood(
+      `Name one of ${Object.keys(benchmarks).join(", ")}, or all, which takes no options but --json and --keep.`
+    )
   }
   for (const option of Object.keys(given)) {
     if (!benchmark.options.some((known) => known === option)) throw new Misunderstood(`${name} has no --${option}.`)
@@ -151,8 +153,10 @@ const leave = (code: number): never => {
   })
   process.exit(code)
 }
-process.once("SIGINT", () => leave(130))
-process.once("SIGTERM", () => leave(143))
+// npm passes on what a terminal has sent already: the second one must not end this before all is tidied up.
+process.on("SIGINT", () => leave(130))
+process.on("SIGTERM", () => leave(143))
+process.on("SIGHUP", () => leave(129))
 
 let code = 0
 await run().catch((cause: unknown) => {

@@ -36,6 +36,13 @@ describe("docs/performance.md", () => {
     ])
   })
 
+  it("an aim that a kept line does not measure is told, not left out", () => {
+    const { rss_max_mb: _, ...line } = processorAt(25_000).line
+    // A line of an older benchmark.
+    const page = performancePage([{ ...processorAt(25_000), line: line as KeptLine["line"] }])
+    assert.include(page, "| RSS | at most 200 MB | not measured |  |")
+  })
+
   it("names the machine once for all that it measured", () => {
     const page = performancePage([processorAt(1), { ...processorAt(2), parameters: ["processor", "--events", "7"] }])
     assert.strictEqual(page.match(/Z80/g)?.length, 1)

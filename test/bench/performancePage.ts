@@ -20,8 +20,14 @@ of \`all\`, writes. \`npm run check\` says when the two differ.
 Each benchmark starts the programs as the image does, one bundle of JavaScript, beside servers of their own: nats-server with
 file storage, the embedded ClickHouse engine, a list server or a kube-apiserver. Records are those that a real cluster
 wrote (\`test/data\`), 3 KB each, repeated with new audit IDs. CPU is that of the process with all its threads, as the
-kernel counts it; nats-server's is told apart. A *limit* is the least that the same work could cost, measured in the same
-run on the same machine; the *ratio* is our rate over the limit's.
+kernel counts it; nats-server's is told apart. MB are 10^6 bytes. Aims are what we set out to reach, not promises.
+
+A *limit* is one part that the work cannot do without, done alone, just before, in the same run; the *ratio* is our rate over
+its rate: 1 would mean that all else is free. They are: consume and ack, a client that reads and acknowledges; json parse,
+\`JSON.parse\` of the same records; list alone, the pages read and not parsed; insert alone, rows made before, given to the
+engine; publish unconfirmed, sent without waiting for an answer; tail alone, one reader of the stream; empty query,
+\`SELECT 1\`; empty program, Node that prints one word. \`rss_half_max_mb\` is the most memory in the first half of the work,
+\`output\` a digest of all activities.
 
 The Go implementation, measured on another day on a machine of the same kind with the same sort of data, takes 0.29 CPU
 seconds for 1,000 events in its processor (4,000 events a second, 100 MB), and 0.09 in its exporter (5,800 a second, memory
@@ -30,9 +36,13 @@ that grows with the cluster). Its queries alone are measured beside ours, in the
 const unsaid = `## What these figures do not say
 
 - Nothing here ran on a ClickHouse server or on a NATS cluster: disks, networks and replicas have a cost of their own.
-- The recorded data repeats every few thousand records: caches see more of the same than in a cluster.
+- The recorded data repeats every few thousand records: caches see more of the same, and what is stored compresses far
+  better than in a cluster. Do not size disks by \`stored_bytes_per_record\`.
 - Load comes from the same machine, and shares its cores with what is measured.
-- Differences below a tenth mean nothing; neither does a rate that was taken while others worked. Ratios within one run do.`
+- Differences below a tenth mean nothing; neither does a rate that was taken while others worked. Ratios suffer less, if the
+  run has its usual size.
+- The machine is a virtual one, whose host has other guests: the same rate, measured again within the hour, may be a third
+  lower or higher.`
 
 /** Each machine once, with the days on which it measured. */
 const machinesText = (kept: ReadonlyArray<KeptLine>): string => {
@@ -61,24 +71,25 @@ const section = (kept: KeptLine): string => {
   const { date, line, parameters } = kept
   const { benchmark: _, limits, ...measured } = line
   const measurement = measurements[placeOf(kept)]
-  const aimed = (measurement?.aims ?? []).flatMap((aim) => aimRows(aim, line))
+  const aimed = (measurement?.aims ?? []).map((aim) => aimRow(aim, line))
   return [
     `## ${line.benchmark}${measurement === undefined ? "" : `: ${measurement.title}`}`,
     `\`npm run bench -- ${parameters.join(" ")}\`, ${date}.`,
     ...(aimed.length === 0 ? [] : [table(["", "aim", "measured", ""], aimed)]),
+    ...(measurement?.note === undefined ? [] : [measurement.note]),
     ...(Object.keys(limits).length === 0 ? [] : [limitsTable(line, limits)]),
     "Everything that was printed:",
     figuresTable(measured)
   ].join("\n\n")
 }
 
-/** No row where this run did not measure it. */
-const aimRows = (aim: Aim, line: Line): ReadonlyArray<ReadonlyArray<string>> => {
-  const figure = aim.figure(line)
-  if (figure === undefined) return []
-  const holds = aim.bound === "at most" ? figure <= aim.value : figure >= aim.value
+const aimRow = (aim: Aim, line: Line): ReadonlyArray<string> => {
   const text = (value: number) => `${number(value)}${aim.unit === "" ? "" : ` ${aim.unit}`}`
-  return [[aim.what, `${aim.bound} ${text(aim.value)}`, text(figure), holds ? "holds" : "**does not hold**"]]
+  const bound = `${aim.bound} ${text(aim.value)}`
+  const figure = aim.figure(line)
+  if (figure === undefined) return [aim.what, bound, "not measured", ""]
+  const holds = aim.bound === "at most" ? figure <= aim.value : figure >= aim.value
+  return [aim.what, bound, text(figure), holds ? "holds" : "**does not hold**"]
 }
 
 const limitsTable = (line: Line, limits: Readonly<Record<string, Figures>>): string =>
