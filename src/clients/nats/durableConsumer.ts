@@ -213,6 +213,9 @@ class DurableSession {
     const serverId = this.#connection.client?.info?.server_id ?? ""
     const restarted = this.#serverId === "" ? this.options.alone : serverId !== this.#serverId
     this.#serverId = serverId
+    // A consumer that was made anew knows none of what the one before it has sent, and does not answer for it: that is
+    // acknowledged when it comes again.
+    if (outcome === "created") this.resets++
     if (!restarted || outcome === "created") return
     const { durable, stream } = this.options
     this.resets++
