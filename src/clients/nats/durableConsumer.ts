@@ -55,14 +55,21 @@ export const durableConfig = (
     : { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: after + 1 })
 })
 
+interface Durable {
+  readonly outcome: "created" | "found"
+  /** When it was made, as the server says it: one that was deleted and made anew, by whomever, has another time. */
+  readonly createdAt: string
+}
+
 /** Makes sure that the durable exists with this limit. Where it is missing it starts behind `after()`. */
-export const ensureDurable = async (
+const ensureDurable = async (
   manager: JetStreamManager,
   options: ConsumerOptions,
   after: () => Promise<number | undefined>
-): Promise<"created" | "found"> => {
+): Promise<Durable> => {
   const { ackPendingMax, durable, stream } = options
-  const known = await manager.consumers.info(stream, durable).catch((cause: unknown) => {
+  const look = () => manager.consumers.info(stream, durable)
+  const known = await look().catch((cause: unknown) => {
     if (refusalCode(cause) === apiCodes.consumerNotFound) return undefined
     throw cause
   })
@@ -74,19 +81,21 @@ export const ensureDurable = async (
         if (refusalCode(cause) === apiCodes.consumerExists) return undefined
         throw cause
       })
-    return created === undefined ? "found" : "created"
+    return created === undefined
+      ? { outcome: "found", createdAt: (await look()).created }
+      : { outcome: "created", createdAt: created.created }
   }
   if (known.config.max_ack_pending !== ackPendingMax) {
     await manager.consumers.update(stream, durable, { max_ack_pending: ackPendingMax })
   }
-  return "found"
+  return { outcome: "found", createdAt: known.created }
 }
 
 class HeldDelivery extends Delivered implements Delivery {
   /** Where its acknowledgement goes; another one when the server delivered it again while it was held. */
   reply: string
   touchedAt: number
-  /** How often the consumer had been reset when the server sent it last. */
+  /** How often the consumer had been reset, or made anew, when the server sent it last. */
   resets: number
   readonly #session: DurableSession
 
@@ -119,6 +128,7 @@ class DurableSession {
   /** No sequence above it has come yet: such a one is new. */
   #highest = 0
   #serverId = ""
+  #createdAt = ""
   resets = 0
 
   constructor(
@@ -136,7 +146,11 @@ class DurableSession {
       bufferMax: options.ackPendingMax,
       sizeBytes: (item) => item.body.length,
       open: async () => {
-        const outcome = await connection.requestNow((manager) => ensureDurable(manager, options, after))
+        const { createdAt, outcome } = await connection.requestNow((manager) => ensureDurable(manager, options, after))
+        // One that was made anew knows none of what the one before it has sent, and does not answer for what it has not
+        // sent yet: that is acknowledged when it comes again.
+        if (createdAt !== this.#createdAt) this.resets++
+        this.#createdAt = createdAt
         await this.#resetAfterRestart(outcome)
         return options.durable
       },
@@ -213,9 +227,6 @@ class DurableSession {
     const serverId = this.#connection.client?.info?.server_id ?? ""
     const restarted = this.#serverId === "" ? this.options.alone : serverId !== this.#serverId
     this.#serverId = serverId
-    // A consumer that was made anew knows none of what the one before it has sent, and does not answer for it: that is
-    // acknowledged when it comes again.
-    if (outcome === "created") this.resets++
     if (!restarted || outcome === "created") return
     const { durable, stream } = this.options
     this.resets++
