@@ -1,7 +1,16 @@
 /** The resources of the API: the one table from which discovery, OpenAPI and routing are made. */
 import { activityPolicySpecSchema, activityPolicyStatusSchema } from "./activityPolicySchema.ts"
 import { activitySpecSchema } from "./activitySchema.ts"
+import { deadLetterSchemas } from "./deadLetterSchema.ts"
 import type { JsonSchema } from "./JsonSchema.ts"
+import {
+  activityFacetQueriesResource,
+  activityQueriesResource,
+  auditLogFacetsQueriesResource,
+  auditLogQueriesResource,
+  eventFacetQueriesResource,
+  eventQueriesResource
+} from "./queryResources.ts"
 
 export const groupName = "activity.miloapis.com"
 
@@ -56,5 +65,32 @@ export const activityPoliciesResource: Resource = {
   properties: { spec: activityPolicySpecSchema, status: activityPolicyStatusSchema }
 }
 
+export const deadLettersResource: Resource = {
+  plural: "deadletters",
+  singular: "deadletter",
+  kind: "DeadLetter",
+  shortNames: ["dl"],
+  categories: ["observability"],
+  namespaced: false,
+  // Never delete: the cluster's garbage collector would watch it.
+  verbs: ["get", "list", "watch"],
+  subresources: { discard: ["create"], redrive: ["create"] },
+  description:
+    "DeadLetter is what records, Events or activities wait for that could not go on, grouped by cause. " +
+    "Those of a policy are tried again by themselves, and at once when it changes. By hand: " +
+    "kubectl create --raw /apis/activity.miloapis.com/v1/deadletters/NAME/redrive -f /dev/null.",
+  properties: deadLetterSchemas
+}
+
 /** Sorted by plural, so that discovery is the same on every replica. */
-export const resources: ReadonlyArray<Resource> = [activitiesResource, activityPoliciesResource]
+export const resources: ReadonlyArray<Resource> = [
+  activitiesResource,
+  activityFacetQueriesResource,
+  activityPoliciesResource,
+  activityQueriesResource,
+  auditLogFacetsQueriesResource,
+  auditLogQueriesResource,
+  deadLettersResource,
+  eventFacetQueriesResource,
+  eventQueriesResource
+]

@@ -57,7 +57,9 @@ export const headerNames = {
   rule: "Activity-Rule",
   attempts: "Activity-Attempts",
   /** `<stream>:<sequence>` of the message that the dead letter was. */
-  position: "Activity-Position"
+  position: "Activity-Position",
+  /** Dead letters: that somebody wants it tried at once. */
+  redriven: "Activity-Redriven"
 } as const
 
 export type Mark = "added" | "modified" | "deleted"

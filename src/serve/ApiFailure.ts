@@ -116,6 +116,7 @@ export interface FieldFault {
     | "FieldValueDuplicate"
     | "FieldValueNotSupported"
     | "FieldValueForbidden"
+    | "FieldValueTooMany"
   readonly message: string
 }
 

@@ -6,6 +6,8 @@ import type { IncomingMessage, ServerResponse } from "node:http"
 import { Health } from "../runtime/Health.ts"
 import { counterFamily } from "../runtime/Metrics.ts"
 import type { ActivityQueries } from "../store/ActivityQueries.ts"
+import type { DeadLetterGroups } from "../store/DeadLetterGroups.ts"
+import type { FactQueries } from "../store/FactQueries.ts"
 import { PolicyStore } from "../store/PolicyStore.ts"
 import {
   type ApiFailure,
@@ -18,13 +20,21 @@ import {
   statusObject,
   unavailable
 } from "./ApiFailure.ts"
-import { activityPoliciesResource, groupName, type Resource, resources, versions } from "../contracts/resources.ts"
+import {
+  activityPoliciesResource,
+  deadLettersResource,
+  groupName,
+  type Resource,
+  resources,
+  versions
+} from "../contracts/resources.ts"
 import type { ActivityFeed } from "./activities/ActivityFeed.ts"
 import { getActivity, listActivities, type ActivityListOptions } from "./activities/listActivities.ts"
 import { watchActivities } from "./activities/watchActivities.ts"
 import { anonymous, Authenticator, type User } from "./auth/Authenticator.ts"
 import { authorize, Authorizer, probePaths } from "./auth/Authorizer.ts"
 import { callerScope, type ScopeOptions } from "./auth/callerScope.ts"
+import { deadLetterRequest } from "./deadLetters/deadLetterRequest.ts"
 import { discovery } from "./discovery.ts"
 import { Drain } from "./Drain.ts"
 import { acceptedForm } from "./http/accept.ts"
@@ -35,6 +45,8 @@ import { type AnswerContext, writeAnswer } from "./http/writeAnswer.ts"
 import { openApi } from "./openApi/openApi.ts"
 import { policyRequest } from "./policies/policyRequest.ts"
 import type { PolicyWrites } from "./policies/PolicyWrites.ts"
+import type { QueryOptions } from "./queries/createQuery.ts"
+import { queryRequest } from "./queries/queryRequest.ts"
 import { RequestsInFlight } from "./RequestsInFlight.ts"
 import { versionAnswer } from "./serverVersion.ts"
 import { fieldSelectorFrom } from "./Selector.ts"
@@ -48,14 +60,16 @@ const requestsByStatus: Readonly<Record<string, Metric.Counter<number>>> = count
 
 const openWatches = Metric.gauge("activity_apiserver_watches", { description: "Watches that are open" })
 
-export interface RouteOptions extends ScopeOptions, ActivityListOptions {}
+export interface RouteOptions extends ScopeOptions, ActivityListOptions, QueryOptions {}
 
 export type RouteServices =
   | ActivityFeed
   | ActivityQueries
   | Authenticator
   | Authorizer
+  | DeadLetterGroups
   | Drain
+  | FactQueries
   | Health
   | PolicyStore
   | PolicyWrites
@@ -219,11 +233,14 @@ const routeResource = (options: RouteOptions, call: Call, request: ResourceReque
   if (absent !== undefined) return Effect.fail(unavailable(absent))
   const allowed: ReadonlyArray<string> =
     request.subresource === "" ? resource.verbs : (resource.subresources[request.subresource] ?? [])
-  // A collection is created into, its objects are changed: a selector that names one does not make it the other.
-  const misplaced =
-    request.verb === "create" ? request.named : ["update", "patch"].includes(request.verb) && !request.named
+  // A collection is created into, its objects and their subresources are changed: a selector that names one does not
+  // make it the other.
+  const ofObject = request.verb === "create" ? request.subresource !== "" : ["update", "patch"].includes(request.verb)
+  const misplaced = ofObject ? !request.named : request.verb === "create" && request.named
   if (misplaced || !allowed.includes(request.verb)) return Effect.fail(methodNotAllowed())
-  return resource === activityPoliciesResource ? policyRequest(call, request) : activityVerb(options, call, request)
+  if (resource === activityPoliciesResource) return policyRequest(call, request)
+  if (resource === deadLettersResource) return deadLetterRequest(call, request)
+  return queryRequest(call, request, resource, options) ?? activityVerb(options, call, request)
 }
 
 const activityVerb = (options: RouteOptions, call: Call, request: ResourceRequest): Handler =>

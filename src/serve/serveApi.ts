@@ -12,6 +12,8 @@ import { listen, type Listener } from "../runtime/Listener.ts"
 import type { ListenAddress } from "../runtime/settings.ts"
 import type { StartRefused } from "../runtime/StartRefused.ts"
 import type { ActivityQueries } from "../store/ActivityQueries.ts"
+import type { DeadLetterGroups } from "../store/DeadLetterGroups.ts"
+import type { FactQueries } from "../store/FactQueries.ts"
 import type { PolicyStore } from "../store/PolicyStore.ts"
 import { ActivityFeed } from "./activities/ActivityFeed.ts"
 import { Authenticator } from "./auth/Authenticator.ts"
@@ -50,7 +52,15 @@ const drainMillis = 3_000
 /** A request, its body included, arrives within this time, or is answered 408. Answers may take as long as they like. */
 const requestMillisMax = 60_000
 
-type Stores = ActivityQueries | Health | Nats | PolicyStore | PolicyWrites | Scope.Scope
+type Stores =
+  | ActivityQueries
+  | DeadLetterGroups
+  | FactQueries
+  | Health
+  | Nats
+  | PolicyStore
+  | PolicyWrites
+  | Scope.Scope
 
 /**
  * With a token file and a roles file: the standalone server.

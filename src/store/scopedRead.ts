@@ -1,7 +1,7 @@
 /**
  * The only way by which stored facts are read for a caller: each read names a scope, and its condition is added here.
  */
-import type { Effect } from "effect"
+import { Effect } from "effect"
 import { ClickHouse, type ClickHouseError, type Row } from "../clients/clickhouse/ClickHouse.ts"
 import { quotedName } from "../clients/clickhouse/parameters.ts"
 import type { Scope } from "../domain/Scope.ts"
@@ -76,13 +76,57 @@ export const scopedRead = (
   scope: Scope,
   read: ScopedRead
 ): Effect.Effect<ReadonlyArray<Row>, ClickHouseError, ClickHouse> => {
-  const where = all([scopeCondition(scope, read.table), read.where])
+  const { parameters, sql } = selection(scope, read)
+  return ClickHouse.use((clickhouse) => clickhouse.query({ sql: `${sql} ${settings}`, parameters }))
+}
+
+/** How many rows there are, up to `rowsMax`: not one more is read once they are found. */
+export const scopedCount = (
+  scope: Scope,
+  read: { readonly table: StoredTable; readonly where: Condition; readonly rowsMax: number }
+): Effect.Effect<number, ClickHouseError, ClickHouse> => {
+  const { parameters, sql } = selection(scope, {
+    table: read.table,
+    columns: "1",
+    where: read.where,
+    tail: `LIMIT ${read.rowsMax}`,
+    final: true
+  })
+  return ClickHouse.use((clickhouse) =>
+    clickhouse.query({ sql: `SELECT toUInt32(count()) AS rows FROM (${sql}) ${settings}`, parameters })
+  ).pipe(Effect.map(([row]) => Number(row?.["rows"] ?? 0)))
+}
+
+/**
+ * Rows up to a size: those whose `json` has at most `sizeBytesMax` together, the first one whatever it has. Each row
+ * also says how many there would have been (`found`).
+ *
+ * @param read newest first; its columns name `json`, `ts` and `id`
+ */
+export const scopedReadUpTo = (
+  scope: Scope,
+  read: ScopedRead,
+  sizeBytesMax: number
+): Effect.Effect<ReadonlyArray<Row>, ClickHouseError, ClickHouse> => {
+  const { parameters, sql } = selection(scope, read)
+  const before = "OVER (ORDER BY ts DESC, id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"
   return ClickHouse.use((clickhouse) =>
     clickhouse.query({
       sql:
-        `SELECT ${read.columns} FROM ${quotedName(read.table)} ${read.final ? "FINAL " : ""}` +
-        `WHERE ${where.sql} ${read.tail} ${settings}`,
-      parameters: where.parameters
+        `SELECT * FROM (SELECT *, count() ${before} AS place, sum(length(json)) ${before} AS size_bytes, ` +
+        `count() OVER () AS found FROM (${sql})) ` +
+        `WHERE place = 1 OR size_bytes <= ${sizeBytesMax} ORDER BY place ${settings}`,
+      parameters
     })
   )
+}
+
+const selection = (scope: Scope, read: ScopedRead): Condition => {
+  const where = all([scopeCondition(scope, read.table), read.where])
+  return {
+    sql:
+      `SELECT ${read.columns} FROM ${quotedName(read.table)} ${read.final ? "FINAL " : ""}` +
+      `WHERE ${where.sql} ${read.tail}`,
+    parameters: where.parameters
+  }
 }

@@ -160,8 +160,17 @@ describe("the API's frame", () => {
       expect(list.resources.map((one: { name: string; verbs: Array<string> }) => [one.name, one.verbs.join()])).toEqual(
         [
           ["activities", "get,list,watch"],
+          ["activityfacetqueries", "create"],
           ["activitypolicies", "create,delete,deletecollection,get,list,patch,update,watch"],
-          ["activitypolicies/status", "get,patch,update"]
+          ["activitypolicies/status", "get,patch,update"],
+          ["activityqueries", "create"],
+          ["auditlogfacetsqueries", "create"],
+          ["auditlogqueries", "create"],
+          ["deadletters", "get,list,watch"],
+          ["deadletters/discard", "create"],
+          ["deadletters/redrive", "create"],
+          ["eventfacetqueries", "create"],
+          ["eventqueries", "create"]
         ]
       )
     }

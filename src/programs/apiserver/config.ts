@@ -1,5 +1,5 @@
 import type { Settings } from "../../runtime/settings.ts"
-import { durationMillis, oneOf, setting, toggle } from "../../runtime/settings.ts"
+import { durationMillis, oneOf, setting, toggle, wholeNumber } from "../../runtime/settings.ts"
 import * as shared from "../settings.ts"
 
 export const apiServerSettings = {
@@ -27,6 +27,12 @@ export const apiServerSettings = {
     name: "tenancy-required",
     description: "refuse callers without a tenant also inside a namespace",
     default: false
+  }),
+  queryDaysMax: setting({
+    name: "query-days-max",
+    description: "the most days that one query may ask for; 0 is 30, and 60 of Events",
+    default: "0",
+    read: wholeNumber(0, 36_500)
   }),
   shutdownDelayMillis: setting({
     name: "shutdown-delay",

@@ -12,6 +12,8 @@ import { bucketWritesLayer } from "../../serve/policies/bucketWrites.ts"
 import { recordWritesLayer } from "../../serve/policies/recordWrites.ts"
 import { serveApi, serveClusterApi } from "../../serve/serveApi.ts"
 import { ActivityQueries } from "../../store/ActivityQueries.ts"
+import { DeadLetterGroups } from "../../store/DeadLetterGroups.ts"
+import { FactQueries } from "../../store/FactQueries.ts"
 import { policyBucketLayer } from "../../store/PolicyBucket.ts"
 import { policyRecordsLayer } from "../../store/PolicyRecords.ts"
 import { clickHouseFrom, kubeFrom, natsFrom, observed } from "../layers.ts"
@@ -34,7 +36,7 @@ export const apiServer = (settings: ApiServerSettings) =>
 type Cluster = Context.Context<Kube> | undefined
 
 const services = (settings: ApiServerSettings, kube: Cluster) =>
-  Layer.mergeAll(policies(settings, kube), ActivityQueries.layer).pipe(
+  Layer.mergeAll(policies(settings, kube), ActivityQueries.layer, DeadLetterGroups.layer, FactQueries.layer).pipe(
     Layer.provideMerge(Layer.mergeAll(observed, natsFrom(settings, "apiserver"), clickHouseFrom(settings)))
   )
 
@@ -60,7 +62,8 @@ const running = (settings: ApiServerSettings, tls: ServerTls, cursorKey: Uint8Ar
       cursorKey,
       cluster: settings.cluster,
       defaultTenant: settings.defaultTenant,
-      tenancyRequired: settings.tenancyRequired
+      tenancyRequired: settings.tenancyRequired,
+      ...(settings.queryDaysMax === 0 ? {} : { queryDaysMax: settings.queryDaysMax })
     }
     const api =
       settings.auth === "kubernetes" && kube !== undefined

@@ -13,6 +13,7 @@ import {
   type PublishAck,
   type StoredMessage
 } from "../../clients/nats/Nats.ts"
+import { policyFailed } from "../../domain/deadLetter.ts"
 import { activityVersion } from "../../domain/identity.ts"
 import * as streams from "../../domain/streams.ts"
 import { headerNames, type Mark } from "../../domain/streams.ts"
@@ -33,9 +34,6 @@ const batchWait = Duration.millis(20)
 /** One batch waits for its confirmations while the next is evaluated. */
 const batchesInFlight = 2
 const ackPendingMax = batchMax * (batchesInFlight + 2)
-
-/** The reason, in dead letters' subjects, that correcting a policy can mend. */
-export const policyFailed = "policy-failed"
 
 /** Records that are evaluated in one go: the dearest that a record's budget allows take about half a second. */
 const recordsPerTurn = 16

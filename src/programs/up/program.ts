@@ -20,6 +20,8 @@ import { isLoopback } from "../../runtime/settings.ts"
 import { StartRefused } from "../../runtime/StartRefused.ts"
 import { auditWebhook } from "../../sources/collector/AuditWebhook.ts"
 import { ActivityQueries } from "../../store/ActivityQueries.ts"
+import { DeadLetterGroups } from "../../store/DeadLetterGroups.ts"
+import { FactQueries } from "../../store/FactQueries.ts"
 import { highestSequence } from "../../store/highestSequence.ts"
 import { migrate } from "../../store/migrate.ts"
 import { policyBucketLayer } from "../../store/PolicyBucket.ts"
@@ -35,6 +37,7 @@ import { prepareStreams } from "../prepareStreams.ts"
 import { process as processFacts } from "../processor/pipeline.ts"
 import { retryDeadLetters } from "../processor/retry.ts"
 import { write } from "../writer/pipeline.ts"
+import { retryRows } from "../writer/retry.ts"
 import type { UpSettings } from "./config.ts"
 import { type Credentials, credentialsIn, kubeconfigText } from "./credentials.ts"
 import { type DataFolder, lockDataFolder, writeWhole } from "./DataFolder.ts"
@@ -90,6 +93,8 @@ const services = (folder: DataFolder, settings: UpSettings, alone: boolean) => {
   const stores = Layer.mergeAll(
     bucketWritesLayer.pipe(Layer.provideMerge(policyBucketLayer)),
     ActivityQueries.layer,
+    DeadLetterGroups.layer,
+    FactQueries.layer,
     Intake.layer({ folder: folder.at("spool"), sizeBytesMax: settings.spoolSizeBytesMax })
   )
   return PolicyCache.layerNoDeps.pipe(
@@ -178,6 +183,7 @@ const running = (prepared: Prepared) =>
     return yield* Effect.all(
       [
         write(options),
+        retryRows(options),
         processFacts(options),
         retryDeadLetters(options),
         replaySpool,

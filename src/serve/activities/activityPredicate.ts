@@ -1,8 +1,8 @@
 /** What a watch shows: the same scope, filter, search and selectors as a list, decided on every message's payload. */
-import { type Expression, predicateFrom } from "../../cel/Filter.ts"
+import { type Expression, fieldsOf, predicateFrom } from "../../cel/Filter.ts"
 import type { Activity } from "../../domain/Activity.ts"
 import type { JsonObject } from "../../domain/AuditRecord.ts"
-import type { Scope } from "../../domain/Scope.ts"
+import { holds, type Scope } from "../../domain/Scope.ts"
 import { searchPredicate } from "../../store/searchWords.ts"
 import type { ActivityRequest } from "./activityRequest.ts"
 
@@ -33,46 +33,24 @@ export const activityPredicate = (scope: Scope, request: ActivityRequest): Activ
   }
 }
 
-export const inScope = (scope: Scope, { spec }: Activity): boolean => {
-  switch (scope._tag) {
-    case "Platform":
-      return true
-    case "Tenant":
-      return spec.tenant.type === scope.tenant.type && spec.tenant.name === scope.tenant.name
-    case "User":
-      return scope.uid !== "" && spec.actor.uid === scope.uid
-    case "ApiGroup":
-      return (spec.resource.apiGroup ?? "") === scope.apiGroup
-    case "Namespace":
-      return (
-        spec.cluster === scope.cluster &&
-        spec.tenant.type === scope.tenant.type &&
-        spec.tenant.name === scope.tenant.name &&
-        spec.resource.namespace === scope.namespace
-      )
-  }
-}
+export const inScope = (scope: Scope, { spec }: Activity): boolean =>
+  holds(scope, {
+    tenant: spec.tenant,
+    cluster: spec.cluster,
+    namespace: spec.resource.namespace ?? "",
+    apiGroup: spec.resource.apiGroup ?? "",
+    userUid: spec.actor.uid ?? ""
+  })
 
 /** The parts of a conjunction: each may be decided by itself. */
 const conjuncts = (expression: Expression): ReadonlyArray<Expression> =>
   expression.op === "and" ? expression.operands.flatMap(conjuncts) : [expression]
 
-const isLasting = (expression: Expression): boolean => {
-  switch (expression.op) {
-    case "literal":
-      return true
-    case "and":
-    case "or":
-      return expression.operands.every(isLasting)
-    case "not":
-      return isLasting(expression.operand)
-    default:
-      return lastingFields.test(expression.field.path)
-  }
-}
+const isLasting = (expression: Expression): boolean =>
+  fieldsOf(expression).every(({ path }) => lastingFields.test(path))
 
 const allOf = (expressions: ReadonlyArray<Expression>): ((activity: Activity) => boolean) => {
-  const predicates = expressions.map((expression) => predicateFrom({ source: "", expression }))
+  const predicates = expressions.map((expression) => predicateFrom({ expression }))
   // An Activity is JSON whose fields are known; the predicate reads it as JSON whose fields are not.
   return (activity) => predicates.every((predicate) => predicate(activity as unknown as JsonObject))
 }

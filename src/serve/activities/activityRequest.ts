@@ -1,7 +1,6 @@
 /** What a list or watch of activities asks for, read from its parameters once. */
 import { Effect, Result } from "effect"
-import { activityFilterFields } from "../../cel/activityFilterFields.ts"
-import { type Expression, type Filter, parseFilter } from "../../cel/Filter.ts"
+import { allOf, type Expression, type Filter, filterFor } from "../../cel/Filter.ts"
 import { groupName } from "../../contracts/resources.ts"
 import { searchWords } from "../../store/searchWords.ts"
 import { type ApiFailure, badRequest, invalid } from "../ApiFailure.ts"
@@ -34,8 +33,7 @@ const ownParameters = ["filter", "search", "start", "end"]
 /** Given twice, none of them would say what is meant. */
 const singleParameters = [...ownParameters, "fieldSelector", "labelSelector", "continue", "limit", "resourceVersion"]
 
-const filterForm =
-  "a filter is CEL with ==, !=, <, <=, >, >=, in, &&, ||, !, startsWith, endsWith, contains, such as spec.actor.name == 'alice'"
+const filterForm = "a filter is CEL over the fields of an activity, such as spec.actor.name == 'alice'"
 
 /**
  * @fails ApiFailure BadRequest for parameters and selectors that are not supported
@@ -58,7 +56,7 @@ export const activityRequest = (call: Call, request: ResourceRequest): Effect.Ef
       parameter("filter") === ""
         ? undefined
         : yield* Effect.fromResult(
-            Result.mapError(parseFilter(parameter("filter"), activityFilterFields), ({ column, line, message }) =>
+            Result.mapError(filterFor("activity")(parameter("filter")), ({ column, line, message }) =>
               invalid(activityKind, "", [
                 {
                   field: "filter",
@@ -118,4 +116,4 @@ export const resolvedWindow = (request: ActivityRequest, now: bigint): Result.Re
 
 /** One expression out of many; undefined when there is none. */
 export const together = (expressions: ReadonlyArray<Expression>): Expression | undefined =>
-  expressions.length > 1 ? { op: "and", operands: expressions } : expressions[0]
+  expressions.length > 1 ? allOf(expressions) : expressions[0]

@@ -1,6 +1,5 @@
 /** `list` and `get` of activities. */
 import { Clock, Effect, Option, Result, Stream } from "effect"
-import type { ClickHouseError } from "../../clients/clickhouse/ClickHouse.ts"
 import { timestampText } from "../../domain/instant.ts"
 import type { Scope } from "../../domain/Scope.ts"
 import {
@@ -11,11 +10,12 @@ import {
   type StoredActivity
 } from "../../store/ActivityQueries.ts"
 import { type Cursor, cursorFrom, cursorText } from "../../store/cursor.ts"
-import { type ApiFailure, badRequest, expired, failure, notFound, unavailable } from "../ApiFailure.ts"
+import { type ApiFailure, badRequest, expired, notFound } from "../ApiFailure.ts"
 import type { Answer, Call } from "../http/Call.ts"
 import { value } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
 import { limitFrom, resourceVersionFrom, resourceVersionTooLarge, versionMatchFault } from "../listParameters.ts"
+import { storeFailureFrom } from "../storeFailure.ts"
 import type { Printer } from "../Table.ts"
 import type { ServedActivity } from "./activityColumns.ts"
 import { ActivityFeed } from "./ActivityFeed.ts"
@@ -53,7 +53,7 @@ export const listActivities = Effect.fn("serve.listActivities")(function* (
   const read = activityWindow(asked, scope, window)
   const queries = yield* ActivityQueries
   const page = (size: number, after: Position | undefined) =>
-    queries.list(read, { limit: size, after }).pipe(Effect.mapError(failureFrom))
+    queries.list(read, { limit: size, after }).pipe(Effect.mapError(storeFailureFrom))
   const first = yield* page(limit ?? pageRowsMax, cursor?.position)
   const printer = activityPrinter(call, request, () => nowMillis)
   const apiVersion = apiVersionOf(request)
@@ -128,7 +128,7 @@ export const getActivity = Effect.fn("serve.getActivity")(function* (
   const queries = yield* ActivityQueries
   const found = yield* queries
     .get(scope, request.name, request.namespace === "" ? undefined : request.namespace)
-    .pipe(Effect.mapError(failureFrom))
+    .pipe(Effect.mapError(storeFailureFrom))
   if (Option.isNone(found)) return yield* notFound(activityKind, request.name)
   const printer = activityPrinter(call, request, () => clock.currentTimeMillisUnsafe())
   return value(printer.one(servedActivity(activityOf(found.value), found.value.sequence, apiVersionOf(request))))
@@ -192,16 +192,3 @@ const freshVersion = (call: Call): Effect.Effect<number, ApiFailure, ActivityFee
     if (asked !== undefined && asked > floor) return yield* resourceVersionTooLarge(asked, floor)
     return floor
   })
-
-export const failureFrom = (error: ClickHouseError): ApiFailure => {
-  switch (error.reason._tag) {
-    case "ClickHouseUnavailable":
-      return unavailable("the store of activities does not answer: try again")
-    case "QueryTooExpensive":
-      return failure("Timeout", "the query reads too much: choose a shorter time, or add selectors", {
-        retryAfterSeconds: 10
-      })
-    case "ClickHouseRefused":
-      return failure("InternalError", `the store refused the query (${error.reason.code})`)
-  }
-}

@@ -31,7 +31,7 @@ export const timeValueFrom = (text: string, now: bigint): Result.Result<bigint, 
     )
   }
   return absolute > now + skewMicrosecondsMax
-    ? Result.fail(`"${text}" is in the future: activities are about what has happened`)
+    ? Result.fail(`"${text}" is in the future: only what has happened can be asked for`)
     : notTooEarly(text, absolute)
 }
 
@@ -39,4 +39,4 @@ export const timeValueFrom = (text: string, now: bigint): Result.Result<bigint, 
 const notTooEarly = (text: string, microseconds: bigint): Result.Result<bigint, string> =>
   isFactInstant(microseconds)
     ? Result.succeed(microseconds)
-    : Result.fail(`"${text}" is before 1970: there is no activity from then`)
+    : Result.fail(`"${text}" is before 1970: nothing is known from then`)

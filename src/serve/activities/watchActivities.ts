@@ -18,12 +18,13 @@ import { Drain } from "../Drain.ts"
 import type { Answer, Call } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
 import { initialEventsEnd, initialEventsFrom, resourceVersionFrom, resourceVersionTooLarge } from "../listParameters.ts"
+import { storeFailureFrom } from "../storeFailure.ts"
 import { frameText, liveFrames } from "../watchFrames.ts"
 import { ActivityFeed, type FeedBatch } from "./ActivityFeed.ts"
 import { ActivityFrames } from "./ActivityFrames.ts"
 import { activityPredicate } from "./activityPredicate.ts"
 import { activityRequest } from "./activityRequest.ts"
-import { activityWindow, failureFrom, windowTexts } from "./listActivities.ts"
+import { activityWindow, windowTexts } from "./listActivities.ts"
 import { activityOf, activityPrinter, apiVersionOf } from "./served.ts"
 
 export const watchActivities = Effect.fn("serve.watchActivities")(function* (
@@ -53,7 +54,7 @@ export const watchActivities = Effect.fn("serve.watchActivities")(function* (
     initially === "none"
       ? Stream.empty
       : queries.stream(activityWindow(asked, scope, window)).pipe(
-          Stream.mapError(failureFrom),
+          Stream.mapError(storeFailureFrom),
           Stream.mapArray((stored) => [
             frames.initial(
               stored.map((one) => [activityOf(one), one.sequence] as const),

@@ -74,7 +74,7 @@ export const callerScope = (
         user,
         request,
         `without a tenant, all namespaces need "get" on scopes.${groupName} named "platform", or named ` +
-          `"group:<api group>" with a field selector spec.resource.apiGroup=<api group>`
+          `"group:<api group>" where a field selector, or a question's filter, leaves that API group alone`
       )
     }
     if (options.tenancyRequired) {

@@ -43,6 +43,8 @@ export type Answer =
       readonly contentType: string
       readonly text: string
       readonly headers?: Readonly<Record<string, string>>
+      /** Texts of `Warning: 299` headers. */
+      readonly warnings?: ReadonlyArray<string>
     }
   | {
       readonly _tag: "Chunks"

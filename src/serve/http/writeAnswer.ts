@@ -36,7 +36,10 @@ export const writeAnswer = (context: AnswerContext, answer: Answer): Effect.Effe
       )
     }
     case "Text":
-      return writeText(context, answer.status, answer.contentType, answer.text, answer.headers ?? {})
+      return writeText(context, answer.status, answer.contentType, answer.text, {
+        ...answer.headers,
+        ...warningHeaders(answer.warnings ?? [])
+      })
     case "Chunks":
       return writeChunks(context, answer)
   }

@@ -135,19 +135,37 @@ export const pathsOf = (resource: Resource, version: Version, bodies: Bodies): R
     (resource.namespaced ? [everywhere, inNamespace] : [everywhere]).flatMap(([path, parameters, prefix]) => {
       const place = { resource, version, bodies, prefix, subresource: "" }
       return [
-        [path, pathItem(place, ["list", "create", "deletecollection"], resource.verbs, parameters)],
+        [
+          path,
+          pathItem(
+            place,
+            ["list", "create", "deletecollection", ...promised(resource)],
+            [...resource.verbs, ...promised(resource)],
+            parameters
+          )
+        ],
         [
           `${path}/{name}`,
           pathItem(place, ["get", "update", "patch", "delete"], resource.verbs, [...parameters, ...named])
         ],
         ...Object.entries(resource.subresources).map(([name, verbs]) => [
           `${path}/{name}/${name}`,
-          pathItem({ ...place, subresource: name }, ["get", "update", "patch"], verbs, [...parameters, ...named])
+          pathItem({ ...place, subresource: name }, ["get", "create", "update", "patch"], verbs, [
+            ...parameters,
+            ...named
+          ])
         ])
       ]
     })
   )
 }
+
+/**
+ * An operation that is not served, at the collection of what can only be created: kubectl leaves the validation of a
+ * kind to the server only where it finds `fieldValidation` at a PATCH. Else it wants version 2 of the document, as
+ * protobuf.
+ */
+const promised = (resource: Resource): ReadonlyArray<string> => (resource.verbs.join() === "create" ? ["patch"] : [])
 
 const pathItem = (
   place: Place,

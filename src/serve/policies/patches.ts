@@ -6,7 +6,8 @@ import { isJsonObject, type Json, textAt } from "../../domain/AuditRecord.ts"
 import { type ApiFailure, badRequest, failure } from "../ApiFailure.ts"
 import type { Call } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
-import { checkedPolicy, jsonBody, type PolicyBody, unsupported } from "./policyBody.ts"
+import { jsonBody, unsupported } from "../objectBody.ts"
+import { checkedPolicy, type PolicyBody } from "./policyBody.ts"
 import { servedPolicy } from "./servedPolicy.ts"
 
 export const patchTypes = ["application/json-patch+json", "application/merge-patch+json"]

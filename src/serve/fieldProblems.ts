@@ -1,7 +1,7 @@
 /** A value against a schema: which fields are unknown, which have the wrong type, and the value without the unknown. */
-import type { JsonSchema } from "../../contracts/JsonSchema.ts"
-import { resolvedSchema } from "../../contracts/metaSchemas.ts"
-import { isJsonObject, type Json } from "../../domain/AuditRecord.ts"
+import type { JsonSchema } from "../contracts/JsonSchema.ts"
+import { resolvedSchema } from "../contracts/metaSchemas.ts"
+import { isJsonObject, type Json } from "../domain/AuditRecord.ts"
 
 export interface FieldProblems {
   /** Paths such as `spec.auditRules[0].sumary`. */
