@@ -6,6 +6,8 @@ import { readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { stringify } from "yaml"
 import { policyRecordDefinition } from "../src/contracts/policyRecordDefinition.ts"
+import { readFigures } from "../test/bench/figures.ts"
+import { performancePage } from "../test/bench/performancePage.ts"
 import { completedLock, lockText, readLock } from "./lock.ts"
 import { projectFolder } from "./projectFolder.ts"
 
@@ -20,7 +22,8 @@ const generatedFiles: ReadonlyArray<GeneratedFile> = [
   {
     path: "infra/crds/storage.activity.miloapis.com_activitypolicyrecords.yaml",
     print: () => `# Printed by npm run generate.\n${stringify(policyRecordDefinition, { lineWidth: 0 })}`
-  }
+  },
+  { path: "docs/performance.md", print: () => performancePage(readFigures()) }
 ]
 
 /** The paths of `files` whose content is not what would be printed now; a missing file is one of them. */

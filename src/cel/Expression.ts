@@ -9,10 +9,11 @@
 import { type Environment, EvaluationError, ParseError, TypeError as CheckError } from "@marcbachmann/cel-js"
 import { Result } from "effect"
 import { budgetExceeded, chargeWork, expressionLengthMax, startBudget } from "./budget.ts"
+import { fieldsRead } from "./fieldsRead.ts"
 import { replacedMethods } from "./functions.ts"
 import { guard } from "./guard.ts"
 import { positionOf } from "./position.ts"
-import { requiredTexts } from "./requiredTexts.ts"
+import { type FieldPath, requiredTexts, requiresField } from "./requiredTexts.ts"
 import { prepare, Refused } from "./syntaxTree.ts"
 
 /** Why an expression was refused, and where: line and column count from 1. */
@@ -43,10 +44,14 @@ export interface Expression {
   /** True when the expression reads a field of this name, anywhere. */
   readonly mentions: (field: string) => boolean
   /**
-   * The texts that `variable.field` must be one of for the expression to be true, or undefined when that cannot be told.
+   * The texts that the field must be one of for the expression to be true, or undefined when that cannot be told.
    * For any other text the expression is false, whatever else it asks.
    */
-  readonly requiredTexts: (variable: string, field: string) => ReadonlySet<string> | undefined
+  readonly requiredTexts: (path: FieldPath) => ReadonlySet<string> | undefined
+  /** True when it is known to be false for a record without the field. */
+  readonly requiresField: (path: FieldPath) => boolean
+  /** The fields of a variable that it may look at, other than to link to them; undefined when it may look at all. */
+  readonly fieldsRead: (variable: string) => ReadonlySet<string> | undefined
   readonly evaluate: (variables: Readonly<Record<string, unknown>>) => unknown
 }
 
@@ -70,7 +75,9 @@ export const compileExpression = (
       source,
       type: checked.type ?? "dyn",
       mentions: (field) => fields.has(field),
-      requiredTexts: (variable, field) => requiredTexts(parsed.ast, variable, field),
+      requiredTexts: (path) => requiredTexts(parsed.ast, path),
+      requiresField: (path) => requiresField(parsed.ast, path),
+      fieldsRead: (variable) => fieldsRead(parsed.ast, variable),
       evaluate: (variables) => run(parsed, work, variables)
     })
   } catch (error) {

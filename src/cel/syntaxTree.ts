@@ -73,7 +73,7 @@ const compilePattern = (argument: ASTNode | undefined): void => {
   }
 }
 
-const childrenOf = (ast: ASTNode): ReadonlyArray<ASTNode> => {
+export const childrenOf = (ast: ASTNode): ReadonlyArray<ASTNode> => {
   switch (ast.op) {
     case "value":
     case "id":

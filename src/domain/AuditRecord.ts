@@ -23,25 +23,10 @@ export const objectAt = (value: Json | undefined, name: string): JsonObject | un
   return isJsonObject(found) ? found : undefined
 }
 
-/**
- * One audit record (audit.k8s.io/v1 Event) that entered: its envelope decoded, its whole JSON beside it.
- *
- * Times are RFC 3339 in UTC with six fractional digits, however they were sent. Absent texts are "", an absent code is 0.
- */
-export interface AuditRecord {
-  /** UUIDv5, see domain/identity.ts. */
-  readonly key: string
-  readonly cluster: string
-  readonly tenant: Tenant
-  readonly auditID: string
+/** What was asked of the API server, and how it ended: enough to tell which rules can match. It stands before the bodies. */
+export interface AuditRequest {
   readonly stage: string
-  readonly level: string
   readonly verb: string
-  readonly requestURI: string
-  readonly requestReceivedTimestamp: string
-  readonly user: { readonly username: string; readonly uid: string }
-  readonly userAgent: string
-  readonly sourceIP: string
   readonly objectRef: {
     readonly apiGroup: string
     readonly apiVersion: string
@@ -53,6 +38,25 @@ export interface AuditRecord {
   }
   readonly hasObjectRef: boolean
   readonly statusCode: number
+}
+
+/**
+ * One audit record (audit.k8s.io/v1 Event) that entered: its envelope decoded, its whole JSON beside it.
+ *
+ * Times are RFC 3339 in UTC with six fractional digits, however they were sent. Absent texts are "", an absent code is 0.
+ */
+export interface AuditRecord extends AuditRequest {
+  /** UUIDv5, see domain/identity.ts. */
+  readonly key: string
+  readonly cluster: string
+  readonly tenant: Tenant
+  readonly auditID: string
+  readonly level: string
+  readonly requestURI: string
+  readonly requestReceivedTimestamp: string
+  readonly user: { readonly username: string; readonly uid: string }
+  readonly userAgent: string
+  readonly sourceIP: string
   readonly dryRun: boolean
   /** The record as it was sent. */
   readonly json: string

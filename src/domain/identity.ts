@@ -4,19 +4,20 @@
  *
  * @decision 0007-identity
  */
-import { createHash } from "node:crypto"
+import { hash } from "node:crypto"
 
 /** The namespace of every UUIDv5 of this product. It must never change: every stored key depends on it. */
 const namespaceBytes = Buffer.from("9d1f0c9e5b1e4f6cb1d6a3c7f0e2d844", "hex")
 
 /** UUIDv5 of the parts. They are joined as a JSON array, so no two lists of parts meet. */
 export const uuidFrom = (...parts: ReadonlyArray<string>): string => {
-  const hash = createHash("sha1").update(namespaceBytes).update(JSON.stringify(parts)).digest()
-  hash[6] = (hash[6]! & 0x0f) | 0x50
-  hash[8] = (hash[8]! & 0x3f) | 0x80
-  const hex = hash.toString("hex", 0, 16)
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+  const name = Buffer.from(JSON.stringify(parts))
+  const hex = hash("sha1", Buffer.concat([namespaceBytes, name]))
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-5${hex.slice(13, 16)}-${variantOf(hex)}${hex.slice(17, 20)}-${hex.slice(20, 32)}`
 }
+
+/** The two upper bits say that it is a UUID of RFC 9562. */
+const variantOf = (hex: string): string => ((Number.parseInt(hex.charAt(16), 16) & 0x3) | 0x8).toString(16)
 
 export interface AuditRecordIdentity {
   readonly cluster: string
@@ -76,8 +77,4 @@ export const activityVersion = (
   sourceVersion: string,
   reindexUid: string,
   json: string
-): string =>
-  `${key}-${createHash("sha256")
-    .update(JSON.stringify([state, sourceVersion, reindexUid, json]))
-    .digest("hex")
-    .slice(0, 16)}`
+): string => `${key}-${hash("sha256", JSON.stringify([state, sourceVersion, reindexUid, json])).slice(0, 16)}`

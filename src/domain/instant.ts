@@ -85,6 +85,16 @@ export const timestampText = (microseconds: bigint): string => {
   return `${secondsText(seconds)}.${fraction.toString().padStart(6, "0")}Z`
 }
 
+/**
+ * {@link timestampText} of a text that {@link microsecondsFrom} has read. Most texts are written so already, and it is
+ * asked once for each fact.
+ */
+export const timestampTextOf = (text: string, microseconds: bigint): string =>
+  text.length === 27 && text[19] === "." && text[10] === "T" && text[26] === "Z" ? text : timestampText(microseconds)
+
+/** The same of a {@link timestampText} as {@link secondsTimestampText} writes it. */
+export const secondsOfTimestamp = (timestamp: string): string => `${timestamp.slice(0, 19)}Z`
+
 /** RFC 3339 in UTC with whole seconds, cut: what Kubernetes clients read in `metadata.creationTimestamp`. */
 export const secondsTimestampText = (microseconds: bigint): string => {
   const fraction = ((microseconds % 1_000_000n) + 1_000_000n) % 1_000_000n

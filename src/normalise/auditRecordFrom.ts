@@ -5,10 +5,18 @@
  * A record needs what identifies it: auditID, stage, verb, requestURI and a time. Times in the future are kept, up to 2105.
  */
 import { Result } from "effect"
-import { type AuditRecord, type Json, type JsonObject, objectAt, textAt } from "../domain/AuditRecord.ts"
+import {
+  type AuditRecord,
+  type AuditRequest,
+  type Json,
+  type JsonObject,
+  objectAt,
+  textAt
+} from "../domain/AuditRecord.ts"
 import { auditRecordKey } from "../domain/identity.ts"
-import { isFactInstant, microsecondsFrom, timestampText } from "../domain/instant.ts"
+import { isFactInstant, microsecondsFrom, timestampTextOf } from "../domain/instant.ts"
 import { type Tenant, tenantTypeFrom } from "../domain/Tenant.ts"
+import { withoutBodies } from "./bodies.ts"
 import { jsonObjectFrom } from "./jsonObjectFrom.ts"
 import { unreadable, type Unreadable } from "./Unreadable.ts"
 
@@ -29,12 +37,68 @@ export const auditRecordFrom = (text: string, origin: AuditRecordOrigin): Result
   return Result.isFailure(parsed) ? Result.fail(parsed.failure) : auditRecordFromBody(text, parsed.success, origin)
 }
 
-/** The same for a record that was parsed already, as an item of a webhook's list is; `json` is the text of `body`. */
+/**
+ * The request of a record, its bodies unread: most records match no rule, whatever was sent and answered.
+ *
+ * Refuses what {@link auditRecordFrom} refuses, but for one thing: it cannot see that a body is no JSON.
+ *
+ * @decision 0014-bodies-unread
+ */
+export const auditRequestFrom = (text: string): Result.Result<AuditRequest, Unreadable> => {
+  const parsed = jsonObjectFrom(withoutBodies(text))
+  return Result.isFailure(parsed) ? Result.fail(parsed.failure) : envelopeFrom(parsed.success)
+}
+
+/** The same as {@link auditRecordFrom} for a record that was parsed already, as an item of a webhook's list is; `json` is the text of `body`. */
 export const auditRecordFromBody = (
   json: string,
   body: JsonObject,
   { cluster, defaultTenant }: AuditRecordOrigin
 ): Result.Result<AuditRecord, Unreadable> => {
+  const read = envelopeFrom(body)
+  if (Result.isFailure(read)) return Result.fail(read.failure)
+  const { auditID, hasObjectRef, objectRef, requestURI, stage, statusCode, time, verb } = read.success
+  const userObject = objectAt(body, "user")
+  const user = { username: textAt(userObject, "username"), uid: textAt(userObject, "uid") }
+  return Result.succeed({
+    key: auditRecordKey({
+      cluster,
+      auditID,
+      stage,
+      // As it was sent: the key of a stored record must never change.
+      requestReceivedTimestamp: time.text,
+      username: user.username,
+      verb,
+      requestURI
+    }),
+    cluster,
+    tenant: tenantOf(body, userObject) ?? defaultTenant,
+    auditID,
+    stage,
+    level: textAt(body, "level"),
+    verb,
+    requestURI,
+    requestReceivedTimestamp: timestampTextOf(time.text, time.microseconds),
+    user,
+    userAgent: textAt(body, "userAgent"),
+    sourceIP: firstText(body["sourceIPs"]),
+    objectRef,
+    hasObjectRef,
+    statusCode,
+    dryRun: isDryRun(requestURI, body),
+    json,
+    body
+  })
+}
+
+/** What a record cannot be without, and its request. */
+interface Envelope extends AuditRequest {
+  readonly auditID: string
+  readonly requestURI: string
+  readonly time: SentTime
+}
+
+const envelopeFrom = (body: JsonObject): Result.Result<Envelope, Unreadable> => {
   const kind = textAt(body, "kind")
   if (kind !== "" && kind !== "Event") return Result.fail(unreadable("kind", "it is not an audit Event"))
   const apiVersion = textAt(body, "apiVersion")
@@ -55,32 +119,14 @@ export const auditRecordFromBody = (
   }
   if (!isFactInstant(time.microseconds))
     return Result.fail(unreadable(time.name, "it is not of the years 1970 to 2105"))
-  const userObject = objectAt(body, "user")
-  const user = { username: textAt(userObject, "username"), uid: textAt(userObject, "uid") }
   const reference = objectAt(body, "objectRef")
   const code = objectAt(body, "responseStatus")?.["code"]
   return Result.succeed({
-    key: auditRecordKey({
-      cluster,
-      auditID,
-      stage,
-      // As it was sent: the key of a stored record must never change.
-      requestReceivedTimestamp: time.text,
-      username: user.username,
-      verb,
-      requestURI
-    }),
-    cluster,
-    tenant: tenantOf(body, userObject) ?? defaultTenant,
     auditID,
     stage,
-    level: textAt(body, "level"),
     verb,
     requestURI,
-    requestReceivedTimestamp: timestampText(time.microseconds),
-    user,
-    userAgent: textAt(body, "userAgent"),
-    sourceIP: firstText(body["sourceIPs"]),
+    time,
     objectRef: {
       apiGroup: textAt(reference, "apiGroup"),
       apiVersion: textAt(reference, "apiVersion"),
@@ -91,10 +137,7 @@ export const auditRecordFromBody = (
       uid: textAt(reference, "uid")
     },
     hasObjectRef: reference !== undefined,
-    statusCode: typeof code === "number" && Number.isInteger(code) && code > 0 ? code : 0,
-    dryRun: isDryRun(requestURI, body),
-    json,
-    body
+    statusCode: typeof code === "number" && Number.isInteger(code) && code > 0 ? code : 0
   })
 }
 

@@ -43,6 +43,9 @@ export const kubernetesEventFrom = (
   const body = normalised(source)
   const resourceVersion = textAt(metadata, "resourceVersion")
   const created = microsecondsFrom(textAt(metadata, "creationTimestamp")) ?? sightings.firstSeen
+  const creationTimestamp = timestampText(created)
+  // Most were seen once, when they were created, and printing a time takes longer than most of this.
+  const printed = (instant: bigint) => (instant === created ? creationTimestamp : timestampText(instant))
   for (const [field, instant] of [
     ["metadata.creationTimestamp", created],
     ["firstTimestamp", sightings.firstSeen],
@@ -60,9 +63,9 @@ export const kubernetesEventFrom = (
     order: orderFrom(order === "" ? resourceVersion : order),
     namespace: textAt(metadata, "namespace"),
     name: textAt(metadata, "name"),
-    creationTimestamp: timestampText(created),
-    firstSeen: timestampText(sightings.firstSeen),
-    lastSeen: timestampText(sightings.lastSeen),
+    creationTimestamp,
+    firstSeen: printed(sightings.firstSeen),
+    lastSeen: printed(sightings.lastSeen),
     count: sightings.count,
     regarding: referenceFrom(objectAt(body, "regarding")),
     related: referenceFrom(objectAt(body, "related")),
@@ -94,37 +97,33 @@ export const apiGroupFrom = (apiVersion: string): string => {
 
 const normalised = (source: JsonObject): JsonObject => {
   const deprecatedSource = objectAt(source, "deprecatedSource") ?? objectAt(source, "source")
-  const { managedFields: _, ...metadata } = objectAt(source, "metadata") ?? {}
-  const fields: ReadonlyArray<readonly [string, Json | undefined]> = [
-    ["metadata", sorted(metadata)],
-    ["eventTime", time(source["eventTime"])],
-    ["series", sorted(objectAt(source, "series"))],
-    [
-      "reportingController",
-      firstNonEmpty(
-        textAt(source, "reportingController"),
-        textAt(source, "reportingComponent"),
-        textAt(deprecatedSource, "component")
-      )
-    ],
-    ["reportingInstance", firstNonEmpty(textAt(source, "reportingInstance"), textAt(deprecatedSource, "host"))],
-    ["action", source["action"]],
-    ["reason", source["reason"]],
-    ["regarding", sorted(objectAt(source, "regarding") ?? objectAt(source, "involvedObject"))],
-    ["related", sorted(objectAt(source, "related"))],
-    ["note", firstNonEmpty(textAt(source, "note"), textAt(source, "message"))],
-    ["type", source["type"]],
-    ["deprecatedSource", sorted(deprecatedSource)],
-    ["deprecatedFirstTimestamp", time(source["deprecatedFirstTimestamp"] ?? source["firstTimestamp"])],
-    ["deprecatedLastTimestamp", time(source["deprecatedLastTimestamp"] ?? source["lastTimestamp"])],
-    ["deprecatedCount", source["deprecatedCount"] ?? source["count"]]
-  ]
-  // fromEntries defines properties, so no key of the source can reach a prototype.
-  return Object.fromEntries<Json | undefined>([
-    ["apiVersion", "events.k8s.io/v1"],
-    ["kind", "Event"],
-    ...fields.filter(([, value]) => !isAbsent(value))
-  ])
+  const body: Record<string, Json> = { apiVersion: "events.k8s.io/v1", kind: "Event" }
+  const put = (name: string, value: Json | undefined): void => {
+    if (value !== undefined && !isAbsent(value)) body[name] = value
+  }
+  put("metadata", sorted(objectAt(source, "metadata"), "managedFields"))
+  put("eventTime", time(source["eventTime"]))
+  put("series", sorted(objectAt(source, "series")))
+  put(
+    "reportingController",
+    firstNonEmpty(
+      textAt(source, "reportingController"),
+      textAt(source, "reportingComponent"),
+      textAt(deprecatedSource, "component")
+    )
+  )
+  put("reportingInstance", firstNonEmpty(textAt(source, "reportingInstance"), textAt(deprecatedSource, "host")))
+  put("action", source["action"])
+  put("reason", source["reason"])
+  put("regarding", sorted(objectAt(source, "regarding") ?? objectAt(source, "involvedObject")))
+  put("related", sorted(objectAt(source, "related")))
+  put("note", firstNonEmpty(textAt(source, "note"), textAt(source, "message")))
+  put("type", source["type"])
+  put("deprecatedSource", sorted(deprecatedSource))
+  put("deprecatedFirstTimestamp", time(source["deprecatedFirstTimestamp"] ?? source["firstTimestamp"]))
+  put("deprecatedLastTimestamp", time(source["deprecatedLastTimestamp"] ?? source["lastTimestamp"]))
+  put("deprecatedCount", source["deprecatedCount"] ?? source["count"])
+  return body
 }
 
 const isAbsent = (value: Json | undefined): boolean =>
@@ -141,16 +140,20 @@ const firstNonEmpty = (...texts: ReadonlyArray<string>): string => texts.find((t
 
 const orderFrom = (text: string): bigint => (/^\d{1,19}$/.test(text) ? BigInt(text) : 0n)
 
-/** Keys in alphabetical order, at every depth; absent values dropped at the top. */
-const sorted = (object: JsonObject | undefined): JsonObject | undefined =>
-  object === undefined
-    ? undefined
-    : Object.fromEntries(
-        Object.entries(object)
-          .filter(([, value]) => !isAbsent(value))
-          .sort(([one], [other]) => (one < other ? -1 : 1))
-          .map(([name, value]) => [name, isJsonObject(value) ? sorted(value) : value] as const)
-      )
+/** Keys in alphabetical order, at every depth; absent values are left out. */
+const sorted = (object: JsonObject | undefined, leftOut?: string): JsonObject | undefined => {
+  if (object === undefined) return undefined
+  const result: Record<string, Json> = {}
+  for (const name of Object.keys(object).sort()) {
+    const value = object[name]!
+    if (name === leftOut || isAbsent(value)) continue
+    const kept = isJsonObject(value) ? sorted(value)! : value
+    if (name !== "__proto__") result[name] = kept
+    // To set it would change the prototype.
+    else Object.defineProperty(result, name, { value: kept, enumerable: true, configurable: true, writable: true })
+  }
+  return result
+}
 
 const referenceFrom = (reference: JsonObject | undefined): ObjectReference => {
   const apiVersion = textAt(reference, "apiVersion")

@@ -7,7 +7,7 @@
  * beyond that it fails, with the rule that asked for more.
  */
 import type { Activity } from "../domain/Activity.ts"
-import type { AuditRecord } from "../domain/AuditRecord.ts"
+import type { AuditRecord, AuditRequest } from "../domain/AuditRecord.ts"
 import type { KubernetesEvent } from "../domain/KubernetesEvent.ts"
 import { storageGroup } from "../domain/policyRecord.ts"
 import type { Mark } from "../domain/streams.ts"
@@ -64,6 +64,9 @@ export interface Failed {
   readonly position: { readonly expression: "match" | "summary"; readonly line: number; readonly column: number }
 }
 
+/** `outlines`: of its bodies only what tells which objects they are. */
+export type PartsAsked = "outlines" | "bodies"
+
 /** Discovery's answer for a resource name, where there is a cluster. */
 export type KindResolver = (apiGroup: string, resource: string) => string | undefined
 
@@ -85,6 +88,24 @@ export class PolicySet {
     }
   }
 
+  /** What has to be read of a record of this request before it is evaluated, or why no rule can match it. */
+  partsAsked(request: AuditRequest): PartsAsked | NotMatched {
+    const notTold = notToldOf(request)
+    if (notTold !== undefined) return notTold
+    const policies = this.#policiesForRequest(request)
+    if (policies.length === 0) return notMatched("no_matching_policy")
+    const outcome = outcomeOf(request)
+    let asked: PartsAsked | undefined
+    for (const policy of policies) {
+      for (const rule of policy.auditRules) {
+        if (!mayMatch(rule, request, outcome)) continue
+        if (rule.readsBodies) return "bodies"
+        asked = "outlines"
+      }
+    }
+    return asked ?? notMatched("no_matching_rule")
+  }
+
   evaluateAudit(record: AuditRecord): Evaluation {
     return withRecordBudget(() => this.#evaluateAudit(record))
   }
@@ -95,11 +116,9 @@ export class PolicySet {
   }
 
   #evaluateAudit(record: AuditRecord): Evaluation {
-    if (!record.hasObjectRef) return notMatched("no_object_ref")
-    if (record.stage !== "ResponseComplete" && record.stage !== "Panic") return notMatched("stage")
+    const notTold = notToldOf(record)
+    if (notTold !== undefined) return notTold
     if (record.dryRun) return notMatched("dry_run")
-    // Who wrote a policy is told of the policy; the record of it in the cluster's storage is this product's own.
-    if (record.objectRef.apiGroup === storageGroup) return notMatched("own_storage")
     const policies = this.#policiesForAudit(record)
     if (policies.length === 0) return notMatched("no_matching_policy")
     const outcome = outcomeOf(record)
@@ -146,20 +165,35 @@ export class PolicySet {
   }
 
   /**
-   * Discovery tells the kind of a resource, else the record's body, else the table of built-in kinds. Where none does,
+   * Discovery tells the kind of a resource, else the table of built-in kinds, else the record's body. Where none does,
    * the policies whose kind's English plural is the resource are asked. A policy that names its plural is always asked.
    */
   #policiesForAudit(record: AuditRecord): ReadonlyArray<CompiledPolicy> {
     const { apiGroup, resource } = record.objectRef
-    const byResource = this.#byResource.get(`${apiGroup}/${resource}`) ?? []
-    const kind = this.#kindOf(apiGroup, resource) ?? bodyKind(record) ?? builtInKind(apiGroup, resource)
-    if (kind === undefined) return byResource
+    const kind = this.#kindOfResource(apiGroup, resource) ?? bodyKind(record)
+    return kind === undefined
+      ? (this.#byResource.get(`${apiGroup}/${resource}`) ?? [])
+      : this.#policiesOf(apiGroup, resource, kind)
+  }
+
+  /** All that {@link #policiesForAudit} may answer for a record of this request: a body may name any kind of the group. */
+  #policiesForRequest({ objectRef: { apiGroup, resource } }: AuditRequest): ReadonlyArray<CompiledPolicy> {
+    return this.#policiesOf(apiGroup, resource, this.#kindOfResource(apiGroup, resource) ?? "")
+  }
+
+  #kindOfResource(apiGroup: string, resource: string): string | undefined {
+    return this.#kindOf(apiGroup, resource) ?? builtInKind(apiGroup, resource)
+  }
+
+  /** @param kind "" for every kind of the group */
+  #policiesOf(apiGroup: string, resource: string, kind: string): ReadonlyArray<CompiledPolicy> {
     const key = `${apiGroup}/${resource}/${kind}`
     const known = this.#byResourceAndKind.get(key)
     if (known !== undefined) return known
     const found = this.policies.filter(
       (policy) =>
-        policy.apiGroup === apiGroup && (policy.namesPlural ? policy.plural === resource : policy.kind === kind)
+        policy.apiGroup === apiGroup &&
+        (policy.namesPlural ? policy.plural === resource : kind === "" || policy.kind === kind)
     )
     // A cluster has hundreds of kinds; beyond that the answer is only computed again.
     if (this.#byResourceAndKind.size < kindsKnownMax) this.#byResourceAndKind.set(key, found)
@@ -195,13 +229,23 @@ const notMatched = (reason: NotMatchedReason): NotMatched => {
   return value
 }
 
-/** What can be told of a rule and a record without evaluating. */
-const mayMatch = (rule: CompiledRule, record: AuditRecord, outcome: RequestOutcome): boolean => {
-  const { subresource } = record.objectRef
+/** Why no rule is asked about a request, whatever policies there are. */
+const notToldOf = (request: AuditRequest): NotMatched | undefined => {
+  if (!request.hasObjectRef) return notMatched("no_object_ref")
+  if (request.stage !== "ResponseComplete" && request.stage !== "Panic") return notMatched("stage")
+  // Who wrote a policy is told of the policy; the record of it in the cluster's storage is this product's own.
+  return request.objectRef.apiGroup === storageGroup ? notMatched("own_storage") : undefined
+}
+
+/** What can be told of a rule and a request without evaluating. */
+const mayMatch = (rule: CompiledRule, request: AuditRequest, outcome: RequestOutcome): boolean => {
+  const { subresource } = request.objectRef
   return (
     (rule.outcome === "Any" || rule.outcome === outcome) &&
-    (subresource === "" || subresource === "scale" || rule.mentionsSubresource) &&
-    (rule.verbs === undefined || rule.verbs.has(record.verb))
+    (subresource === ""
+      ? !rule.requiresSubresource
+      : (subresource === "scale" || rule.mentionsSubresource) && (rule.subresources?.has(subresource) ?? true)) &&
+    (rule.verbs === undefined || rule.verbs.has(request.verb))
   )
 }
 

@@ -13,7 +13,7 @@ import {
 } from "../domain/Activity.ts"
 import type { AuditRecord } from "../domain/AuditRecord.ts"
 import { activityKey, activityName, type OriginType } from "../domain/identity.ts"
-import { microsecondsFrom, secondsTimestampText, timestampText } from "../domain/instant.ts"
+import { secondsOfTimestamp } from "../domain/instant.ts"
 import type { KubernetesEvent } from "../domain/KubernetesEvent.ts"
 import type { Mark } from "../domain/streams.ts"
 import { activitySubject } from "../domain/subject.ts"
@@ -51,8 +51,7 @@ export const activityFromAudit = ({
     originKey: record.key,
     originId: record.auditID,
     changeSource: auditChangeSource(record),
-    // An AuditRecord has a valid time, or it would not have been read.
-    microseconds: microsecondsFrom(record.requestReceivedTimestamp)!,
+    timestamp: record.requestReceivedTimestamp,
     resource: resourceOf({
       apiGroup: objectRef.apiGroup,
       apiVersion: objectRef.apiVersion,
@@ -85,9 +84,8 @@ export const activityFromEvent = ({
     originKey: event.uid,
     originId: event.uid,
     changeSource: eventChangeSource(event),
-    // A KubernetesEvent has a valid time, or it would not have been read.
-    microseconds: microsecondsFrom(event.creationTimestamp)!,
-    lastMicroseconds: microsecondsFrom(event.lastSeen)!,
+    timestamp: event.creationTimestamp,
+    lastTimestamp: event.lastSeen,
     count: event.count,
     resource: resourceOf(event.regarding),
     resourceName: "",
@@ -104,8 +102,9 @@ interface Parts extends Origin {
   readonly originKey: string
   readonly originId: string
   readonly changeSource: ChangeSource
-  readonly microseconds: bigint
-  readonly lastMicroseconds?: bigint
+  /** RFC 3339 with six fractional digits, UTC. */
+  readonly timestamp: string
+  readonly lastTimestamp?: string
   readonly count?: number
   readonly resource: ActivityResource
   /** The plural that the audit record names, "" for Events. */
@@ -119,8 +118,7 @@ interface Parts extends Origin {
 const build = (parts: Parts): Matched => {
   const { resource, policy, tenant } = parts
   const key = activityKey(parts.cluster, parts.originType, parts.originKey)
-  const timestamp = timestampText(parts.microseconds)
-  const lastTimestamp = parts.lastMicroseconds === undefined ? timestamp : timestampText(parts.lastMicroseconds)
+  const { timestamp, lastTimestamp = timestamp } = parts
   const links = parts.rendered.links.map(({ text, start, reference }): ActivityLink => ({
     marker: text,
     start,
@@ -135,7 +133,7 @@ const build = (parts: Parts): Matched => {
       name: activityName(key),
       ...(namespace === "" ? {} : { namespace }),
       uid: key,
-      creationTimestamp: secondsTimestampText(parts.microseconds),
+      creationTimestamp: secondsOfTimestamp(timestamp),
       labels: labelsOf(parts)
     },
     spec: {
@@ -203,14 +201,16 @@ const resourceOf = ({
 /** What Kubernetes accepts as a label's value; others are left out, the field itself is in the spec. */
 const labelValuePattern = /^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/
 
-const labelsOf = ({ originType, changeSource, resource, ending, policy }: Parts): Readonly<Record<string, string>> =>
-  Object.fromEntries(
-    [
-      [labelNames.originType, originType],
-      [labelNames.changeSource, changeSource],
-      [labelNames.apiGroup, resource.apiGroup ?? ""],
-      [labelNames.resourceKind, resource.kind],
-      [labelNames.eventReason, ending.reason ?? ""],
-      [labelNames.policyName, policy.name]
-    ].filter(([, value]) => labelValuePattern.test(value!))
-  )
+const labelsOf = ({ originType, changeSource, resource, ending, policy }: Parts): Readonly<Record<string, string>> => {
+  const labels: Record<string, string> = {}
+  const put = (name: string, value: string): void => {
+    if (labelValuePattern.test(value)) labels[name] = value
+  }
+  put(labelNames.originType, originType)
+  put(labelNames.changeSource, changeSource)
+  put(labelNames.apiGroup, resource.apiGroup ?? "")
+  put(labelNames.resourceKind, resource.kind)
+  put(labelNames.eventReason, ending.reason ?? "")
+  put(labelNames.policyName, policy.name)
+  return labels
+}

@@ -39,6 +39,10 @@ export interface CompiledRule {
   readonly readsBodies: boolean
   /** The verbs that the rule can match, undefined when that cannot be told. Most records are ruled out by it. */
   readonly verbs: ReadonlySet<string> | undefined
+  /** The same of subresources. */
+  readonly subresources: ReadonlySet<string> | undefined
+  /** It never matches a request for a main resource. */
+  readonly requiresSubresource: boolean
 }
 
 export interface CompiledPolicy {
@@ -199,13 +203,22 @@ const compileRule = (
     match: match.success,
     summary: summary.success,
     mentionsSubresource: match.success.mentions("subresource"),
-    readsBodies: readsBodies(matchText) || readsBodies(summaryText),
-    verbs: match.success.requiredTexts("audit", "verb")
+    readsBodies: [match.success, ...expressionsOf(summary.success)].some(readsBodies),
+    verbs: match.success.requiredTexts(["audit", "verb"]),
+    subresources: match.success.requiredTexts(subresourcePath),
+    requiresSubresource: match.success.requiresField(subresourcePath)
   }
 }
 
-const readsBodies = (text: string): boolean =>
-  /\b(?:request|response)Object\b/.test(text.replace(/,\s*audit\.(?:request|response)Object\s*\)/g, ")"))
+const subresourcePath = ["audit", "objectRef", "subresource"]
+
+const expressionsOf = (template: Template): ReadonlyArray<Expression> =>
+  template.parts.flatMap((part) => (typeof part === "string" ? [] : [part.expression]))
+
+const readsBodies = (expression: Expression): boolean => {
+  const fields = expression.fieldsRead("audit")
+  return fields === undefined || fields.has("requestObject") || fields.has("responseObject")
+}
 
 const requiredText = (
   rule: JsonObject,

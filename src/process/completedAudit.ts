@@ -1,5 +1,12 @@
 /** What rules see of an audit record: the record, its gaps filled in memory, its stored form untouched. */
-import { type AuditRecord, type JsonObject, objectAt, textAt } from "../domain/AuditRecord.ts"
+import {
+  type AuditRecord,
+  type AuditRequest,
+  type Json,
+  type JsonObject,
+  objectAt,
+  textAt
+} from "../domain/AuditRecord.ts"
 
 /** The record's object after completion. Absent texts are "". */
 export interface CompletedReference {
@@ -34,11 +41,14 @@ export const completedAudit = (record: AuditRecord): CompletedAudit => {
     namespace: objectRef.namespace || either("namespace"),
     uid: objectRef.uid || textAt(responseMetadata, "uid") || textAt(details, "uid") || textAt(requestMetadata, "uid")
   }
-  const known = Object.fromEntries(Object.entries(reference).filter(([, text]) => text !== ""))
+  const completed: Record<string, Json | undefined> = { ...objectAt(body, "objectRef") }
+  if (reference.name !== "") completed["name"] = reference.name
+  if (reference.namespace !== "") completed["namespace"] = reference.namespace
+  if (reference.uid !== "") completed["uid"] = reference.uid
   // A spread copies own keys as own keys, `__proto__` among them.
   const audit: JsonObject = {
     ...body,
-    objectRef: { ...objectAt(body, "objectRef"), ...known },
+    objectRef: completed,
     user: objectAt(body, "user") ?? empty,
     responseStatus: objectAt(body, "responseStatus") ?? empty,
     responseObject: response ?? empty,
@@ -54,8 +64,7 @@ export type RequestOutcome = "Success" | "Failure" | "Unknown"
  * 2xx succeeded, and so did 101, a switched protocol (exec, port-forward). A record without a code says nothing about
  * how its request ended: only rules for any outcome see it.
  */
-export const outcomeOf = (record: AuditRecord): RequestOutcome => {
-  const { statusCode, stage } = record
+export const outcomeOf = ({ stage, statusCode }: AuditRequest): RequestOutcome => {
   if (stage === "Panic") return "Failure"
   if (statusCode === 0) return "Unknown"
   return statusCode === 101 || (statusCode >= 200 && statusCode < 300) ? "Success" : "Failure"

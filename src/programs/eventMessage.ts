@@ -5,8 +5,6 @@ import { headerNames, type Mark } from "../domain/streams.ts"
 import { eventSubject } from "../domain/subject.ts"
 import { tenantHeader } from "../domain/Tenant.ts"
 
-const encoder = new TextEncoder()
-
 /** @param mark `added` at the first sight of this Event, `modified` later */
 export const eventMessage = (event: KubernetesEvent, mark: Mark): OutgoingMessage => ({
   subject: eventSubject({
@@ -18,7 +16,7 @@ export const eventMessage = (event: KubernetesEvent, mark: Mark): OutgoingMessag
     name: event.regarding.name
   }),
   id: event.version,
-  body: encoder.encode(event.json),
+  body: Buffer.from(event.json),
   headers: {
     [headerNames.cluster]: event.cluster,
     [headerNames.tenant]: tenantHeader(event.tenant),

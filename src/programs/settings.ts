@@ -141,9 +141,17 @@ export const apiListen = setting({
   read: listenAddress
 })
 
+/** Fifty years. The times that a TTL counts in end in 2106: a row whose own lay beyond would be gone at once. */
+const retentionMillisMax = 18_250 * 86_400_000
+
 /** Milliseconds; undefined keeps what the tables have. */
-const retention: Reader<number | undefined> = (value) =>
-  value === "" ? Result.succeed(undefined) : durationMillis(value)
+const retention: Reader<number | undefined> = (value) => {
+  if (value === "") return Result.succeed(undefined)
+  const millis = durationMillis(value)
+  return Result.isSuccess(millis) && millis.success > retentionMillisMax
+    ? Result.fail("a duration of at most 18250d, such as 720h or 365d")
+    : millis
+}
 
 export const auditRetention = setting({
   name: "audit-retention",

@@ -5,7 +5,7 @@ import { type ApiFailure, failure } from "./ApiFailure.ts"
 /** Each may hold a body of 3 MiB and an answer of some MiB: together under 1 GiB. */
 const requestsMax = 128
 
-/** Each costs a connection and about 50 KiB. */
+/** Each costs a connection and about 120 KiB, nearly all of it TLS and HTTP: together half a GiB. */
 const watchesMax = 4_096
 
 /** Of all places: who sends slowly, or never ends, leaves the other half to everybody else. */

@@ -32,6 +32,11 @@ export interface Printer<A extends ObjectLike> {
   readonly item: (object: A) => unknown
   /** The object of a watch's frame. Tables have their columns in the first frame only. */
   readonly frame: (object: A) => unknown
+  /**
+   * Printers of this name give the same frame of the same object. Undefined: the frame is this printer's alone, as a
+   * Table's is, which tells an age and may be the first one.
+   */
+  readonly framesName: string | undefined
   /** The object of a bookmark. */
   readonly bookmark: (resourceVersion: string, annotations?: Readonly<Record<string, string>>) => unknown
 }
@@ -76,6 +81,7 @@ export const printerFor = <A extends ObjectLike>(
         list: (objects, metadata) => table(metadata, objects.map(row)),
         item: row,
         frame: (object) => table(resourceVersionOf(object), [row(object)], frames++ === 0),
+        framesName: undefined,
         bookmark: (resourceVersion, annotations) =>
           table(
             { resourceVersion },
@@ -101,6 +107,7 @@ export const printerFor = <A extends ObjectLike>(
         }),
         item: metadataOf,
         frame: metadataOf,
+        framesName: "metadata",
         bookmark: (resourceVersion, annotations) => ({
           ...partial,
           metadata: bookmarkMetadata(resourceVersion, annotations)
@@ -118,6 +125,7 @@ export const printerFor = <A extends ObjectLike>(
         }),
         item: (object) => object,
         frame: (object) => object,
+        framesName: kind.apiVersion,
         bookmark: (resourceVersion, annotations) => ({
           kind: kind.kind,
           apiVersion: kind.apiVersion,

@@ -83,7 +83,9 @@ const listenForApi = <R>(
   access: Layer.Layer<Authenticator | Authorizer, StartRefused, R>
 ): Effect.Effect<Listener, StartRefused, R | Stores> =>
   Effect.gen(function* () {
-    const context = yield* Layer.build(Layer.mergeAll(access, ActivityFeed.layer, Drain.layer, RequestsInFlight.layer))
+    const context = yield* Layer.build(
+      Layer.mergeAll(access, ActivityFeed.layer, RequestsInFlight.layer).pipe(Layer.provideMerge(Drain.layer))
+    )
     return yield* listening(options).pipe(Effect.provide(context))
   })
 

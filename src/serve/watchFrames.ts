@@ -1,5 +1,5 @@
 /** Frames of watches, how long watches last, and the loop that every live watch is in. */
-import { Clock, Effect, Option, Random, Stream } from "effect"
+import { Clock, Effect, Random, Stream } from "effect"
 import type { ApiFailure } from "./ApiFailure.ts"
 import { Drain } from "./Drain.ts"
 import { timeoutMillisFrom, wantsBookmarks } from "./listParameters.ts"
@@ -22,8 +22,11 @@ export interface LiveBatch {
 export interface LiveOptions {
   /** Asked once, when everything before has been sent. */
   readonly position: () => number
-  /** Waits. Undefined ends the watch: its client resumes from what it has. */
-  readonly next: (position: number) => Effect.Effect<LiveBatch | undefined, ApiFailure>
+  /**
+   * Waits, so long at most and no longer than the server runs: then the text is "". Undefined ends the watch: its
+   * client resumes from what it has.
+   */
+  readonly next: (position: number, waitMillis: number) => Effect.Effect<LiveBatch | undefined, ApiFailure>
   readonly bookmark: (position: number) => string
 }
 
@@ -60,16 +63,8 @@ export const liveFrames = (
           const text = bookmarks ? options.bookmark(state.position) : ""
           return [text, { ...state, bookmarkAt: now + bookmarkEveryMillis }] as const
         }
-        const next = yield* options
-          .next(state.position)
-          .pipe(
-            Effect.raceFirst(Effect.as(drain.awaited, { text: "", position: state.position })),
-            Effect.timeoutOption(Math.min(deadline, state.bookmarkAt) - now)
-          )
-        if (Option.isNone(next)) return ["", state] as const
-        return next.value === undefined
-          ? undefined
-          : ([next.value.text, { ...state, position: next.value.position }] as const)
+        const next = yield* options.next(state.position, Math.min(deadline, state.bookmarkAt) - now)
+        return next === undefined ? undefined : ([next.text, { ...state, position: next.position }] as const)
       })
     return Stream.suspend(() =>
       Stream.unfold({ position: options.position(), bookmarkAt: began + bookmarkEveryMillis, ended: false }, step)

@@ -12,7 +12,7 @@ import type { Scope } from "../domain/Scope.ts"
 import { activityColumns } from "./activityColumns.ts"
 import { all, type Condition, condition } from "./Condition.ts"
 import { filterCondition } from "./filterSql.ts"
-import { scopedRead } from "./scopedRead.ts"
+import { type ScopedRead, scopedRead } from "./scopedRead.ts"
 import { searchWords } from "./searchWords.ts"
 import { storedTimeFrom } from "./times.ts"
 
@@ -106,11 +106,11 @@ const listPage = (
 ): Effect.Effect<ActivityPage, ClickHouseError, ClickHouse> =>
   Effect.gen(function* () {
     const rowsMax = Math.min(Math.max(Math.trunc(limit), 1), pageRowsMax)
-    const where = all([yield* windowCondition(window), ...(after === undefined ? [] : [behind(after)])])
+    const within = yield* windowConditions(window, after)
     // One row more than asked tells whether another page follows.
     const rows = spansTenants(window.scope)
-      ? yield* readNewest(window.scope, where, rowsMax + 1)
-      : yield* readFrom(window.scope, where, rowsMax + 1, undefined)
+      ? yield* readNewest(window.scope, within, rowsMax + 1)
+      : yield* readFrom(window.scope, within, rowsMax + 1)
     const shown = rows.slice(0, rowsMax)
     const last = shown.at(-1)
     return {
@@ -123,36 +123,46 @@ const listPage = (
   })
 
 /**
- * The exact read over all tenants costs much (they lie in the table one after the other), so it starts at the time of
- * about the 2·limit-th newest match, told by a cheap read that may count old versions, and starts earlier when that
- * was too late. A version's time never differs from the other versions' of its row, so each of these reads is exact.
+ * Over all tenants the rows of a page lie scattered, and FINAL uses neither the projection by time nor, at a bearable
+ * price, an index. So each exact read is limited to the keys of the newest matches among all versions, old ones too,
+ * which both serve: any match is among them, since all versions of a row share its key, hence its place in the order.
+ * Where too many of them were old versions, the next read begins earlier.
+ *
+ * @decision 0017-what-reads-cost
  */
-const readNewest = (scope: Scope, where: Condition, rowsMax: number) =>
+const readNewest = (scope: Scope, within: WindowConditions, rowsMax: number) =>
   Effect.gen(function* () {
-    // 2, 8 and 32 times the page: beyond, so many versions match that nothing less than all of it will do.
-    for (const factor of [2, 8, 32]) {
+    const first = yield* readFrom(scope, within, rowsMax, {
+      where: within.began,
+      tail: `ORDER BY ts DESC, id DESC LIMIT ${Math.ceil(1.25 * rowsMax)}`
+    })
+    if (first.length === rowsMax) return first
+    // Beyond 32 times the page so many versions match that nothing less than all of it will do.
+    for (const factor of [4, 32]) {
       const [match] = yield* scopedRead(scope, {
         table: "activities",
         columns: "toString(ts) AS time",
-        where,
+        where: within.began,
         tail: `ORDER BY ts DESC LIMIT 1 OFFSET ${factor * rowsMax - 1}`,
         final: false
       })
-      const from = match === undefined ? undefined : String(match["time"])
-      const rows = yield* readFrom(scope, where, rowsMax, from)
-      if (from === undefined || rows.length === rowsMax) return rows
+      if (match === undefined) return yield* readFrom(scope, within, rowsMax, { where: within.seen, tail: "" })
+      // By time and not by number: what arrives, or is merged, between two statements does not change what this means.
+      const from = condition("ts >= {from_ts:DateTime64(6, 'UTC')}", { from_ts: String(match["time"]) })
+      const rows = yield* readFrom(scope, within, rowsMax, { where: all([within.began, from]), tail: "" })
+      if (rows.length === rowsMax) return rows
     }
-    return yield* readFrom(scope, where, rowsMax, undefined)
+    return yield* readFrom(scope, within, rowsMax)
   })
 
-const readFrom = (scope: Scope, where: Condition, rowsMax: number, from: string | undefined) =>
+const readFrom = (scope: Scope, within: WindowConditions, rowsMax: number, among?: ScopedRead["among"]) =>
   scopedRead(scope, {
     table: "activities",
     columns: "json, toString(seq) AS sequence, toString(ts) AS time, toString(id) AS key",
-    where:
-      from === undefined ? where : all([where, condition("ts >= {from_ts:DateTime64(6, 'UTC')}", { from_ts: from })]),
+    where: within.seen,
     tail: `ORDER BY ts DESC, id DESC LIMIT ${rowsMax}`,
-    final: true
+    final: true,
+    among
   })
 
 const getByName = (scope: Scope, name: string, namespace: string | undefined) =>
@@ -172,19 +182,32 @@ const getByName = (scope: Scope, name: string, namespace: string | undefined) =>
 
 const spansTenants = (scope: Scope): boolean => scope._tag !== "Tenant" && scope._tag !== "Namespace"
 
-const windowCondition = (window: ActivityWindow): Effect.Effect<Condition, ClickHouseError> =>
+interface WindowConditions {
+  /** What the window keeps, behind the page before. */
+  readonly seen: Condition
+  /** The same of what began within the window: nearly all of it, told without a look at when it was last seen. */
+  readonly began: Condition
+}
+
+const windowConditions = (
+  window: ActivityWindow,
+  after: Position | undefined
+): Effect.Effect<WindowConditions, ClickHouseError> =>
   Effect.gen(function* () {
     const words = searchWords(window.search ?? "")
-    return all([
-      condition("ts < {end_ts:DateTime64(6, 'UTC')} AND last_ts >= {start_ts:DateTime64(6, 'UTC')}", {
-        start_ts: yield* timeOrRefuse(window.start),
-        end_ts: yield* timeOrRefuse(window.end)
-      }),
+    const start = { start_ts: yield* timeOrRefuse(window.start) }
+    const common = [
+      condition("ts < {end_ts:DateTime64(6, 'UTC')}", { end_ts: yield* timeOrRefuse(window.end) }),
       ...namespaceConditions(window.namespace),
       ...(words.length === 0 ? [] : [condition("hasAllTokens(lowerUTF8(summary), {words:Array(String)})", { words })]),
       ...(window.filter === undefined ? [] : [filterCondition(window.filter, activityColumns, "filter")]),
-      ...(window.selectors === undefined ? [] : [filterCondition(window.selectors, activityColumns, "selector")])
-    ])
+      ...(window.selectors === undefined ? [] : [filterCondition(window.selectors, activityColumns, "selector")]),
+      ...(after === undefined ? [] : [behind(after)])
+    ]
+    return {
+      seen: all([condition("last_ts >= {start_ts:DateTime64(6, 'UTC')}", start), ...common]),
+      began: all([condition("ts >= {start_ts:DateTime64(6, 'UTC')}", start), ...common])
+    }
   })
 
 const namespaceConditions = (namespace: string | undefined): ReadonlyArray<Condition> =>

@@ -27,7 +27,7 @@ export const versionOf = (order: bigint, sequence: number): string =>
 
 /** The row of an audit record that AUDIT_EVENTS holds at `sequence`. */
 export const auditLogLine = (record: AuditRecord, sequence: number): StoredLine =>
-  storedLine(record.key, versionOf(0n, sequence), {
+  storedLine(record.key, versionOf(0n, sequence), record.json, {
     ts: record.requestReceivedTimestamp,
     seq: String(sequence),
     cluster: record.cluster,
@@ -48,13 +48,12 @@ export const auditLogLine = (record: AuditRecord, sequence: number): StoredLine 
     status_code: smallNumber(record.statusCode),
     dry_run: record.dryRun ? 1 : 0,
     user_agent: record.userAgent,
-    source_ip: record.sourceIP,
-    json: record.json
+    source_ip: record.sourceIP
   })
 
 /** The row of a Kubernetes Event, as the sight at `sequence` of MILO_EVENTS shows it. */
 export const kubernetesEventLine = (event: KubernetesEvent, sequence: number): StoredLine =>
-  storedLine(event.key, versionOf(event.order, sequence), {
+  storedLine(event.key, versionOf(event.order, sequence), event.json, {
     ts: event.creationTimestamp,
     first_ts: event.firstSeen,
     last_ts: event.lastSeen,
@@ -80,8 +79,7 @@ export const kubernetesEventLine = (event: KubernetesEvent, sequence: number): S
     reporting_controller: event.reportingController,
     reporting_instance: event.reportingInstance,
     series_count: Math.min(Math.max(Math.trunc(event.count), 0), 0xffff_ffff),
-    note: event.note,
-    json: event.json
+    note: event.note
   })
 
 /** A message of ACTIVITIES. */
@@ -109,7 +107,7 @@ export const activityLine = (message: ActivityMessage): Result.Result<StoredLine
   const origin = objectAt(spec, "origin")
   const timestamp = textAt(spec, "timestamp")
   return Result.succeed(
-    storedLine(id, versionOf(message.order, message.sequence), {
+    storedLine(id, versionOf(message.order, message.sequence), message.json, {
       ts: timestamp,
       last_ts: textAt(spec, "lastTimestamp") || timestamp,
       seq: String(message.sequence),
@@ -135,8 +133,7 @@ export const activityLine = (message: ActivityMessage): Result.Result<StoredLine
       policy_generation: numberAt(policy, "generation"),
       rule: textAt(policy, "rule"),
       event_reason: textAt(spec, "reason"),
-      summary: textAt(spec, "summary"),
-      json: message.json
+      summary: textAt(spec, "summary")
     })
   )
 }
@@ -151,18 +148,30 @@ export const insertToken = (rows: ReadonlyArray<StoredLine>): string => {
   return hash.digest("hex")
 }
 
-const storedLine = (id: string, ver: string, columns: Readonly<Record<string, string | number>>): StoredLine => ({
-  id,
-  ver,
-  line: wellFormed({ id, ver, ...columns })
-})
+/** @param json the fact itself, as it was sent: the last column of every table */
+const storedLine = (
+  id: string,
+  ver: string,
+  json: string,
+  columns: Readonly<Record<string, string | number>>
+): StoredLine => {
+  const line = wellFormed({ id, ver, ...columns })
+  return { id, ver, line: `${line.slice(0, -1)},"json":${isBareObject(json) ? json : wellFormed(json)}}` }
+}
+
+/**
+ * An object that stands as it is in a line of JSON: the engine reads it into a column of text byte for byte (see
+ * `insertSettings`), and nobody has to escape its every quote, which costs half of what a line costs. Blanks around it
+ * would be lost.
+ */
+const isBareObject = (json: string): boolean => json.startsWith("{") && json.endsWith("}")
 
 /** The engine refuses half of a surrogate pair, which JSON spells `\ud8xx`; it becomes U+FFFD, as in UTF-8. */
-const wellFormed = (columns: Readonly<Record<string, string | number>>): string => {
-  const line = JSON.stringify(columns)
-  return line.includes("\\ud")
-    ? JSON.stringify(columns, (_, value: unknown) => (typeof value === "string" ? value.toWellFormed() : value))
-    : line
+const wellFormed = (value: string | Readonly<Record<string, string | number>>): string => {
+  const text = JSON.stringify(value)
+  return text.includes("\\ud")
+    ? JSON.stringify(value, (_, part: unknown) => (typeof part === "string" ? part.toWellFormed() : part))
+    : text
 }
 
 const parsed = (json: string): Json => {

@@ -20,6 +20,11 @@ export interface ScopedRead {
   readonly tail: string
   /** False only where a wrong row cannot reach the caller: the answer is a hint for a second, exact read. */
   readonly final: boolean
+  /**
+   * Only rows of which some version, the newest or an old one, is among those that this finds. It bounds what is looked
+   * at: that no row is missed is its caller's promise.
+   */
+  readonly among?: { readonly where: Condition; readonly tail: string } | undefined
 }
 
 /** Which columns of each table a scope speaks of. */
@@ -69,31 +74,29 @@ const tenantCondition = (tenant: { readonly type: string; readonly name: string 
  * - do_not_merge_across_partitions_select_final: all versions of a row have its time, hence its partition
  */
 const settings =
-  `SETTINGS max_execution_time=${executionSecondsMax}, use_skip_indexes_if_final=1, ` +
-  "use_skip_indexes_if_final_exact_mode=1, use_top_k_dynamic_filtering=0, do_not_merge_across_partitions_select_final=1"
+  `max_execution_time=${executionSecondsMax}, use_skip_indexes_if_final_exact_mode=1, ` +
+  "use_top_k_dynamic_filtering=0, do_not_merge_across_partitions_select_final=1"
+
+/** What makes rows one: no version differs from another in it. The tables are ordered by it. */
+const key = "tenant_type, tenant_name, ts, id"
 
 export const scopedRead = (
   scope: Scope,
   read: ScopedRead
 ): Effect.Effect<ReadonlyArray<Row>, ClickHouseError, ClickHouse> => {
   const { parameters, sql } = selection(scope, read)
-  return ClickHouse.use((clickhouse) => clickhouse.query({ sql: `${sql} ${settings}`, parameters }))
+  return ClickHouse.use((clickhouse) => clickhouse.query({ sql: `${sql} ${settingsOf(read)}`, parameters }))
 }
 
 /** How many rows there are, up to `rowsMax`: not one more is read once they are found. */
 export const scopedCount = (
   scope: Scope,
-  read: { readonly table: StoredTable; readonly where: Condition; readonly rowsMax: number }
+  { rowsMax, table, where }: { readonly table: StoredTable; readonly where: Condition; readonly rowsMax: number }
 ): Effect.Effect<number, ClickHouseError, ClickHouse> => {
-  const { parameters, sql } = selection(scope, {
-    table: read.table,
-    columns: "1",
-    where: read.where,
-    tail: `LIMIT ${read.rowsMax}`,
-    final: true
-  })
+  const read: ScopedRead = { table, columns: "1", where, tail: `LIMIT ${rowsMax}`, final: true }
+  const { parameters, sql } = selection(scope, read)
   return ClickHouse.use((clickhouse) =>
-    clickhouse.query({ sql: `SELECT toUInt32(count()) AS rows FROM (${sql}) ${settings}`, parameters })
+    clickhouse.query({ sql: `SELECT toUInt32(count()) AS rows FROM (${sql}) ${settingsOf(read)}`, parameters })
   ).pipe(Effect.map(([row]) => Number(row?.["rows"] ?? 0)))
 }
 
@@ -115,18 +118,30 @@ export const scopedReadUpTo = (
       sql:
         `SELECT * FROM (SELECT *, count() ${before} AS place, sum(length(json)) ${before} AS size_bytes, ` +
         `count() OVER () AS found FROM (${sql})) ` +
-        `WHERE place = 1 OR size_bytes <= ${sizeBytesMax} ORDER BY place ${settings}`,
+        `WHERE place = 1 OR size_bytes <= ${sizeBytesMax} ORDER BY place ${settingsOf(read)}`,
       parameters
     })
   )
 }
 
-const selection = (scope: Scope, read: ScopedRead): Condition => {
-  const where = all([scopeCondition(scope, read.table), read.where])
+const selection = (scope: Scope, { among, columns, final, table, tail, where }: ScopedRead): Condition => {
+  const scoped = scopeCondition(scope, table)
+  const wanted = all([scoped, where, ...(among === undefined ? [] : [keyAmong(table, scoped, among)])])
   return {
-    sql:
-      `SELECT ${read.columns} FROM ${quotedName(read.table)} ${read.final ? "FINAL " : ""}` +
-      `WHERE ${where.sql} ${read.tail}`,
-    parameters: where.parameters
+    sql: `SELECT ${columns} FROM ${quotedName(table)} ${final ? "FINAL " : ""}WHERE ${wanted.sql} ${tail}`,
+    parameters: wanted.parameters
   }
+}
+
+/** Keys are found by the table's order; the exact mode would widen them to all that lies between. */
+const settingsOf = ({ among }: ScopedRead): string =>
+  `SETTINGS ${settings}, use_skip_indexes_if_final=${among === undefined ? 1 : 0}`
+
+const keyAmong = (
+  table: StoredTable,
+  scoped: Condition,
+  { where, tail }: NonNullable<ScopedRead["among"]>
+): Condition => {
+  const found = all([scoped, where])
+  return condition(`(${key}) IN (SELECT ${key} FROM ${quotedName(table)} WHERE ${found.sql} ${tail})`, found.parameters)
 }

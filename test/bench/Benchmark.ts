@@ -9,13 +9,15 @@ export interface BenchmarkOptions {
   readonly policies: string
   /** Activities that are stored before. */
   readonly rows: number
+  /** How long, where the number of events follows from it. */
+  readonly minutes: number
   /** A kube-apiserver in place of a server that answers as one. */
   readonly kubeApiserver: boolean
   /** A sentence for who waits. */
   readonly tell: (sentence: string) => void
 }
 
-export type OptionName = "events" | "audit" | "policies" | "rows" | "kube-apiserver"
+export type OptionName = "events" | "audit" | "policies" | "rows" | "minutes" | "kube-apiserver"
 
 export interface Benchmark {
   /** One line for the help. */

@@ -116,6 +116,8 @@ describe("npm run bench", { timeout }, () => {
     assertFigures(measured, ["tail_alone"])
     assert.strictEqual(measured["frames"], 300 * 6)
     assert.isAbove(Number(measured["listed_records"]), 0)
+    assert.isAtLeast(Number(measured["webhook_to_list_p99_ms"]), Number(measured["webhook_to_list_p50_ms"]))
+    assert.isAbove(Number(measured["lists"]), 0)
   })
 
   it("start: every program says that it works", async () => {
@@ -125,6 +127,15 @@ describe("npm run bench", { timeout }, () => {
     assert.containsAllKeys(measured, ["collector", "exporter", "processor", "writer", "apiserver", "up"])
   })
 
+  it("soak: all that up acknowledged are rows", async () => {
+    const measured = await line("soak", "--minutes", "0.1")
+    assertFigures(measured, [])
+    // 2,000 a second.
+    assert.strictEqual(measured.events, 12_000)
+    assert.deepStrictEqual([measured["records_missing"], measured["activities_missing"]], [0, 0])
+    assert.isAbove(Number(measured["activities"]), 0)
+  })
+
   it("an option that a benchmark does not have, an unknown one, and no name at all are told in a sentence", async () => {
     const sentences: ReadonlyArray<readonly [ReadonlyArray<string>, RegExp]> = [
       [[], /^Name one of processor, collector, /],
@@ -132,6 +143,7 @@ describe("npm run bench", { timeout }, () => {
       [["start", "--audit", "a.jsonl"], /^start has no --audit\./],
       [["processor", "--events", "few"], /^--events few is not a whole number of at least 1\./],
       [["processor", "--audit", "/nowhere.jsonl"], /^--audit: there is no file \/nowhere\.jsonl\./],
+      [["soak", "--minutes", "0"], /^--minutes 0 is not a number above 0\./],
       [["processor", "--loud"], /--loud/]
     ]
     for (const [parameters, sentence] of sentences) {

@@ -61,11 +61,15 @@ export interface GoRead {
 const windowOf = ({ from, to, where }: Omit<GoRead, "order">): string =>
   `timestamp >= toDateTime64('${from}', 3, 'UTC') AND timestamp < toDateTime64('${to}', 3, 'UTC')${where === "" ? "" : ` AND (${where})`}`
 
-/** One page of 100, and one row more to know whether another follows. */
+/**
+ * One page of 100, and one row more to know whether another follows. It never says FINAL: what was delivered twice is
+ * there twice until a merge. The order begins with the hour, and goes on by what the list is limited to.
+ */
 export const goList = (read: GoRead): string =>
   `SELECT activity_json FROM go.activities WHERE ${windowOf(read)} ` +
   `ORDER BY ${["toStartOfHour(timestamp)", "timestamp", ...read.order].map((column) => `${column} DESC`).join(", ")} LIMIT 101`
 
+/** One statement for each facet, without FINAL too. */
 export const goFacet = (column: string, read: Omit<GoRead, "order">): string =>
   `SELECT toString(${column}) AS value, COUNT(*) AS c FROM go.activities WHERE ${windowOf(read)} ` +
   "GROUP BY value ORDER BY c DESC, value ASC LIMIT 20"

@@ -9,13 +9,15 @@ import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { buildInto } from "../../.ci/build.ts"
 import { projectFolder } from "../../.ci/projectFolder.ts"
-import { type ChildProcess, cleanEnvironment, startProcess } from "../support/childProcess.ts"
+import { type ChildProcess, cleanEnvironment, npmStart, startProcess } from "../support/childProcess.ts"
 import { temporaryFolder } from "../support/temporaryFolder.ts"
 import type { Spent } from "./Benchmark.ts"
 import { type Usage, usageOf } from "./usage.ts"
 
 export interface Bundle extends AsyncDisposable {
   readonly start: (parameters: ReadonlyArray<string>) => ChildProcess
+  /** `up`, with what `npm start` gives to Node. */
+  readonly startUp: (parameters: ReadonlyArray<string>) => ChildProcess
   /** Runs a program to its end. */
   readonly run: (parameters: ReadonlyArray<string>) => Promise<void>
 }
@@ -33,16 +35,21 @@ export const makeBundle = async (): Promise<Bundle> => {
   const named = process.env["ACTIVITY_BUNDLE"] ?? ""
   if (named === "") await buildBundle(folder.path)
   const bundle = named === "" ? folder.path : named
-  const start: Bundle["start"] = (parameters) =>
-    startProcess({
-      command: process.execPath,
-      arguments: ["--max-semi-space-size=8", join(bundle, "activity.js"), ...parameters],
-      // Whatever a program leaves where it runs goes with it.
-      folder: folder.path,
-      environment: { UV_THREADPOOL_SIZE: "16" }
-    })
+  const run = (flags: ReadonlyArray<string>, environment: Readonly<Record<string, string>>) => {
+    return (parameters: ReadonlyArray<string>): ChildProcess =>
+      startProcess({
+        command: process.execPath,
+        arguments: [...flags, join(bundle, "activity.js"), ...parameters],
+        // Whatever a program leaves where it runs goes with it.
+        folder: folder.path,
+        environment
+      })
+  }
+  const start = run(["--max-semi-space-size=8"], { UV_THREADPOOL_SIZE: "16" })
+  const { environment, flags } = npmStart()
   return {
     start,
+    startUp: (parameters) => run(flags, environment)(["up", ...parameters]),
     run: async (parameters) => {
       const program = start(parameters)
       const { code } = await program.exited

@@ -48,6 +48,8 @@ export const readRecords = async (file: string | undefined, countMax: number): P
 /** The messages that the collector would publish of the records, without those that it leaves out. */
 export interface RecordMessages {
   readonly message: (n: number) => OutgoingMessage
+  /** The same bodies again and again, each time under another id: the bus knows no difference, and making them is free. */
+  readonly again: (n: number) => OutgoingMessage
   /** Of one message's body, on average. */
   readonly sizeBytesMean: number
 }
@@ -73,6 +75,10 @@ export const messagesOf = (records: Records): RecordMessages => {
       return round === 0
         ? original
         : { ...original, id: `${original.id}-${round}`, body: Buffer.from(numbered(bodies, cuts, n)) }
+    },
+    again: (n) => {
+      const { body, headers = {}, id, subject } = messages[n % messages.length]!
+      return { subject, id: `${id}-${Math.floor(n / messages.length)}`, body, headers }
     }
   }
 }

@@ -12,6 +12,7 @@ export interface Usage {
   readonly rssMaxBytes: number
   /** Resident now. */
   readonly rssBytes: number
+  readonly threads: number
 }
 
 /** The kernel counts time in ticks of 10 ms on every machine that Node runs on. */
@@ -22,11 +23,12 @@ export const usageOf = (pid: number): Usage => {
   // The command's name stands in parentheses and may hold anything; what follows is numbers (proc_pid_stat(5)).
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)!.split(" ")
   const status = readFileSync(`/proc/${pid}/status`, "utf8")
-  const kibibytes = (name: string) => Number(new RegExp(`^${name}:\\s*(\\d+) kB$`, "m").exec(status)?.[1] ?? 0)
+  const value = (name: string) => Number(new RegExp(`^${name}:\\s*(\\d+)`, "m").exec(status)?.[1] ?? 0)
   return {
     cpuSeconds: (Number(fields[11]) + Number(fields[12])) / ticksPerSecond,
     childrenCpuSeconds: (Number(fields[13]) + Number(fields[14])) / ticksPerSecond,
-    rssMaxBytes: kibibytes("VmHWM") * 1024,
-    rssBytes: kibibytes("VmRSS") * 1024
+    rssMaxBytes: value("VmHWM") * 1024,
+    rssBytes: value("VmRSS") * 1024,
+    threads: value("Threads")
   }
 }

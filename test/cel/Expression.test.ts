@@ -117,6 +117,39 @@ describe("an expression", () => {
     assert.isFalse(compiled("audit.verb == 'subresource'").mentions("subresource"))
   })
 
+  it("knows which texts a field must have for it to be true, and whether it must be there", () => {
+    const path = ["audit", "objectRef", "subresource"]
+    const asked = (source: string) => {
+      const { requiredTexts, requiresField } = compiled(source)
+      const texts = requiredTexts(path)
+      return [texts === undefined ? undefined : [...texts], requiresField(path)]
+    }
+    const there = "has(audit.objectRef.subresource)"
+    const scale = "audit.objectRef.subresource == 'scale'"
+    assert.deepStrictEqual(asked(scale), [["scale"], false])
+    assert.deepStrictEqual(asked(`audit.verb == 'update' && ${there} && ${scale}`), [["scale"], true])
+    assert.deepStrictEqual(asked(`${there} && audit.objectRef.subresource in ['exec', 'attach']`), [
+      ["exec", "attach"],
+      true
+    ])
+    assert.deepStrictEqual(asked(`${there} || ${scale}`), [undefined, false])
+    assert.deepStrictEqual(asked(`!${there}`), [undefined, false])
+    assert.deepStrictEqual(asked("audit.spec.subresource == 'scale' && has(audit.objectRef.name)"), [undefined, false])
+  })
+
+  it("knows which fields of a variable it looks at", () => {
+    const looked = (source: string) => {
+      const fields = compiled(source).fieldsRead("audit")
+      return fields === undefined ? undefined : [...fields]
+    }
+    assert.deepStrictEqual(looked("audit.verb == 'x' && has(audit.responseObject.spec)"), ["verb", "responseObject"])
+    assert.deepStrictEqual(looked("[1].exists(x, audit.list.size() == x)"), ["list"])
+    assert.deepStrictEqual(looked("kind == 'x'"), [])
+    for (const source of ["size(audit)", "audit['verb']", "{'a': audit} == {}", "[audit].exists(x, x.verb == 'y')"]) {
+      assert.isUndefined(looked(source), source)
+    }
+  })
+
   it("tells its static type", () => {
     assert.strictEqual(compiled("audit.verb == 'x'").type, "bool")
     assert.strictEqual(compiled("audit.verb").type, "dyn")

@@ -1,6 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
-import { isFactInstant, microsecondsFrom, secondsTimestampText, timestampText } from "../../src/domain/instant.ts"
+import {
+  isFactInstant,
+  microsecondsFrom,
+  secondsOfTimestamp,
+  secondsTimestampText,
+  timestampText,
+  timestampTextOf
+} from "../../src/domain/instant.ts"
 
 describe("instants", () => {
   it("one instant has one number, however it is written", () => {
@@ -37,6 +44,19 @@ describe("instants", () => {
     assert.strictEqual(timestampText(1_780_315_200_000_042n), "2026-06-01T12:00:00.000042Z")
     assert.strictEqual(secondsTimestampText(1_780_315_200_999_999n), "2026-06-01T12:00:00Z")
     assert.strictEqual(timestampText(-500_000n), "1969-12-31T23:59:59.500000Z")
+  })
+
+  it("a text that is read is printed as its instant is", () => {
+    for (const [text, printed] of [
+      ["2026-06-01T12:00:00.000042Z", "2026-06-01T12:00:00.000042Z"],
+      ["2026-06-01t12:00:00.000042z", "2026-06-01T12:00:00.000042Z"],
+      ["2026-06-01T12:00:00.5+02:00", "2026-06-01T10:00:00.500000Z"],
+      ["2026-06-01T12:00:00.0+02:00", "2026-06-01T10:00:00.000000Z"],
+      ["2026-06-01T12:00:00.1234567Z", "2026-06-01T12:00:00.123456Z"]
+    ] as const) {
+      assert.strictEqual(timestampTextOf(text, microsecondsFrom(text)!), printed)
+      assert.strictEqual(secondsOfTimestamp(printed), secondsTimestampText(microsecondsFrom(text)!))
+    }
   })
 
   it("a fact's instant lies in the years 1970 to 2105", () => {

@@ -358,6 +358,43 @@ describe("what never becomes an activity", () => {
   })
 })
 
+describe("what has to be read of a record", () => {
+  const asked = (rule: Partial<PolicyRule>, changes: { readonly [name: string]: Json | undefined } = {}) => {
+    const parts = policySet([deploymentPolicy([{ match: "true", summary: "x", ...rule }])]).partsAsked(record(changes))
+    return typeof parts === "object" ? parts.reason : parts
+  }
+  const reference = (changes: object) => ({ objectRef: { ...(deploymentCreated["objectRef"] as object), ...changes } })
+
+  it("is nothing where no rule can match", () => {
+    assert.strictEqual(asked({}, { objectRef: undefined }), "no_object_ref")
+    assert.strictEqual(asked({}, { stage: "ResponseStarted" }), "stage")
+    assert.strictEqual(asked({}, reference({ resource: "pods", apiGroup: "" })), "no_matching_policy")
+    assert.strictEqual(asked({ match: "audit.verb == 'delete'" }), "no_matching_rule")
+    assert.strictEqual(asked({ outcome: "Failure" }), "no_matching_rule")
+    const scale = "has(audit.objectRef.subresource) && audit.objectRef.subresource == 'scale'"
+    assert.strictEqual(asked({ match: scale }), "no_matching_rule")
+    assert.strictEqual(asked({ match: scale }, reference({ subresource: "status" })), "no_matching_rule")
+    assert.strictEqual(asked({ match: scale }, reference({ subresource: "scale" })), "outlines")
+  })
+
+  it("is outlines of its bodies where rules only link to them, else the bodies", () => {
+    assert.strictEqual(asked({ summary: "{{ link('it', audit.responseObject) }}" }), "outlines")
+    assert.strictEqual(asked({ summary: "{{ link(audit.responseObject.kind, audit.objectRef) }}" }), "bodies")
+    assert.strictEqual(asked({ match: "has(audit.requestObject.spec)" }), "bodies")
+    assert.strictEqual(asked({ match: "size(audit) > 3" }), "bodies")
+    assert.strictEqual(asked({ match: "audit.verb == 'get' && has(audit.requestObject.spec)" }), "no_matching_rule")
+  })
+
+  it("is what any kind of its group asks for, where only a body tells its kind", () => {
+    const fox = { resource: "vixen", apiGroup: "example.com" }
+    const policy = policyOf("fox", {
+      resource: { apiGroup: "example.com", kind: "Fox" },
+      auditRules: [{ match: "true", summary: "x" }]
+    })
+    assert.strictEqual(policySet([policy]).partsAsked(record(reference(fox))), "outlines")
+  })
+})
+
 describe("subresources", () => {
   const at = (subresource: string) =>
     record({ objectRef: { ...(deploymentCreated["objectRef"] as object), subresource }, verb: "update" })

@@ -27,7 +27,7 @@ describe("activity migrate", () => {
     async () => {
       await using folder = await temporaryFolder("migrate")
       const store = ["--clickhouse-url", `embedded:${folder.path}/clickhouse`]
-      assert.strictEqual((await migrate(store)).stdout, "Applied 0001_initial.sql.\n")
+      assert.strictEqual((await migrate(store)).stdout, "Applied 0001_initial.sql, 0002_cheaper_reads.sql.\n")
       assert.strictEqual(
         (await migrate([...store, "--activity-retention", "90d"])).stdout,
         "The tables are up to date.\nRetention of activities: 60d → 90d\nRetention of Events: 60d → 90d\n"
@@ -41,6 +41,12 @@ describe("activity migrate", () => {
       )
     }
   )
+
+  it("refuses a retention that would end behind the engine's times: it would empty the table", async () => {
+    const { all, code } = await migrate(["--audit-retention", "36500d"])
+    assert.match(all, /audit-retention.*36500d.*at most 18250d/)
+    assert.strictEqual(code, 2)
+  })
 
   it("says what an empty retention means", { timeout: 60_000 }, async () => {
     const { stdout } = await migrate(["--help"])

@@ -101,7 +101,10 @@ describe("policies that the cluster's API server keeps", () => {
       return { code, stdout: program.stdout() }
     }
     const definition = "activitypolicyrecords.storage.activity.miloapis.com"
-    expect(await migrate()).toEqual({ code: 0, stdout: `Applied ${definition}.\nApplied 0001_initial.sql.\n` })
+    expect(await migrate()).toEqual({
+      code: 0,
+      stdout: `Applied ${definition}.\nApplied 0001_initial.sql, 0002_cheaper_reads.sql.\n`
+    })
     expect(await migrate()).toEqual({
       code: 0,
       stdout: `${definition} is up to date.\nThe tables are up to date.\n`

@@ -1,11 +1,12 @@
-import { cp, readFile, writeFile } from "node:fs/promises"
+import { cp, readFile, rm, writeFile } from "node:fs/promises"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, type Scope } from "effect"
 import { ClickHouse } from "../../src/clients/clickhouse/ClickHouse.ts"
+import { ActivityQueries, type ActivityWindow } from "../../src/store/ActivityQueries.ts"
 import { migrate } from "../../src/store/migrate.ts"
 import { statementsFrom } from "../../src/store/statements.ts"
 import { temporaryFolder } from "../support/temporaryFolder.ts"
-import { emptyLayer } from "./storeLayer.ts"
+import { emptyLayer, store } from "./storeLayer.ts"
 
 const migrations = new URL("../../migrations/", import.meta.url).pathname
 
@@ -30,6 +31,8 @@ const allTables = [
   { name: "schema_migrations", engine: "ReplacingMergeTree" }
 ]
 
+const allMigrations = ["0001_initial.sql", "0002_cheaper_reads.sql"]
+
 const withDatabase = <A, E>(effect: Effect.Effect<A, E, ClickHouse | Scope.Scope>) =>
   effect.pipe(Effect.provide(Layer.fresh(emptyLayer)), Effect.scoped)
 
@@ -39,7 +42,7 @@ describe("migrate", () => {
     () =>
       withDatabase(
         Effect.gen(function* () {
-          assert.deepStrictEqual((yield* migrate()).applied, ["0001_initial.sql"])
+          assert.deepStrictEqual((yield* migrate()).applied, allMigrations)
           assert.deepStrictEqual(yield* tables, allTables)
           assert.deepStrictEqual(yield* migrate(), { applied: [], retentionChanges: [], tieredTables: [] })
           assert.deepStrictEqual(yield* tables, allTables)
@@ -56,9 +59,12 @@ describe("migrate", () => {
           yield* Effect.all([migrate(), migrate()], { concurrency: 2 })
           assert.deepStrictEqual(yield* tables, allTables)
           const recorded = yield* ClickHouse.use((clickhouse) =>
-            clickhouse.query({ sql: "SELECT name FROM schema_migrations FINAL" })
+            clickhouse.query({ sql: "SELECT name FROM schema_migrations FINAL ORDER BY name" })
           )
-          assert.deepStrictEqual(recorded, [{ name: "0001_initial.sql" }])
+          assert.deepStrictEqual(
+            recorded,
+            allMigrations.map((name) => ({ name }))
+          )
         })
       ),
     60_000
@@ -89,14 +95,14 @@ describe("migrate", () => {
           const folder = yield* copiedMigrations
           yield* Effect.promise(() =>
             writeFile(
-              `${folder}/0002_future.sql`,
+              `${folder}/9999_future.sql`,
               "CREATE TABLE IF NOT EXISTS {DATABASE}.future {ON_CLUSTER} (n UInt8) ENGINE = MergeTree ORDER BY n;"
             )
           )
-          assert.deepStrictEqual((yield* migrate({ folder })).applied, ["0001_initial.sql", "0002_future.sql"])
+          assert.deepStrictEqual((yield* migrate({ folder })).applied, [...allMigrations, "9999_future.sql"])
           const error = yield* Effect.flip(migrate())
           assert.strictEqual(error._tag === "MigrateError" ? error.reason._tag : error._tag, "SchemaNewer")
-          assert.include(error.message, "0002_future.sql")
+          assert.include(error.message, "9999_future.sql")
         })
       ),
     60_000
@@ -116,6 +122,36 @@ describe("migrate", () => {
           assert.strictEqual(error._tag, "ClickHouseError")
           yield* Effect.promise(() => writeFile(second, table("first", "UInt8") + table("second", "UInt8")))
           assert.deepStrictEqual((yield* migrate({ folder })).applied, ["0002_two_tables.sql"])
+        })
+      ),
+    60_000
+  )
+
+  it.live(
+    "what was stored before the newest migration is read after it, and stored again",
+    () =>
+      withDatabase(
+        Effect.gen(function* () {
+          const folder = yield* copiedMigrations
+          yield* Effect.promise(() => Promise.all(allMigrations.slice(1).map((name) => rm(`${folder}/${name}`))))
+          assert.deepStrictEqual((yield* migrate({ folder })).applied, allMigrations.slice(0, 1))
+          yield* store([
+            { origin: "a", sequence: 1, actorUid: "u1" },
+            { origin: "b", sequence: 2, actorUid: "u2" }
+          ])
+          assert.deepStrictEqual((yield* migrate()).applied, allMigrations.slice(1))
+          yield* store([
+            { origin: "b", sequence: 3, actorUid: "u2", summary: "corrected" },
+            { origin: "c", sequence: 4, actorUid: "u1" }
+          ])
+          const window = { start: "2026-11-21T09:30:00Z", end: "2026-11-21T10:30:00Z" }
+          const sequences = (scope: ActivityWindow["scope"]) =>
+            ActivityQueries.use((queries) => queries.list({ scope, ...window }, { limit: 10 })).pipe(
+              Effect.map(({ activities }) => activities.map(({ sequence }) => sequence).toSorted()),
+              Effect.provide(ActivityQueries.layer)
+            )
+          assert.deepStrictEqual(yield* sequences({ _tag: "Platform" }), [1, 3, 4])
+          assert.deepStrictEqual(yield* sequences({ _tag: "User", uid: "u1" }), [1, 4])
         })
       ),
     60_000

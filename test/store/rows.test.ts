@@ -66,6 +66,7 @@ describe("auditLogLine", () => {
     }
     const line = auditLogLine(record, 42)
     assert.strictEqual(line.ver, "42")
+    assert.isTrue(line.line.endsWith(`,"json":${json}}`))
     assert.deepStrictEqual(JSON.parse(line.line), {
       id: "e8c8a41c-b3db-5888-8f30-5852bc956004",
       ver: "42",
@@ -90,8 +91,11 @@ describe("auditLogLine", () => {
       dry_run: 1,
       user_agent: "kubectl",
       source_ip: "10.0.0.1",
-      json
+      json: JSON.parse(json)
     })
+    // As an object they would be lost.
+    const withBlanks = ` ${json}\n`
+    assert.strictEqual(JSON.parse(auditLogLine({ ...record, json: withBlanks }, 42).line).json, withBlanks)
   })
 })
 

@@ -2,7 +2,7 @@
  * Programs as processes of their own, in an environment as empty as `env -i` leaves it.
  */
 import { spawn } from "node:child_process"
-import { existsSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
 import { delimiter, join } from "node:path"
 import { setTimeout as pause } from "node:timers/promises"
 import { onTestFailed, onTestFinished } from "vitest"
@@ -160,21 +160,32 @@ export interface ProgramOptions {
   readonly runtime?: "node" | "deno"
 }
 
+/** What `npm start` gives to Node: `exec env NAME=value … node --flag=value … src/main.ts up`. */
+export const npmStart = (): { readonly environment: Readonly<Record<string, string>>; readonly flags: string[] } => {
+  const command: string = JSON.parse(readFileSync(join(projectFolder, "package.json"), "utf8")).scripts.start
+  const words = command.split(" ")
+  return {
+    environment: Object.fromEntries(words.filter((word) => /^[A-Z_]+=/.test(word)).map((word) => word.split("="))),
+    flags: words.filter((word) => word.startsWith("--"))
+  }
+}
+
 /** `activity <program> …`, started as `npm start` starts it, under Node or Deno. */
 export const startProgram = (
   parameters: ReadonlyArray<string>,
   { runtime = "node", folder, environment }: ProgramOptions = {}
 ): ChildProcess => {
   const main = join(projectFolder, "src/main.ts")
+  const start = npmStart()
   const [command, flags] =
     runtime === "node"
-      ? [process.execPath, ["--max-semi-space-size=8"]]
+      ? [process.execPath, start.flags]
       : [denoBinary(), ["run", "--quiet", "--no-prompt", ...denoPermissions]]
   return startProcess({
     command,
     arguments: [...flags, main, ...parameters],
     ...(folder !== undefined && { folder }),
-    environment: { UV_THREADPOOL_SIZE: "16", ...environment }
+    environment: { ...start.environment, ...environment }
   })
 }
 

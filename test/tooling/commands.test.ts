@@ -166,7 +166,8 @@ describe("npm run check", () => {
     ["lint", "src/bus/Spool.ts", "const one = async () => 1\nexport const two = () => {\n  one()\n}\n"],
     ["types", "src/bus/Spool.ts", `export const one: number = "1"\n`],
     ["generated files", "package-lock.json", `{ "packages": {} }`],
-    ["generated files", definition, "kind: Other\n"]
+    ["generated files", definition, "kind: Other\n"],
+    ["generated files", "docs/performance.md", "Twice as fast.\n"]
   ] as const) {
     it(`${step} refuses ${JSON.stringify(text)} in ${path}`, async () => {
       await using project = await projectWith({
@@ -175,6 +176,9 @@ describe("npm run check", () => {
         // A definition that is checked faster than ours.
         "src/contracts/policyRecordDefinition.ts": "export const policyRecordDefinition = {}\n",
         [definition]: "# Printed by npm run generate.\n{}\n",
+        "test/bench/figures.ts": "export const readFigures = () => []\n",
+        "test/bench/performancePage.ts": `export const performancePage = () => "# What it costs\\n"\n`,
+        "docs/performance.md": "# What it costs\n",
         "test/architecture/imports.test.ts": testFile(good),
         [path]: text
       })

@@ -18,11 +18,33 @@ export const layerEmbedded = (options: {
     )
   )
 
+const mebibyte = 1024 * 1024
+
+/**
+ * What the engine may hold inside of our process. Its own bounds are those of a large server: caches of what queries have
+ * read up to 14 GiB, 128 threads that remove merged parts, and 1,000 threads that wait for work.
+ *
+ * @decision 0019-memory-of-up
+ */
+const engineBounds = {
+  mark_cache_size: 128 * mebibyte,
+  index_mark_cache_size: 64 * mebibyte,
+  text_index_tokens_cache_size: 32 * mebibyte,
+  text_index_header_cache_size: 32 * mebibyte,
+  text_index_postings_cache_size: 64 * mebibyte,
+  max_parts_cleaning_thread_pool_size: 2,
+  max_thread_pool_free_size: 16
+}
+
 /**
  * Wide integers as text: a JSON number would lose their last digits. 16 MiB of statement: the values of parameters
  * stand in it.
  */
-const connectionArgs = ["--output_format_json_quote_64bit_integers=1", "--max_query_size=16777216"]
+const connectionArgs = [
+  "--output_format_json_quote_64bit_integers=1",
+  `--max_query_size=${16 * mebibyte}`,
+  ...Object.entries(engineBounds).map(([name, bound]) => `--${name}=${bound}`)
+]
 
 const make = (engine: EmbeddedEngine, database: string): ClickHouse["Service"] => {
   const run = <A>(kind: "read" | "write", use: (connection: EmbeddedConnection) => Promise<A>) =>
@@ -48,13 +70,24 @@ const make = (engine: EmbeddedEngine, database: string): ClickHouse["Service"] =
             connection.insert({
               table,
               format: "JSONEachRow",
-              values: Buffer.from(lines.join("\n")),
+              values: bytesOf(lines),
               settings: insertSettings(token)
             })
           ).pipe(Effect.asVoid)
     ),
     ping: run("read", (connection) => connection.queryAsync("SELECT 1")).pipe(Effect.asVoid)
   })
+}
+
+/** Line by line: joined, they would be one string of tens of megabytes, of two bytes a letter for the sake of a single one. */
+const bytesOf = (lines: ReadonlyArray<string>): Uint8Array => {
+  const bytes = Buffer.allocUnsafe(lines.reduce((sum, line) => sum + Buffer.byteLength(line) + 1, 0))
+  let end = 0
+  for (const line of lines) {
+    end += bytes.write(line, end)
+    bytes[end++] = 0x0a
+  }
+  return bytes
 }
 
 const rowsOf = (text: string): ReadonlyArray<Readonly<Record<string, unknown>>> =>

@@ -8,6 +8,8 @@ export const insertSettings = (token: string): Readonly<Record<string, string | 
   insert_deduplication_token: token,
   date_time_input_format: "best_effort",
   input_format_skip_unknown_fields: 0,
+  // A JSON object for a column of text is stored as it stands.
+  input_format_json_read_objects_as_strings: 1,
   // A batch may span any number of weeks: old facts that come late are no fault.
   max_partitions_per_insert_block: 0
 })

@@ -117,7 +117,10 @@ export class Kube extends Context.Service<
     readonly send: (request: KubeRequest) => Effect.Effect<KubeAnswer, KubeError>
     /** The parsed JSON of a 2xx answer. @fails KubeRefused for every other status */
     readonly call: (request: KubeRequest) => Effect.Effect<unknown, KubeError>
-    /** Pages of 500, all of one resourceVersion. `path` may carry selectors. @fails KubeRefused 410 when it took too long */
+    /**
+     * Pages of 500, all of one resourceVersion; the next one is on its way while somebody is busy with one. `path` may
+     * carry selectors. @fails KubeRefused 410 when it took too long
+     */
     readonly list: (path: string) => Stream.Stream<ListPage, KubeError>
     /** Ends where the server ends it. An ERROR frame is {@link KubeRefused} with its code. Bookmarks are asked for. */
     readonly watch: (path: string, options: WatchOptions) => Stream.Stream<WatchFrame, KubeError>

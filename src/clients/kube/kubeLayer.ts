@@ -1,5 +1,5 @@
 /** {@link Kube} over HTTPS, with the credentials of a kubeconfig file or of a pod's service account. */
-import { Cause, Clock, Effect, Layer, Option, Stream } from "effect"
+import { Cause, Clock, Effect, Fiber, Layer, Option, Stream } from "effect"
 import { Agent as HttpAgent, type IncomingMessage } from "node:http"
 import { Agent as HttpsAgent } from "node:https"
 import { StartRefused } from "../../runtime/StartRefused.ts"
@@ -12,7 +12,7 @@ import {
 } from "./credentials.ts"
 import { Exchange } from "./Exchange.ts"
 import { FrameReader } from "./frames.ts"
-import { Kube, type KubeAnswer, type KubeError, type KubeRequest, type ListPage, type WatchOptions } from "./Kube.ts"
+import { Kube, type KubeAnswer, type KubeError, type KubeRequest, type WatchOptions } from "./Kube.ts"
 import { refused, unavailable } from "./kubeFailures.ts"
 import { listPageFrom } from "./listPage.ts"
 
@@ -107,26 +107,31 @@ const makeKube = Effect.fnUntraced(function* (options: KubeOptions) {
   }
 
   const call = (request: KubeRequest): Effect.Effect<unknown, KubeError> =>
-    Effect.flatMap(send(request), (answer) => {
-      const operation = `${request.method} ${request.path}`
-      const body = parsedOf(answer.body)
-      if (answer.status >= 200 && answer.status < 300) {
-        return body === undefined
-          ? Effect.fail(unavailable(operation, new Error("the answer is no JSON")))
-          : Effect.succeed(body)
-      }
-      return Effect.fail(refusalOf(operation, answer, body))
-    })
+    Effect.flatMap(send(request), (answer) => parsedAnswer(request, answer))
 
+  /** The server makes the next page while somebody is busy with the one before. It waits as bytes, and is parsed when it is asked for. */
   const list = (path: string) =>
-    Stream.paginate<string, ListPage, KubeError>("", (token) =>
-      Effect.map(
-        Effect.flatMap(
-          call({ method: "GET", path: withQuery(path, { limit: String(listPageSize), continue: token }) }),
-          (answer) => Effect.fromResult(listPageFrom(`list ${path}`, answer))
-        ),
-        ({ next, ...page }) => [[page], next === "" ? Option.none() : Option.some(next)] as const
-      )
+    Stream.unwrap(
+      Effect.gen(function* () {
+        const scope = yield* Effect.scope
+        const ask = (token: string) => {
+          const request: KubeRequest = {
+            method: "GET",
+            path: withQuery(path, { limit: String(listPageSize), continue: token })
+          }
+          return Effect.forkIn(
+            Effect.map(send(request), (answer) => parsedAnswer(request, answer)),
+            scope
+          )
+        }
+        return Stream.paginate(yield* ask(""), (asked) =>
+          Effect.gen(function* () {
+            const answer = yield* Effect.flatten(Fiber.join(asked))
+            const { next, ...page } = yield* Effect.fromResult(listPageFrom(`list ${path}`, answer))
+            return [[page], next === "" ? Option.none() : Option.some(yield* ask(next))] as const
+          })
+        )
+      })
     )
 
   const watch = (path: string, watchOptions: WatchOptions) =>
@@ -258,6 +263,17 @@ const answerFrom = (response: IncomingMessage, body: Buffer): KubeAnswer => ({
   headers: (name) => response.headersDistinct[name.toLowerCase()] ?? [],
   body
 })
+
+/** @fails KubeRefused for every status that is no 2xx */
+const parsedAnswer = (request: KubeRequest, answer: KubeAnswer): Effect.Effect<unknown, KubeError> =>
+  Effect.suspend(() => {
+    const operation = `${request.method} ${request.path}`
+    const body = parsedOf(answer.body)
+    if (answer.status < 200 || answer.status >= 300) return Effect.fail(refusalOf(operation, answer, body))
+    return body === undefined
+      ? Effect.fail(unavailable(operation, new Error("the answer is no JSON")))
+      : Effect.succeed(body)
+  })
 
 const refusalOf = (operation: string, answer: KubeAnswer, status: unknown): KubeError => {
   const retryAfter = answer.header("retry-after")

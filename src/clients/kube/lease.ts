@@ -31,6 +31,8 @@ const answerPart = 1 / 5
 const retryPart = 1 / 15
 /** A standby looks at least so often. */
 const lookMillisMax = 2_000
+/** Between two looks of who waits for a renewal. */
+const heldPause = "100 millis"
 
 export interface Lease {
   /** True only as long as nobody else can hold it. Asked before each thing that others must not do as well. */
@@ -180,6 +182,13 @@ export const makeLease = (options: LeaseOptions): Effect.Effect<Lease, never, Ku
         }).pipe(Effect.ensuring(release))
     }
   })
+
+/**
+ * Returns when the lease is held, at once as a rule. One whose renewal comes late is trusted again: nobody else had it
+ * meanwhile, or the server would have refused the renewal. A lease that is lost interrupts whoever waits here.
+ */
+export const whenHeld = (lease: Pick<Lease, "held">): Effect.Effect<void> =>
+  Effect.suspend(() => (lease.held() ? Effect.void : Effect.delay(whenHeld(lease), heldPause)))
 
 interface LeaseObject {
   readonly metadata?: { readonly resourceVersion?: string }

@@ -187,6 +187,8 @@ export class Connection {
       maxReconnectAttempts: -1,
       // A server whose accounts are being changed refuses for a while; giving up would need a restart by hand.
       ignoreAuthErrorAbort: true,
+      // Where a request was made, its failure says by its operation; a stack for each costs as much as the request.
+      noAsyncTraces: true,
       pingInterval: pingMillis,
       maxPingOut: pingsUnansweredMax,
       // Weyl's sequence from a random seed: spread evenly, and another for each process.

@@ -1,7 +1,7 @@
 /**
  * Messages as JetStream delivers them: what the reply subject of a delivery tells.
  */
-import type { Msg } from "@nats-io/transport-node"
+import { MsgImpl, type Msg } from "@nats-io/transport-node"
 
 /** @source https://docs.nats.io/reference/reference-protocols/nats_api_reference (`$JS.ACK`, both versions) */
 export interface DeliveryPosition {
@@ -30,16 +30,32 @@ export const positionFrom = (reply: string | undefined): DeliveryPosition | unde
   }
 }
 
-/** The header's first value, "" when it is absent. */
-export const headerOf = (message: Msg, name: string): string => message.headers?.get(name) ?? ""
+const decoder = new TextDecoder()
 
-/** A delivered message, read only when asked. */
+/**
+ * The header block as text. The client would make a map of all names and their values of it, which costs as much as
+ * receiving the message; we read one or two.
+ */
+const headerTextOf = (message: Msg): string =>
+  message instanceof MsgImpl && message._msg.hdr > 0 ? decoder.decode(message._rdata.subarray(0, message._msg.hdr)) : ""
+
+/** The first value of that name, as it is written, "" when it is absent. */
+const headerIn = (text: string, name: string): string => {
+  const start = text.indexOf(`\r\n${name}:`)
+  if (start < 0) return ""
+  const valueStart = start + name.length + 3
+  return text.slice(valueStart, text.indexOf("\r\n", valueStart)).trim()
+}
+
+/** A delivered message; its subject and headers are read only when asked for. */
 export class Delivered {
   readonly stream: string
   readonly sequence: number
   readonly timeMillis: number
   readonly deliveries: number
+  readonly body: Uint8Array
   protected readonly message: Msg
+  #headerText: string | undefined
 
   constructor(stream: string, message: Msg, position: DeliveryPosition) {
     this.stream = stream
@@ -47,17 +63,15 @@ export class Delivered {
     this.sequence = position.sequence
     this.timeMillis = position.timeMillis
     this.deliveries = position.deliveries
+    this.body = message.data
   }
 
   get subject(): string {
     return this.message.subject
   }
 
-  get body(): Uint8Array {
-    return this.message.data
-  }
-
   header(name: string): string {
-    return headerOf(this.message, name)
+    this.#headerText ??= headerTextOf(this.message)
+    return headerIn(this.#headerText, name)
   }
 }

@@ -8,7 +8,8 @@ import { createInbox, nuid, type Msg, type NatsConnection, type Subscription } f
 import { Effect } from "effect"
 import type { Connection } from "./Connection.ts"
 import { MessageTooLarge, NatsError, type OutgoingMessage, type PublishAck, StreamFull } from "./Nats.ts"
-import { answeredError, apiCodes, isFullCode, refused, sortFailure, unavailable } from "./sortFailure.ts"
+import { publishBlock } from "./publishBlock.ts"
+import { answeredError, apiCodes, isFullCode, refused, unavailable } from "./sortFailure.ts"
 
 /** What became of one message. */
 export type PublishOutcome = PublishAck | NatsError
@@ -29,12 +30,15 @@ const fullAfterMillis = 1_500
 const roomWaitMillisMax = 15_000
 /** How long to wait between two looks at a full stream, or at a subject that no stream takes. */
 const retryPauseMillis = 100
+/** Messages that have left the queue and are still held by it: without a bound, one that is never empty holds all. */
+const passedMax = 1_024
 /** A message that gets no answer while others do is given up after so many times the wait for a connection. */
 const unansweredFactor = 6
 
 interface Item {
   readonly message: OutgoingMessage
-  readonly headers: { encode(): Uint8Array }
+  readonly headerText: string
+  readonly headerBytes: number
   readonly sizeBytes: number
   readonly batch: Batch
   readonly index: number
@@ -89,6 +93,10 @@ export class PublishQueue {
   #subscribedClient: NatsConnection | undefined
   #tokens = 0
   #progressAt = 0
+  #pumping = false
+  #pumpsSoon = false
+  #progressed = false
+  #closed = false
 
   constructor(connection: Connection, now: () => number, makeRoom: (stream: string) => Promise<boolean>) {
     this.#connection = connection
@@ -101,6 +109,7 @@ export class PublishQueue {
     messages.length === 0
       ? Effect.succeed([])
       : Effect.callback((resume) => {
+          if (this.#closed) return resume(Effect.succeed(messages.map(() => closed())))
           const batch: Batch = {
             outcomes: new Array<PublishOutcome>(messages.length),
             missing: messages.length,
@@ -138,8 +147,9 @@ export class PublishQueue {
   }
 
   close(): void {
+    this.#closed = true
     this.#subscription?.unsubscribe()
-    for (const item of this.#allItems()) this.#fail(item, unavailable("publish", new Error("closed")))
+    for (const item of this.#allItems()) this.#fail(item, closed())
   }
 
   /** Called every {@link retryPauseMillis} or so: timeouts, resends, second looks. */
@@ -167,11 +177,13 @@ export class PublishQueue {
   }
 
   #itemFrom(message: OutgoingMessage, batch: Batch, index: number, now: number): Item {
-    const bytes = headerBytes(message)
+    const headerText = headerTextOf(message)
+    const headerBytes = Buffer.byteLength(headerText)
     return {
       message,
-      headers: { encode: () => bytes },
-      sizeBytes: bytes.length + message.body.length,
+      headerText,
+      headerBytes,
+      sizeBytes: headerBytes + message.body.length,
       batch,
       index,
       token: (this.#tokens++).toString(36),
@@ -181,12 +193,52 @@ export class PublishQueue {
     }
   }
 
+  /** Sends what the window has room for, as one block. */
   #pump(now: number): void {
+    // Whoever learns here that a batch has failed may publish at once: that waits behind what is being collected.
+    if (this.#pumping) return
+    this.#pumping = true
+    const sent: Array<Item> = []
     while (this.#client !== undefined && this.#inFlight.size < inFlightMax && this.#inFlightBytes < inFlightBytesMax) {
       const item = this.#next()
-      if (item === undefined) return
-      this.#send(this.#client, item, now)
+      if (item === undefined) break
+      const fault = this.#faultOf(item)
+      if (fault !== undefined) {
+        this.#fail(item, fault)
+        continue
+      }
+      // An idle queue has made no progress for long; only what is in flight can be late.
+      if (this.#inFlight.size === 0) this.#progressAt = now
+      item.sentAt = now
+      this.#inFlight.set(item.token, item)
+      this.#inFlightBytes += item.sizeBytes
+      sent.push(item)
     }
+    this.#pumping = false
+    if (this.#client === undefined || sent.length === 0) return
+    publishBlock(
+      this.#client,
+      sent.map(({ headerBytes, headerText, message: { body, subject }, token }) => ({
+        subject,
+        reply: this.#inbox + token,
+        headerText,
+        headerBytes,
+        body
+      }))
+    )
+  }
+
+  /** After all answers of the chunk that is being read: what they make room for leaves together. */
+  #pumpSoon(): void {
+    if (this.#pumpsSoon) return
+    this.#pumpsSoon = true
+    queueMicrotask(() => {
+      this.#pumpsSoon = false
+      const now = this.#now()
+      if (this.#progressed) this.#progressAt = now
+      this.#progressed = false
+      this.#pump(now)
+    })
   }
 
   #next(): Item | undefined {
@@ -194,6 +246,10 @@ export class PublishQueue {
     if (again !== undefined) return again
     while (this.#waitingHead < this.#waiting.length) {
       const item = this.#waiting[this.#waitingHead++]!
+      if (this.#waitingHead === passedMax) {
+        this.#waiting = this.#waiting.slice(passedMax)
+        this.#waitingHead = 0
+      }
       if (!item.batch.abandoned) return item
     }
     this.#waiting = []
@@ -201,30 +257,18 @@ export class PublishQueue {
     return undefined
   }
 
-  #send(client: NatsConnection, item: Item, now: number): void {
-    const fault = subjectFault(item.message.subject)
-    if (fault !== undefined) return this.#fail(item, refused("publish", 400, fault))
+  /** Why it cannot be sent, whatever the state of the bus. */
+  #faultOf(item: Item): NatsError | undefined {
+    const {
+      sizeBytes,
+      message: { subject }
+    } = item
+    const fault = subjectFault(subject)
+    if (fault !== undefined) return refused("publish", 400, fault)
     const sizeBytesMax = this.#connection.sizeBytesMax()
-    if (item.sizeBytes > sizeBytesMax) {
-      const {
-        sizeBytes,
-        message: { subject }
-      } = item
-      return this.#fail(item, new NatsError({ reason: new MessageTooLarge({ subject, sizeBytes, sizeBytesMax }) }))
-    }
-    // An idle queue has made no progress for long; only what is in flight can be late.
-    if (this.#inFlight.size === 0) this.#progressAt = now
-    const failure = attempt(() =>
-      client.publish(item.message.subject, item.message.body, {
-        reply: this.#inbox + item.token,
-        // The client only calls `encode`; building a header map per message costs a third of the publish.
-        headers: item.headers as never
-      })
-    )
-    if (failure !== undefined) return this.#fail(item, sortFailure("publish", "", failure.cause))
-    item.sentAt = now
-    this.#inFlight.set(item.token, item)
-    this.#inFlightBytes += item.sizeBytes
+    return sizeBytes > sizeBytesMax
+      ? new NatsError({ reason: new MessageTooLarge({ subject, sizeBytes, sizeBytesMax }) })
+      : undefined
   }
 
   #answered(error: Error | null, answer: Msg): void {
@@ -232,15 +276,15 @@ export class PublishQueue {
     const item = this.#inFlight.get(answer.subject.slice(this.#inbox.length))
     // Late: it was answered before, or is waiting to be sent again (which its id makes harmless).
     if (item === undefined) return
-    const now = this.#now()
     this.#land(item)
-    if (answer.data.length === 0) this.#noResponders(item, now)
-    else this.#judge(item, answer, now)
-    this.#pump(now)
+    const { data } = answer
+    if (data.length === 0) this.#noResponders(item)
+    else this.#judge(item, data)
+    this.#pumpSoon()
   }
 
-  #judge(item: Item, answer: Msg, now: number): void {
-    const read = attempt(() => JSON.parse(answer.string()))
+  #judge(item: Item, answer: Uint8Array): void {
+    const read = attempt(() => JSON.parse(decoder.decode(answer)))
     if (read?.cause !== undefined) return this.#fail(item, unavailable("publish", read.cause))
     // The server's answer to a publish: https://docs.nats.io/reference/reference-protocols/nats_api_reference
     const body = read?.value as {
@@ -249,7 +293,7 @@ export class PublishQueue {
       readonly duplicate?: boolean
       readonly error?: { readonly code: number; readonly err_code?: number; readonly description: string }
     }
-    this.#progressAt = now
+    this.#progressed = true
     const stream = body.stream ?? ""
     if (body.error === undefined) {
       this.streams.add(stream)
@@ -258,7 +302,7 @@ export class PublishQueue {
       return this.#settle(item, { stream, sequence: body.seq ?? 0, duplicate: body.duplicate === true })
     }
     const code = body.error.err_code ?? 0
-    if (isFullCode(code)) return this.#streamFull(item, stream, now)
+    if (isFullCode(code)) return this.#streamFull(item, stream)
     if (code === apiCodes.messageTooLarge) {
       const {
         sizeBytes,
@@ -271,8 +315,8 @@ export class PublishQueue {
   }
 
   /** No stream takes the subject: not yet, or no longer. It is asked again until the patience ends. */
-  #noResponders(item: Item, now: number): void {
-    if (item.refusedAt === 0) item.refusedAt = now
+  #noResponders(item: Item): void {
+    if (item.refusedAt === 0) item.refusedAt = this.#now()
     this.#homeless.push(item)
   }
 
@@ -286,7 +330,8 @@ export class PublishQueue {
     }
   }
 
-  #streamFull(item: Item, stream: string, now: number): void {
+  #streamFull(item: Item, stream: string): void {
+    const now = this.#now()
     this.streams.add(stream)
     if (item.refusedAt === 0) item.refusedAt = now
     const full = this.#full.get(stream)
@@ -354,10 +399,12 @@ export class PublishQueue {
   }
 }
 
+const closed = (): NatsError => unavailable("publish", new Error("closed"))
+
 /** Writes to buckets have no id of their own; they are not what is counted. */
 const isCounted = (item: Item): boolean => item.message.id !== ""
 
-const encoder = new TextEncoder()
+const decoder = new TextDecoder()
 
 /** An empty token, a wildcard, white space or a control character. */
 const wrongInSubject = /^$|^\.|\.\.|\.$|(?:^|\.)[*>](?:\.|$)|[\s\u0000-\u001f\u007f]/
@@ -371,12 +418,12 @@ const subjectFault = (subject: string): string | undefined => {
 }
 
 /** NATS header block. A line break would start another header, so it becomes a space. */
-const headerBytes = (message: OutgoingMessage): Uint8Array => {
+const headerTextOf = (message: OutgoingMessage): string => {
   let text = `NATS/1.0\r\nNats-Msg-Id: ${message.id === "" ? nuid.next() : oneLine(message.id)}\r\n`
   if (message.headers !== undefined) {
     for (const name in message.headers) text += `${name}: ${oneLine(message.headers[name]!)}\r\n`
   }
-  return encoder.encode(`${text}\r\n`)
+  return `${text}\r\n`
 }
 
 const lineBreak = /[\r\n]/

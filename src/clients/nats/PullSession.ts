@@ -34,7 +34,7 @@ export interface PullSource<A> {
    */
   readonly open: () => Promise<string>
   /** The item of a message; undefined when it is to be left out, "gap" when messages before it were lost. */
-  readonly accept: (message: Msg, position: DeliveryPosition) => A | undefined | "gap"
+  readonly accept: (message: Msg, position: DeliveryPosition, now: number) => A | undefined | "gap"
   /** Items that the buffer holds at least; it grows to the largest `max` that was asked for. */
   readonly bufferMin: number
   readonly bufferMax: number
@@ -220,9 +220,10 @@ export class PullSession<A> {
     if (error !== null || this.#state === "closed") return
     const position = positionFrom(message.reply)
     if (position === undefined) return this.#status(message)
-    this.#heardAt = this.#now()
+    const now = this.#now()
+    this.#heardAt = now
     this.#asked = Math.max(0, this.#asked - 1)
-    const item = this.#source.accept(message, position)
+    const item = this.#source.accept(message, position, now)
     if (item === "gap") return this.#break()
     if (item !== undefined) {
       this.#buffer.push(item)

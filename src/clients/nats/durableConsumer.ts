@@ -10,6 +10,7 @@ import { Effect, Schedule, type Scope } from "effect"
 import type { Connection } from "./Connection.ts"
 import { Delivered, type DeliveryPosition } from "./Delivered.ts"
 import type { Consumer, Delivery, NatsError } from "./Nats.ts"
+import { publishToAll } from "./publishBlock.ts"
 import { PullSession } from "./PullSession.ts"
 import { apiCodes, refusalCode, unavailable } from "./sortFailure.ts"
 
@@ -24,7 +25,8 @@ const confirmPatience = "60 seconds"
 /** What a required consumer may have unacknowledged before its program has said how much it wants. */
 const ackPendingDefault = 20_000
 
-export const acknowledgement = new TextEncoder().encode("+ACK")
+const acknowledgementText = "+ACK"
+export const acknowledgement = new TextEncoder().encode(acknowledgementText)
 const working = new TextEncoder().encode("+WPI")
 const giveBack = new TextEncoder().encode("-NAK")
 
@@ -114,6 +116,8 @@ class DurableSession {
   /** Sequences acknowledged lately, in two halves of which the older is thrown away. */
   #acknowledged = new Set<number>()
   #acknowledgedBefore = new Set<number>()
+  /** No sequence above it has come yet: such a one is new. */
+  #highest = 0
   #serverId = ""
   resets = 0
 
@@ -136,7 +140,7 @@ class DurableSession {
         await this.#resetAfterRestart(outcome)
         return options.durable
       },
-      accept: (message, position) => this.#accept(message, position)
+      accept: (message, position, now) => this.#accept(message, position, now)
     })
   }
 
@@ -184,7 +188,7 @@ class DurableSession {
       delivery instanceof HeldDelivery && delivery.resets === this.resets ? [delivery.reply] : []
     )
     const last = replies.pop()
-    for (const reply of replies) client.publish(reply, acknowledgement)
+    publishToAll(client, replies, acknowledgementText)
     if (last !== undefined) await this.#confirm(client, last)
     if (generation !== this.#connection.generation) throw new Error("the connection was lost meanwhile")
     for (const delivery of deliveries) this.#settled(delivery.sequence)
@@ -231,22 +235,27 @@ class DurableSession {
       .finally(end)
   }
 
-  #accept(message: Msg, position: DeliveryPosition): HeldDelivery | undefined {
-    if (this.#acknowledged.has(position.sequence) || this.#acknowledgedBefore.has(position.sequence)) {
-      this.#connection.client?.publish(message.reply ?? "", acknowledgement)
-      return undefined
-    }
-    const held = this.held.get(position.sequence)
-    if (held !== undefined) {
-      // The ack wait ended while it was held (a stopped process, a lost connection): one copy is enough.
-      held.reply = message.reply ?? held.reply
-      held.resets = this.resets
-      held.touchedAt = this.#now()
-      return undefined
-    }
-    const delivery = new HeldDelivery(this, message, position, this.#now())
+  #accept(message: Msg, position: DeliveryPosition, now: number): HeldDelivery | undefined {
+    if (position.sequence <= this.#highest && this.#isKnown(message, position, now)) return undefined
+    this.#highest = Math.max(this.#highest, position.sequence)
+    const delivery = new HeldDelivery(this, message, position, now)
     this.held.set(position.sequence, delivery)
     return delivery
+  }
+
+  /** Whether it was acknowledged here lately, or is held: then it is not delivered again. */
+  #isKnown(message: Msg, position: DeliveryPosition, now: number): boolean {
+    if (this.#acknowledged.has(position.sequence) || this.#acknowledgedBefore.has(position.sequence)) {
+      this.#connection.client?.publish(message.reply ?? "", acknowledgement)
+      return true
+    }
+    const held = this.held.get(position.sequence)
+    if (held === undefined) return false
+    // The ack wait ended while it was held (a stopped process, a lost connection): one copy is enough.
+    held.reply = message.reply ?? held.reply
+    held.resets = this.resets
+    held.touchedAt = now
+    return true
   }
 }
 

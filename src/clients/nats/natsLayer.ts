@@ -47,7 +47,7 @@ export const natsLayer = (options: NatsOptions): Layer.Layer<Nats> => Layer.effe
 const makeNats = Effect.fnUntraced(function* (options: NatsOptions) {
   const clock = yield* Clock.Clock
   const context = yield* Effect.context<never>()
-  const now = () => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
+  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
   const connection = yield* Effect.acquireRelease(
     Effect.sync(() => new Connection(options)),
     (opened) => opened.close

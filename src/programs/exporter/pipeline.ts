@@ -6,7 +6,7 @@
 import { Clock, Effect, Metric, Stream } from "effect"
 import { Intake, type IntakeResult } from "../../bus/Intake.ts"
 import { follow } from "../../clients/kube/follow.ts"
-import type { Lease } from "../../clients/kube/lease.ts"
+import { type Lease, whenHeld } from "../../clients/kube/lease.ts"
 import { Nats } from "../../clients/nats/Nats.ts"
 import { secondsTimestampText } from "../../domain/instant.ts"
 import type { Tenant } from "../../domain/Tenant.ts"
@@ -78,7 +78,7 @@ export const exportEvents = (options: ExportOptions) =>
     const clock = yield* Clock.Clock
     const now = () => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
     /** Nobody publishes, or saves, who may have lost the lease meanwhile: the lease's end interrupts whoever waits here. */
-    const guard = Effect.suspend(() => (options.lease.held() ? Effect.void : Effect.never))
+    const guard = whenHeld(options.lease)
 
     const health = yield* Health
     // Until the Events are followed, which says it under this name.

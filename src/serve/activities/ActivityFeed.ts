@@ -8,14 +8,9 @@ import { Cause, Clock, Context, Deferred, Effect, Layer, Schedule, Stream } from
 import { Nats, type NatsError, type StoredMessage } from "../../clients/nats/Nats.ts"
 import { activities } from "../../domain/streams.ts"
 import { type ApiFailure, expired, unavailable } from "../ApiFailure.ts"
+import { Drain } from "../Drain.ts"
 import { type FeedMessage, SourceOrders } from "./FeedMessage.ts"
-
-/** Messages and bytes held for watches: some 15 s at full speed. A watch further behind is ended, and resumes. */
-const heldMessagesMax = 16_384
-const heldBytesMax = 48 * 1024 * 1024
-
-/** What one watch takes at once. */
-const batchMessagesMax = 512
+import { type Concerns, type FeedBatch, HeldActivities } from "./HeldActivities.ts"
 
 /** The writer's floor is asked at most five times a second, whatever the number of lists. */
 const floorAge = "200 millis"
@@ -29,11 +24,8 @@ const freshnessMillisMax = 2_000
 /** A stream that does not answer for so long is away. */
 const answerWait = "5 seconds"
 
-export interface FeedBatch {
-  readonly messages: ReadonlyArray<FeedMessage>
-  /** The sequence up to which the reader now knows everything. */
-  readonly position: number
-}
+/** How late waits may end. One look at all of them costs less than a timer for each. */
+const waitsLookedAt = "100 millis"
 
 export class ActivityFeed extends Context.Service<
   ActivityFeed,
@@ -49,12 +41,12 @@ export class ActivityFeed extends Context.Service<
     readonly highestSent: () => number
     readonly sent: (sequence: number) => void
     /**
-     * Messages after `position`, in order, as they come. Ends where the reader fell too far behind.
+     * Messages after `position` that concern the reader, in order, as they come. Ends where it fell too far behind.
      *
      * @fails ApiFailure Expired when the stream no longer, or does not yet, hold what follows `position`
      * @fails ApiFailure ServiceUnavailable when the stream cannot be asked
      */
-    readonly open: (position: number) => Effect.Effect<FeedReader, ApiFailure>
+    readonly open: (position: number, concerns: Concerns) => Effect.Effect<FeedReader, ApiFailure>
     /** A sentence while the tail is not running, for the probes. */
     readonly problem: () => string | undefined
   }
@@ -70,75 +62,42 @@ export interface FeedReader {
   readonly position: number
   /** Messages that are no longer held here, up to where `after` can take over. Its last batch has that position. */
   readonly earlier: Stream.Stream<FeedBatch, ApiFailure>
-  /** Waits for messages after `position`. Undefined: the reader is too far behind. */
-  readonly after: (position: number) => Effect.Effect<FeedBatch | undefined>
+  /**
+   * Waits for messages after `position`, so long at most and no longer than the server runs: then there are none in the
+   * batch. Undefined: the reader is too far behind.
+   */
+  readonly after: (position: number, waitMillis: number) => Effect.Effect<FeedBatch | undefined>
   /** True when a later sight of the same activity was in the stream already when the reader was opened. */
   readonly superseded: (message: FeedMessage) => boolean
 }
 
 const makeFeed = Effect.gen(function* () {
   const nats = yield* Nats
+  const drain = yield* Drain
   const clock = yield* Clock.Clock
   const orders = new SourceOrders()
-  let held: Array<FeedMessage> = []
-  let heldBytes = 0
-  /** Everything up to it is not held. Undefined until the tail has started once. */
-  let forgotten: number | undefined
-  let position = 0
+  const held = new HeldActivities()
+  const started = yield* Deferred.make<void>()
   let running = false
-  let changed = Deferred.makeUnsafe<void>()
   let highestSent = 0
   let highestFloor = 0
 
-  const notify = (): void => {
-    const waiting = changed
-    changed = Deferred.makeUnsafe<void>()
-    Deferred.doneUnsafe(waiting, Effect.void)
-  }
-
   const append = (messages: ReadonlyArray<StoredMessage>): void => {
-    for (const stored of messages) {
-      if (stored.sequence <= position) continue
-      const message = orders.messageFrom(stored)
-      position = stored.sequence
-      if (message === undefined) continue
-      held.push(message)
-      heldBytes += message.sizeBytes
-    }
-    forgetOldest()
-    notify()
-  }
-
-  const forgetOldest = (): void => {
-    if (held.length <= heldMessagesMax && heldBytes <= heldBytesMax) return
-    // Down to three quarters, so that moving the rest is rare.
-    let count = 0
-    while (held.length - count > heldMessagesMax * 0.75 || (heldBytes > heldBytesMax * 0.75 && count < held.length)) {
-      heldBytes -= held[count]?.sizeBytes ?? 0
-      forgotten = held[count]?.sequence ?? forgotten
-      count++
-    }
-    held = held.slice(count)
-  }
-
-  /** From here on nothing before is held: readers behind it end, and learn at their next start what is lost. */
-  const startAfter = (sequence: number): void => {
-    held = []
-    heldBytes = 0
-    position = sequence
-    forgotten = sequence
-    notify()
+    const known = held.position
+    const fresh = messages.filter(({ sequence }) => sequence > known)
+    held.append(messagesFrom(orders, fresh), fresh.at(-1)?.sequence ?? known)
   }
 
   const run = Effect.gen(function* () {
     const state = yield* nats.streamState(activities.name)
     if (state.messages > 0) yield* readOrders(nats, orders, state.firstSequence, state.lastSequence)
-    if (forgotten === undefined || state.firstSequence > position + 1 || state.lastSequence < position) {
-      startAfter(state.lastSequence)
+    if (held.starts === 0 || state.firstSequence > held.position + 1 || state.lastSequence < held.position) {
+      held.startAfter(state.lastSequence)
+      yield* Deferred.succeed(started, undefined)
     }
     running = true
     yield* nats
-      .tail({ stream: activities.name, from: position + 1, strict: true })
+      .tail({ stream: activities.name, from: held.position + 1, strict: true })
       .pipe(Stream.runForEachArray((messages) => Effect.sync(() => append(messages))))
   }).pipe(Effect.ensuring(Effect.sync(() => void (running = false))))
 
@@ -146,7 +105,13 @@ const makeFeed = Effect.gen(function* () {
     // A tail that died would leave watches that look alive and hear nothing.
     Effect.catchCauseIf(
       (cause) => !Cause.hasInterrupts(cause),
-      (cause) => Effect.logDebug("the tail of activities starts again", cause)
+      (cause) =>
+        Effect.logDebug("the tail of activities starts again", cause).pipe(
+          Effect.andThen(
+            // A fault of ours: whom it kept from being told must come again, not wait for what has passed.
+            Effect.sync(() => Cause.hasDies(cause) && held.startAfter(held.position))
+          )
+        )
     ),
     Effect.repeat(Schedule.spaced("1 second")),
     Effect.forkScoped
@@ -156,6 +121,11 @@ const makeFeed = Effect.gen(function* () {
     Effect.map((state) => orders.forgetBefore(state.firstSequence)),
     Effect.ignore,
     Effect.repeat(Schedule.spaced("1 minute")),
+    Effect.forkScoped
+  )
+
+  yield* Effect.sync(() => held.endWaits(drain.begun() ? Infinity : clock.currentTimeMillisUnsafe())).pipe(
+    Effect.repeat(Schedule.spaced(waitsLookedAt)),
     Effect.forkScoped
   )
 
@@ -177,37 +147,25 @@ const makeFeed = Effect.gen(function* () {
       return true
     })
 
-  const after = (from: number): Effect.Effect<FeedBatch | undefined> =>
-    Effect.suspend(() => {
-      if (forgotten === undefined || from < forgotten) return Effect.succeed(undefined)
-      if (from < position) {
-        const first = indexAfter(held, from)
-        const messages = held.slice(first, first + batchMessagesMax)
-        const last = first + batchMessagesMax < held.length ? messages.at(-1)?.sequence : undefined
-        return Effect.succeed({ messages, position: last ?? position })
-      }
-      return Deferred.await(changed).pipe(Effect.andThen(after(from)))
-    })
-
   /** From the stream itself, until what follows is held here. */
-  const isHeld = (sequence: number): boolean => forgotten !== undefined && sequence >= forgotten
-  const earlier = (from: number): Stream.Stream<FeedBatch, ApiFailure> =>
+  const earlier = (from: number, concerns: Concerns): Stream.Stream<FeedBatch, ApiFailure> =>
     Stream.suspend(() => {
-      if (isHeld(from)) return Stream.empty
+      if (held.holdsAfter(from)) return Stream.empty
       const own = new SourceOrders(orders)
       return nats.tail({ stream: activities.name, from: from + 1, strict: true }).pipe(
         Stream.mapError((error) => failureFrom(error, from)),
         Stream.mapArray((messages) => [
           {
-            messages: messages.flatMap((stored) => own.messageFrom(stored) ?? []),
-            position: messages.at(-1)?.sequence ?? from
+            messages: messagesFrom(own, messages).filter(({ activity }) => concerns(activity)),
+            position: messages.at(-1)?.sequence ?? from,
+            printed: new Map()
           }
         ]),
-        Stream.takeUntil((batch) => isHeld(batch.position))
+        Stream.takeUntil((batch) => held.holdsAfter(batch.position))
       )
     })
 
-  const open = (asked: number): Effect.Effect<FeedReader, ApiFailure> =>
+  const open = (asked: number, concerns: Concerns): Effect.Effect<FeedReader, ApiFailure> =>
     Effect.gen(function* () {
       const state = yield* nats.streamState(activities.name).pipe(
         Effect.timeout(answerWait),
@@ -218,24 +176,26 @@ const makeFeed = Effect.gen(function* () {
       if (from > state.lastSequence) {
         return yield* expired(`resource version ${from} is beyond the current one (${state.lastSequence}): list again`)
       }
-      yield* started.pipe(
+      yield* Deferred.await(started).pipe(
         Effect.timeoutOrElse({
           duration: answerWait,
           orElse: () => Effect.fail(unavailable("watching is not possible yet: the stream is still being read"))
         })
       )
-      const opened = position
+      const { position: opened, starts } = held
       const superseded = ({ key, sequence }: FeedMessage): boolean => {
         if (sequence >= opened) return false
         const latest = orders.latest(key)
         return latest > sequence && latest <= opened
       }
-      return { position: from, earlier: earlier(from), after, superseded }
+      const after: FeedReader["after"] = (position, waitMillis) =>
+        Effect.suspend(() =>
+          held.starts === starts
+            ? held.after(position, concerns, clock.currentTimeMillisUnsafe() + waitMillis)
+            : Effect.succeed(undefined)
+        )
+      return { position: from, earlier: earlier(from, concerns), after, superseded }
     })
-
-  const started: Effect.Effect<void> = Effect.suspend(() =>
-    forgotten === undefined ? Deferred.await(changed).pipe(Effect.andThen(started)) : Effect.void
-  )
 
   return ActivityFeed.of({
     floor,
@@ -246,6 +206,9 @@ const makeFeed = Effect.gen(function* () {
     problem: () => (running ? undefined : "the tail of ACTIVITIES is not running: watches hear nothing new")
   })
 })
+
+const messagesFrom = (orders: SourceOrders, stored: ReadonlyArray<StoredMessage>): ReadonlyArray<FeedMessage> =>
+  stored.flatMap((one) => orders.messageFrom(one) ?? [])
 
 /** Which sight of each activity is the latest, without reading bodies. */
 const readOrders = (
@@ -265,15 +228,3 @@ const failureFrom = (error: NatsError, from: number): ApiFailure =>
   error.reason._tag === "NatsRefused" && error.reason.code === 410
     ? tooOld(from, from + 1)
     : unavailable("watching is not possible now: the bus does not answer")
-
-/** The index of the first message after `sequence`. */
-const indexAfter = (messages: ReadonlyArray<FeedMessage>, sequence: number): number => {
-  let low = 0
-  let high = messages.length
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if ((messages[middle]?.sequence ?? 0) > sequence) high = middle
-    else low = middle + 1
-  }
-  return low
-}

@@ -3,10 +3,12 @@ import type { Activity } from "../../domain/Activity.ts"
 import type { Printer } from "../Table.ts"
 import { frameText } from "../watchFrames.ts"
 import type { ServedActivity } from "./activityColumns.ts"
-import type { FeedBatch } from "./ActivityFeed.ts"
 import type { ActivityPredicate } from "./activityPredicate.ts"
 import type { FeedMessage } from "./FeedMessage.ts"
+import type { FeedBatch } from "./HeldActivities.ts"
 import { servedActivity } from "./served.ts"
+
+type ActivityFrameType = "ADDED" | "MODIFIED" | "DELETED"
 
 export class ActivityFrames {
   /** The highest sequence that was sent. */
@@ -19,7 +21,7 @@ export class ActivityFrames {
   /** Activities whose first sight was left out for a later one: that one adds them. */
   readonly #unadded = new Set<string>()
   readonly #superseded: (message: FeedMessage) => boolean
-  readonly #predicate: ActivityPredicate
+  readonly #shows: ActivityPredicate["shows"]
   readonly #printer: Printer<ServedActivity>
   readonly #apiVersion: string
 
@@ -27,13 +29,13 @@ export class ActivityFrames {
    * @param superseded a list before this watch may have had the later sight: the earlier one would take it back
    */
   constructor(
-    predicate: ActivityPredicate,
+    shows: ActivityPredicate["shows"],
     printer: Printer<ServedActivity>,
     apiVersion: string,
     superseded: (message: FeedMessage) => boolean = () => false
   ) {
     this.#superseded = superseded
-    this.#predicate = predicate
+    this.#shows = shows
     this.#printer = printer
     this.#apiVersion = apiVersion
   }
@@ -48,22 +50,38 @@ export class ActivityFrames {
       .join("")
   }
 
-  of(batch: FeedBatch): string {
-    return batch.messages.map((message) => this.#frameOf(message)).join("")
+  of({ messages, printed }: FeedBatch): string {
+    return messages
+      .map((message) => {
+        const type = this.#typeOf(message)
+        return type === undefined ? "" : this.#shared(type, message, printed)
+      })
+      .join("")
   }
 
-  #frameOf(message: FeedMessage): string {
-    const { activity, key, sequence } = message
-    if (this.#wasSent(activity, sequence) || !this.#predicate.concerns(activity)) return ""
+  /** Undefined: nothing is told of it. */
+  #typeOf(message: FeedMessage): ActivityFrameType | undefined {
+    const { activity, key, mark, sequence } = message
+    if (this.#wasSent(activity, sequence)) return undefined
     if (this.#superseded(message)) {
-      if (message.mark === "added") this.#unadded.add(key)
-      return ""
+      if (mark === "added") this.#unadded.add(key)
+      return undefined
     }
-    const isAdded = this.#unadded.delete(key) || message.mark === "added"
-    if (message.mark === "deleted") return this.#frame("DELETED", activity, sequence)
-    if (this.#predicate.shows(activity)) return this.#frame(isAdded ? "ADDED" : "MODIFIED", activity, sequence)
+    const isAdded = this.#unadded.delete(key) || mark === "added"
+    if (mark === "deleted") return "DELETED"
+    if (this.#shows(activity)) return isAdded ? "ADDED" : "MODIFIED"
     // A list may have shown what was left out.
-    return message.mark === "modified" ? this.#frame("DELETED", activity, sequence) : ""
+    return mark === "modified" ? "DELETED" : undefined
+  }
+
+  #shared(type: ActivityFrameType, { activity, sequence }: FeedMessage, printed: Map<string, string>): string {
+    const { framesName } = this.#printer
+    if (framesName === undefined) return this.#frame(type, activity, sequence)
+    const name = `${sequence} ${type} ${framesName}`
+    const text = printed.get(name) ?? this.#frame(type, activity, sequence)
+    printed.set(name, text)
+    this.highest = Math.max(this.highest, sequence)
+    return text
   }
 
   #wasSent(activity: Activity, sequence: number): boolean {
@@ -74,7 +92,7 @@ export class ActivityFrames {
     return sequence <= sent
   }
 
-  #frame(type: "ADDED" | "MODIFIED" | "DELETED", activity: Activity, sequence: number): string {
+  #frame(type: ActivityFrameType, activity: Activity, sequence: number): string {
     this.highest = Math.max(this.highest, sequence)
     return frameText(type, this.#printer.frame(servedActivity(activity, sequence, this.#apiVersion)))
   }

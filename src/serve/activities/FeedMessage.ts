@@ -1,6 +1,7 @@
 /** A message of ACTIVITIES, as watches see it. */
 import type { StoredMessage } from "../../clients/nats/Nats.ts"
 import type { Activity } from "../../domain/Activity.ts"
+import { type Json, objectAt } from "../../domain/AuditRecord.ts"
 import { headerNames, type Mark } from "../../domain/streams.ts"
 
 export interface FeedMessage {
@@ -78,13 +79,17 @@ const keyOf = (stored: StoredMessage): string => stored.header("Nats-Msg-Id").sl
 
 const orderFrom = (text: string): bigint => (/^\d{1,20}$/.test(text) ? BigInt(text) : 0n)
 
+/** What every watch looks at: a message without one of them must not end them all. */
+const fieldsLookedAt = ["tenant", "actor", "resource"] as const
+
 const activityFrom = (body: Uint8Array): Activity | undefined => {
   try {
-    const parsed: unknown = JSON.parse(decoder.decode(body))
+    const parsed: Json = JSON.parse(decoder.decode(body))
+    const spec = objectAt(parsed, "spec")
+    if (objectAt(parsed, "metadata") === undefined) return undefined
+    if (fieldsLookedAt.some((field) => objectAt(spec, field) === undefined)) return undefined
     // Our own message: the processor wrote an Activity, or it is nothing that a watch could show.
-    return typeof parsed === "object" && parsed !== null && "spec" in parsed && "metadata" in parsed
-      ? (parsed as Activity)
-      : undefined
+    return parsed as unknown as Activity
   } catch {
     return undefined
   }

@@ -5,10 +5,10 @@ import type { JsonObject } from "../../domain/AuditRecord.ts"
 import { holds, type Scope } from "../../domain/Scope.ts"
 import { searchPredicate } from "../../store/searchWords.ts"
 import type { ActivityRequest } from "./activityRequest.ts"
+import type { Concerns } from "./HeldActivities.ts"
 
 export interface ActivityPredicate {
-  /** False: the watch never hears of the activity, whatever becomes of it. */
-  readonly concerns: (activity: Activity) => boolean
+  readonly concerns: Concerns
   /** False: as it is now it is not shown; a watch that may have shown it before is told that it is gone. */
   readonly shows: (activity: Activity) => boolean
 }

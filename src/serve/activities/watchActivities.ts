@@ -20,10 +20,11 @@ import type { ResourceRequest } from "../http/RequestInfo.ts"
 import { initialEventsEnd, initialEventsFrom, resourceVersionFrom, resourceVersionTooLarge } from "../listParameters.ts"
 import { storeFailureFrom } from "../storeFailure.ts"
 import { frameText, liveFrames } from "../watchFrames.ts"
-import { ActivityFeed, type FeedBatch } from "./ActivityFeed.ts"
+import { ActivityFeed } from "./ActivityFeed.ts"
 import { ActivityFrames } from "./ActivityFrames.ts"
 import { activityPredicate } from "./activityPredicate.ts"
 import { activityRequest } from "./activityRequest.ts"
+import type { FeedBatch } from "./HeldActivities.ts"
 import { activityWindow, windowTexts } from "./listActivities.ts"
 import { activityOf, activityPrinter, apiVersionOf } from "./served.ts"
 
@@ -44,11 +45,13 @@ export const watchActivities = Effect.fn("serve.watchActivities")(function* (
   const drain = yield* Drain
   const queries = yield* ActivityQueries
   const clock = yield* Clock.Clock
+  const predicate = activityPredicate(scope, asked)
   const reader = yield* feed.open(
-    initially === "none" ? (version ?? (yield* feed.floor)) : yield* stateVersion(feed, version)
+    initially === "none" ? (version ?? (yield* feed.floor)) : yield* stateVersion(feed, version),
+    predicate.concerns
   )
   const printer = activityPrinter(call, request, () => clock.currentTimeMillisUnsafe())
-  const frames = new ActivityFrames(activityPredicate(scope, asked), printer, apiVersionOf(request), reader.superseded)
+  const frames = new ActivityFrames(predicate.shows, printer, apiVersionOf(request), reader.superseded)
   const window = yield* Effect.fromResult(windowTexts(asked, clock.currentTimeMillisUnsafe()))
   const initial =
     initially === "none"
@@ -70,8 +73,8 @@ export const watchActivities = Effect.fn("serve.watchActivities")(function* (
   let reached = reader.position
   const live = yield* liveFrames(call.query, {
     position: () => reached,
-    next: (position) =>
-      Effect.map(reader.after(position), (batch) =>
+    next: (position, waitMillis) =>
+      Effect.map(reader.after(position, waitMillis), (batch) =>
         batch === undefined ? undefined : { text: send(batch), position: batch.position }
       ),
     bookmark: (position) => {

@@ -5,6 +5,7 @@ import { Clock, Effect, Result, Stream } from "effect"
 import type { ActivityPolicy } from "../../domain/ActivityPolicy.ts"
 import { type PolicyEvent, PolicyStore } from "../../store/PolicyStore.ts"
 import { badRequest } from "../ApiFailure.ts"
+import { Drain } from "../Drain.ts"
 import type { Answer, Call } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
 import { initialEventsEnd, initialEventsFrom, resourceVersionFrom } from "../listParameters.ts"
@@ -21,6 +22,7 @@ export const watchPolicies = Effect.fn("serve.watchPolicies")(function* (call: C
   const version = yield* Effect.fromResult(resourceVersionFrom(query))
   const initial = yield* Effect.fromResult(initialEventsFrom(query, version))
   const store = yield* PolicyStore
+  const drain = yield* Drain
   // Asked before the answer begins: a version that is gone, or was never there, is a 410.
   if (initial === "none" && version !== undefined) yield* store.known(version).pipe(Effect.mapError(failureFrom))
   const listed =
@@ -47,7 +49,7 @@ export const watchPolicies = Effect.fn("serve.watchPolicies")(function* (call: C
   ].join("")
   const live = yield* liveFrames(query, {
     position: () => position,
-    next: (from) =>
+    next: (from, waitMillis) =>
       store.after(from).pipe(
         Effect.map((batch) => ({
           text: batch.events
@@ -59,7 +61,9 @@ export const watchPolicies = Effect.fn("serve.watchPolicies")(function* (call: C
           position: batch.position
         })),
         // Too far behind: the client resumes from its last resourceVersion, and learns there that it is gone.
-        Effect.catch(() => Effect.succeed(undefined))
+        Effect.catch(() => Effect.succeed(undefined)),
+        Effect.raceFirst(Effect.as(drain.awaited, { text: "", position: from })),
+        Effect.timeoutOrElse({ duration: waitMillis, orElse: () => Effect.succeed({ text: "", position: from }) })
       ),
     bookmark: (at) => frameText("BOOKMARK", printer.bookmark(String(at)))
   })

@@ -5,6 +5,7 @@
  * What was seen counts as settled once the bus has it; only that is saved.
  */
 import type { Tenant } from "../../domain/Tenant.ts"
+import { SightTable } from "./SightTable.ts"
 
 export interface Sight {
   readonly uid: string
@@ -15,24 +16,28 @@ export interface Sight {
 /** Of one step, in order: an Event that is gone has only its uid. */
 export type SightChange = Sight | { readonly uid: string; readonly resourceVersion: undefined }
 
+/** No list has it. */
+const notListed = 0
+
 export class Sights {
-  readonly #settled: Map<string, Sight>
+  /** Marked with the last list that held it. */
+  readonly #settled = new SightTable()
   /** Seen and not settled yet; bounded by what is in flight. */
-  readonly #pending = new Map<string, { readonly change: SightChange; steps: number }>()
-  /** Since the present list began. */
-  #listed: Set<string> | undefined = undefined
+  readonly #pending = new Map<string, { readonly change: SightChange; readonly steps: number; readonly list: number }>()
+  /** The present list, counted from 1; {@link notListed} between lists. */
+  #list = notListed
+  #lists = 0
 
   /** Versions that the bus has behind the checkpoint, and that will be seen again. */
   readonly #published = new Set<string>()
 
   /** @param published what the bus has besides `settled`, in its order */
   constructor(settled: Iterable<Sight>, published: ReadonlyArray<Sight> = []) {
-    this.#settled = new Map()
-    for (const sight of settled) this.#settled.set(sight.uid, sight)
+    for (const sight of settled) this.#settled.set(sight, notListed)
     for (const sight of published) {
       // Whose an Event is was decided at its first sight.
       const { tenant } = this.#settled.get(sight.uid) ?? sight
-      this.#settled.set(sight.uid, { ...sight, tenant })
+      this.#settled.set({ ...sight, tenant }, notListed)
       this.#published.add(`${sight.uid} ${sight.resourceVersion}`)
     }
   }
@@ -61,39 +66,44 @@ export class Sights {
     return pending.change.resourceVersion === undefined ? undefined : pending.change
   }
 
+  /** What is noted while a list is read is in it. */
   note(change: SightChange): void {
-    const before = this.#pending.get(change.uid)
-    this.#pending.set(change.uid, { change, steps: (before?.steps ?? 0) + 1 })
+    const steps = (this.#pending.get(change.uid)?.steps ?? 0) + 1
+    this.#pending.set(change.uid, { change, steps, list: this.#list })
   }
 
   /** The changes are in the bus. */
   settle(changes: ReadonlyArray<SightChange>): void {
     for (const change of changes) {
       const pending = this.#pending.get(change.uid)
-      if (pending !== undefined && --pending.steps === 0) this.#pending.delete(change.uid)
+      if (pending?.steps === 1) this.#pending.delete(change.uid)
+      else if (pending !== undefined) this.#pending.set(change.uid, { ...pending, steps: pending.steps - 1 })
       if (change.resourceVersion === undefined) this.#settled.delete(change.uid)
-      else this.#settled.set(change.uid, change)
+      else this.#settled.set(change, pending?.list ?? notListed)
     }
   }
 
   listing(): void {
-    this.#listed = new Set()
+    this.#list = ++this.#lists
   }
 
   isListed(uid: string): void {
-    this.#listed?.add(uid)
+    this.#settled.mark(uid, this.#list)
+    const pending = this.#pending.get(uid)
+    if (pending !== undefined) this.#pending.set(uid, { ...pending, list: this.#list })
   }
 
   /** The list is complete. @returns the Events that it does not hold, noted as gone */
   listedAll(): ReadonlyArray<SightChange> {
-    const listed = this.#listed
-    this.#listed = undefined
+    const list = this.#list
+    this.#list = notListed
     // Older versions do not come any more.
     this.#published.clear()
-    if (listed === undefined) return []
+    if (list === notListed) return []
     const gone: Array<SightChange> = []
-    for (const uid of new Set([...this.#settled.keys(), ...this.#pending.keys()])) {
-      if (listed.has(uid) || this.last(uid) === undefined) continue
+    const pending = [...this.#pending.keys()].filter((uid) => this.#settled.get(uid) === undefined)
+    for (const uid of [...this.#settled.uidsWithout(list), ...pending]) {
+      if (this.#pending.get(uid)?.list === list || this.last(uid) === undefined) continue
       const change = { uid, resourceVersion: undefined }
       this.note(change)
       gone.push(change)

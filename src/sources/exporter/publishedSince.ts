@@ -5,7 +5,7 @@
 import { Effect, Stream } from "effect"
 import { Nats, type NatsError } from "../../clients/nats/Nats.ts"
 import { headerNames, miloEvents } from "../../domain/streams.ts"
-import { tenantFromHeader } from "../../domain/Tenant.ts"
+import { type Tenant, tenantFromHeader } from "../../domain/Tenant.ts"
 import type { Sight } from "./Sights.ts"
 
 /** The stream says nothing for so long: the rest was trimmed meanwhile. */
@@ -27,6 +27,13 @@ export const publishedSince = (
     const nats = yield* Nats
     const { firstSequence, lastSequence, messages } = yield* nats.streamState(miloEvents.name)
     if (messages === 0 || lastSequence <= sequence) return []
+    /** One object for all Events of one. */
+    const tenants = new Map<string, Tenant>()
+    const tenantOf = (header: string): Tenant => {
+      const tenant = tenants.get(header) ?? tenantFromHeader(header)
+      tenants.set(header, tenant)
+      return tenant
+    }
     return yield* nats.tail({ stream: miloEvents.name, from: Math.max(firstSequence, sequence + 1) }).pipe(
       Stream.takeUntil((message) => message.sequence >= lastSequence),
       Stream.timeout(silence),
@@ -39,7 +46,7 @@ export const publishedSince = (
         return {
           uid: metadata.uid,
           resourceVersion: metadata.resourceVersion ?? "",
-          tenant: tenantFromHeader(message.header(headerNames.tenant)),
+          tenant: tenantOf(message.header(headerNames.tenant)),
           order: message.header(headerNames.order)
         }
       }),

@@ -1,4 +1,4 @@
-/** Every message of AUDIT_EVENTS taken and acknowledged, by the official client in its cheapest way, without work. */
+/** Every message of a stream taken and acknowledged, by the official client in its cheapest way, without work. */
 import { AckPolicy, jetstream, jetstreamManager } from "@nats-io/jetstream"
 import { connect } from "@nats-io/transport-node"
 import { auditEvents } from "../../../src/domain/streams.ts"
@@ -8,15 +8,19 @@ const durable = "bench-limit"
 /** As many as the processor lets wait. */
 const ackPendingMax = 2_048
 
-const { events, natsUrl } = partOptions<{ readonly events: number; readonly natsUrl: string }>()
+const {
+  events,
+  natsUrl,
+  stream = auditEvents.name
+} = partOptions<{ readonly events: number; readonly natsUrl: string; readonly stream?: string }>()
 const connection = await connect({ servers: natsUrl })
 const manager = await jetstreamManager(connection)
-await manager.consumers.add(auditEvents.name, {
+await manager.consumers.add(stream, {
   durable_name: durable,
   ack_policy: AckPolicy.Explicit,
   max_ack_pending: ackPendingMax
 })
-const consumer = await jetstream(connection).consumers.get(auditEvents.name, durable)
+const consumer = await jetstream(connection).consumers.get(stream, durable)
 const spent = await spend(events, async () => {
   let taken = 0
   await new Promise<void>((resolve, reject) => {
@@ -32,6 +36,6 @@ const spent = await spend(events, async () => {
   })
   await connection.flush()
 })
-await manager.consumers.delete(auditEvents.name, durable)
+await manager.consumers.delete(stream, durable)
 await connection.close()
 answerPart(spent)

@@ -1,23 +1,36 @@
-/** Rows of audit_logs inserted into an embedded engine of its own, as large and as many at once as the writer does. */
+/** Rows inserted into an embedded engine of its own, as large and as many at once as the writer does. */
 import { Effect, Result } from "effect"
 import { ClickHouse } from "../../../src/clients/clickhouse/ClickHouse.ts"
 import { layerFromUrl } from "../../../src/clients/clickhouse/layerFromUrl.ts"
 import { platformTenant } from "../../../src/domain/Tenant.ts"
 import { auditRecordFrom } from "../../../src/normalise/auditRecordFrom.ts"
 import { migrate } from "../../../src/store/migrate.ts"
-import { auditLogLine } from "../../../src/store/rows.ts"
+import { activityLine, auditLogLine } from "../../../src/store/rows.ts"
 import { temporaryFolder } from "../../support/temporaryFolder.ts"
+import { madeMessage } from "../activityMessages.ts"
 import { answerPart, partOptions, spend } from "../processes.ts"
 import { messagesOf, readRecords } from "../records.ts"
+import type { InsertedTable } from "./limit.ts"
 
 const batchRows = 5_000
 const inFlight = 2
 
-const { audit, events } = partOptions<{ readonly audit?: string; readonly events: number }>()
+const { audit, events, table } = partOptions<{
+  readonly audit?: string
+  readonly events: number
+  readonly table: InsertedTable
+}>()
 const { message } = messagesOf(await readRecords(audit, events))
 const decoder = new TextDecoder()
 
-const lineOf = (n: number): string => {
+const lineOf = (n: number): string => (table === "activities" ? activity(n) : record(n))
+
+const activity = (n: number): string => {
+  const json = decoder.decode(madeMessage(n).body)
+  return Result.getOrThrow(activityLine({ json, mark: "added", order: 0n, sequence: n + 1 })).line
+}
+
+const record = (n: number): string => {
   const read = auditRecordFrom(decoder.decode(message(n).body), { cluster: "bench", defaultTenant: platformTenant })
   return auditLogLine(Result.getOrThrow(read), n + 1).line
 }
@@ -36,11 +49,10 @@ const spent = await Effect.runPromise(
     return yield* Effect.promise(() =>
       spend(events, () =>
         Effect.runPromise(
-          Effect.forEach(
-            batches,
-            (lines, index) => clickhouse.insert({ table: "audit_logs", lines, token: `bench-${index}` }),
-            { concurrency: inFlight, discard: true }
-          )
+          Effect.forEach(batches, (lines, index) => clickhouse.insert({ table, lines, token: `bench-${index}` }), {
+            concurrency: inFlight,
+            discard: true
+          })
         )
       )
     )

@@ -10,9 +10,12 @@ const limit = async (name: string, module: string, options: object): Promise<Lim
 export const jsonParse = (options: { readonly audit: string | undefined; readonly events: number }) =>
   limit("json_parse", "limits/jsonParse.ts", options)
 
-/** Of AUDIT_EVENTS, which holds at least so many. */
-export const consumeAndAck = (options: { readonly natsUrl: string; readonly events: number }) =>
-  limit("consume_and_ack", "limits/consumeAndAck.ts", options)
+/** Of a stream, AUDIT_EVENTS when none is named, which holds at least so many. */
+export const consumeAndAck = (options: {
+  readonly natsUrl: string
+  readonly events: number
+  readonly stream?: string
+}) => limit("consume_and_ack", "limits/consumeAndAck.ts", options)
 
 /** Pages of Events read to their ends, and nothing done with them. PEM texts. */
 export const listAlone = (options: {
@@ -23,9 +26,14 @@ export const listAlone = (options: {
   readonly events: number
 }) => limit("list_alone", "limits/listAlone.ts", options)
 
-/** Rows of AUDIT_EVENTS' table inserted by the engine that the writer writes to. */
-export const insertAlone = (options: { readonly audit: string | undefined; readonly events: number }) =>
-  limit("insert_alone", "limits/insertAlone.ts", options)
+export type InsertedTable = "audit_logs" | "activities"
+
+/** Rows inserted by the engine that the writer writes to. */
+export const insertAlone = (options: {
+  readonly audit: string | undefined
+  readonly events: number
+  readonly table: InsertedTable
+}) => limit("insert_alone", "limits/insertAlone.ts", options)
 
 /** Messages as they are published, sent without waiting for any confirmation. */
 export const publishUnconfirmed = (options: {

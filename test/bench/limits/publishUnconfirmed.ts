@@ -13,7 +13,7 @@ const { audit, events, natsUrl } = partOptions<{
   readonly events: number
   readonly natsUrl: string
 }>()
-const { message } = messagesOf(await readRecords(audit, events))
+const { again } = messagesOf(await readRecords(audit, events))
 const connection = await connect({ servers: natsUrl })
 const manager = await jetstreamManager(connection)
 const stored = async () => (await manager.streams.info(auditEvents.name)).state.messages
@@ -28,7 +28,7 @@ const headersOf = (id: string, more: Readonly<Record<string, string>>): MsgHdrs 
 
 const spent = await spend(events, async () => {
   for (let n = 0; n < events; n++) {
-    const { body, headers: more = {}, id, subject } = message(n)
+    const { body, headers: more = {}, id, subject } = again(n)
     connection.publish(subject, body, { headers: headersOf(`unconfirmed-${id}`, more) })
     if (n % burst === burst - 1) await connection.flush()
   }

@@ -15,7 +15,7 @@ const { audit, events, natsUrl } = partOptions<{
   readonly events: number
   readonly natsUrl: string
 }>()
-const { message } = messagesOf(await readRecords(audit, events))
+const { again } = messagesOf(await readRecords(audit, events))
 const starts = Array.from({ length: Math.ceil(events / batchSize) }, (_, index) => index * batchSize)
 
 const spent = await Effect.runPromise(
@@ -25,9 +25,7 @@ const spent = await Effect.runPromise(
       starts,
       (start) =>
         Effect.suspend(() =>
-          nats.publish(
-            Array.from({ length: Math.min(batchSize, events - start) }, (_, index) => message(start + index))
-          )
+          nats.publish(Array.from({ length: Math.min(batchSize, events - start) }, (_, index) => again(start + index)))
         ),
       { concurrency: batchesInFlight, discard: true }
     )

@@ -124,6 +124,24 @@ export const clickHouseContract = (name: string, clickhouseLayer: Layer.Layer<Cl
       })
     )
 
+    it.effect("a JSON object for a column of text is stored as it stands", () =>
+      Effect.gen(function* () {
+        const clickhouse = yield* createTable("objects", "n UInt32, text String, after String")
+        const objects = [
+          "{}",
+          '{"a":"b\\"}{","c":[1, 2,{"x":"\\\\"}],"u":"\\ud800 ü \\u00e9","n":1.50e3 ,\n\t"e" : {"f":"]"}}',
+          `{"long":"${'x{\\"'.repeat(100_000)}"}`,
+          `{"deep":${"[".repeat(3_000)}${"]".repeat(3_000)}}`
+        ]
+        const lines = objects.map((text, n) => `{"n":${n},"text":${text},"after":"it"}`)
+        yield* clickhouse.insert({ table: "objects", lines, token: "objects" })
+        assert.deepStrictEqual(
+          yield* clickhouse.query({ sql: "SELECT text, after FROM objects ORDER BY n" }),
+          objects.map((text) => ({ text, after: "it" }))
+        )
+      })
+    )
+
     it.effect("an insert without rows does nothing", () =>
       ClickHouse.use((clickhouse) => clickhouse.insert({ table: "missing", lines: [], token: "none" }))
     )

@@ -17,6 +17,28 @@ const embedded = Layer.unwrap(
 
 clickHouseContract("the embedded engine", embedded)
 
+it.live(
+  "the engine's caches and threads are bounded as a guest's",
+  () =>
+    Effect.gen(function* () {
+      const rows = yield* ClickHouse.use((clickhouse) =>
+        clickhouse.query({
+          sql:
+            "SELECT sumIf(toUInt64(value), name LIKE '%cache_size') / 1048576 AS cachesMiB, " +
+            "sumIf(toUInt64(value), name NOT LIKE '%cache_size') AS threads " +
+            "FROM system.server_settings WHERE name IN ('mark_cache_size', 'index_mark_cache_size', " +
+            "'text_index_tokens_cache_size', 'text_index_header_cache_size', 'text_index_postings_cache_size', " +
+            "'max_parts_cleaning_thread_pool_size', 'max_thread_pool_free_size')"
+        })
+      )
+      assert.deepStrictEqual(
+        rows.map(({ cachesMiB, threads }) => [Number(cachesMiB), Number(threads)]),
+        [[320, 18]]
+      )
+    }).pipe(Effect.provide(embedded)),
+  60_000
+)
+
 /** Runs for five seconds, then fails: the engine cannot be interrupted. */
 const busy = ClickHouse.use((clickhouse) =>
   clickhouse.query({ sql: "SELECT sum(cityHash64(number)) FROM numbers(100000000000) SETTINGS max_execution_time=5" })

@@ -1,8 +1,9 @@
 /** Leases of several replicas, each with a client of its own, at a server that writes only over what was read. */
 import { Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { kubeLayer } from "../../../src/clients/kube/kubeLayer.ts"
-import { type LeaseState, makeLease } from "../../../src/clients/kube/lease.ts"
+import { type LeaseState, makeLease, whenHeld } from "../../../src/clients/kube/lease.ts"
 import { eventually } from "../../support/eventually.ts"
 import { writeKubeconfig } from "../../support/kubeconfig.ts"
 import { type ListWatchServer, startListWatchServer } from "../../support/listWatchServer.ts"
@@ -91,5 +92,20 @@ describe("a lease", () => {
     assert.deepStrictEqual([first.terms(), second.terms()], [1, 0])
     await second.stop()
     await first.stop()
+  })
+
+  it("whoever waits goes on when a renewal that was late has come", async () => {
+    let held = false
+    const waited = await Effect.runPromise(
+      Effect.gen(function* () {
+        const waiting = yield* Effect.forkChild(whenHeld({ held: () => held }))
+        yield* TestClock.adjust("10 seconds")
+        const before = waiting.pollUnsafe()
+        held = true
+        yield* TestClock.adjust("10 seconds")
+        return [before, waiting.pollUnsafe()?._tag]
+      }).pipe(Effect.provide(TestClock.layer()))
+    )
+    assert.deepStrictEqual(waited, [undefined, "Success"])
   })
 })

@@ -1,5 +1,7 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Option, Stream } from "effect"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 import { subjectToken } from "../../../src/domain/subject.ts"
 import { startNatsServer, type TestNatsServer } from "../../support/natsServer.ts"
 import { connected, idIn, messagesOf, streamOf, until } from "./fixtures.ts"
@@ -12,6 +14,9 @@ beforeAll(async () => {
 afterAll(() => server.stop())
 
 const timeout = 120_000
+
+setFlagsFromString("--expose-gc")
+const collectGarbage: () => void = runInNewContext("gc")
 
 describe("publish", () => {
   it.live(
@@ -58,6 +63,40 @@ describe("publish", () => {
           assert.strictEqual(state.lastSequence - state.firstSequence + 1, 50_000)
           assert.strictEqual(nats.state().published, 50_000)
           assert.strictEqual(nats.state().failed, 0)
+        })
+      ),
+    timeout
+  )
+
+  it.live(
+    "what was stored is let go of, though the queue is never empty",
+    () =>
+      connected(server, (nats) =>
+        Effect.gen(function* () {
+          const stream = streamOf("GOING")
+          yield* nats.ensureStreams([stream])
+          const bodies: Array<WeakRef<Uint8Array>> = []
+          let stored = 0
+          let alive = -1
+          const publish = (batch: number) =>
+            Effect.gen(function* () {
+              const messages = messagesOf(stream, `going${batch}`, 1_000).map((message) => ({
+                ...message,
+                body: new Uint8Array(100)
+              }))
+              bodies.push(new WeakRef(messages[0]!.body))
+              yield* nats.publish(messages)
+              if (++stored !== 30) return
+              collectGarbage()
+              alive = bodies.slice(0, 20).filter((body) => body.deref() !== undefined).length
+            })
+          // Four at once: the window holds half of one.
+          yield* Effect.forEach(
+            Array.from({ length: 40 }, (_, batch) => batch),
+            publish,
+            { concurrency: 4, discard: true }
+          )
+          assert.strictEqual(alive, 0)
         })
       ),
     timeout

@@ -9,6 +9,12 @@ import { recordedEvents } from "../../support/recordedData.ts"
 const pageSize = 500
 const count = Number(process.argv[2])
 const recorded = recordedEvents("events.k8s.io/v1")
+/** Of everything that is here: one server counts for all of its resources. */
+const resourceVersion = String(1_000 + count)
+const namespaces = {
+  metadata: { resourceVersion },
+  items: [...new Set(recorded.map(({ metadata }) => metadata.namespace))].map((name) => ({ metadata: { name } }))
+}
 
 const pages: Array<Buffer> = []
 for (let from = 0; from < count; from += pageSize) {
@@ -24,7 +30,7 @@ for (let from = 0; from < count; from += pageSize) {
       JSON.stringify({
         kind: "EventList",
         apiVersion: "events.k8s.io/v1",
-        metadata: { resourceVersion: String(1_000 + count), ...rest },
+        metadata: { resourceVersion, ...rest },
         items
       })
     )
@@ -41,10 +47,7 @@ const server = createServer((request, response) => {
   const url = new URL(request.url ?? "", "http://127.0.0.1")
   if (url.searchParams.get("watch") === "true") return response.writeHead(200).flushHeaders()
   if (url.pathname.endsWith("/events")) return json(response, pages[Number(url.searchParams.get("continue") ?? "0")]!)
-  if (url.pathname.endsWith("/namespaces")) return json(response, { metadata: { resourceVersion: "1" }, items: [] })
-  if (url.pathname.includes("/namespaces/") && !url.pathname.includes("/leases")) {
-    return json(response, { metadata: { name: url.pathname.split("/").at(-1) } })
-  }
+  if (url.pathname.endsWith("/namespaces")) return json(response, namespaces)
   // A lease that nobody has.
   if (request.method === "GET" && url.pathname.includes("/leases")) return void response.writeHead(404).end("{}")
   return json(response, { metadata: { resourceVersion: "1" } })

@@ -1,18 +1,15 @@
 import { describe, expect, it } from "vitest"
 import type { Activity } from "../../../src/domain/Activity.ts"
 import type { FeedMessage } from "../../../src/serve/activities/FeedMessage.ts"
+import type { ServedActivity } from "../../../src/serve/activities/activityColumns.ts"
 import { ActivityFrames } from "../../../src/serve/activities/ActivityFrames.ts"
 import { printerFor } from "../../../src/serve/Table.ts"
 import { activityFrom, nameOf } from "../apiFixture.ts"
 
 const apiVersion = "activity.miloapis.com/v1"
+const kind = { apiVersion, kind: "Activity" }
 const framesOf = (superseded?: (one: FeedMessage) => boolean) =>
-  new ActivityFrames(
-    { concerns: () => true, shows: () => true },
-    printerFor({ _tag: "Object" }, [], { apiVersion, kind: "Activity" }, "Metadata"),
-    apiVersion,
-    superseded
-  )
+  new ActivityFrames(() => true, printerFor({ _tag: "Object" }, [], kind, "Metadata"), apiVersion, superseded)
 const activity = (id: string): Activity => activityFrom({ id }, 0)
 const message = (id: string, sequence: number, mark: FeedMessage["mark"]): FeedMessage => ({
   sequence,
@@ -46,7 +43,7 @@ describe("frames of a watch of activities", () => {
       message("one", 160, "modified"),
       message("one", 170, "deleted")
     ]
-    expect(shown(initial + frames.of({ messages, position: 170 }))).toEqual([
+    expect(shown(initial + frames.of({ messages, position: 170, printed: new Map() }))).toEqual([
       ["ADDED", nameOf("one"), "150"],
       ["ADDED", nameOf("two"), "90"],
       ["MODIFIED", nameOf("two"), "130"],
@@ -65,10 +62,42 @@ describe("frames of a watch of activities", () => {
       message("two", 160, "modified"),
       message("one", 170, "modified")
     ]
-    expect(shown(frames.of({ messages, position: 170 }))).toEqual([
+    expect(shown(frames.of({ messages, position: 170, printed: new Map() }))).toEqual([
       ["ADDED", nameOf("one"), "150"],
       ["MODIFIED", nameOf("two"), "160"],
       ["MODIFIED", nameOf("one"), "170"]
     ])
+  })
+
+  it("watches of one form print a frame once, others each their own", () => {
+    const printed = new Map<string, string>()
+    const batch = { messages: [message("one", 7, "added"), message("two", 8, "modified")], position: 8, printed }
+    const [first, second] = [framesOf(), framesOf()]
+    const text = first.of(batch)
+    printed.forEach((frame, name) => printed.set(name, frame.replace(apiVersion, "shared")))
+    expect(second.of(batch)).toBe(text.replaceAll(apiVersion, "shared"))
+    expect([first.highest, second.highest]).toEqual([8, 8])
+    const columns = [{ name: "Name", type: "string", description: "", priority: 0, cell: () => "cell" }] as const
+    const asTable = () => printerFor<ServedActivity>({ _tag: "Table", version: "v1" }, columns, kind, "None")
+    const tables = [asTable(), asTable()].map((printer) => new ActivityFrames(() => true, printer, apiVersion))
+    for (const table of tables) {
+      const rows = table
+        .of(batch)
+        .split("\n")
+        .slice(0, -1)
+        .map((line) => JSON.parse(line).object)
+      expect(rows.map(({ columnDefinitions, rows: [row] }) => [columnDefinitions === null, row.cells[0]])).toEqual([
+        [false, "cell"],
+        [true, "cell"]
+      ])
+    }
+    const metadata = new ActivityFrames(
+      () => true,
+      printerFor({ _tag: "Metadata", list: false }, [], kind, "None"),
+      apiVersion
+    )
+    expect(JSON.parse(metadata.of(batch).split("\n")[0] ?? "").object.kind).toBe("PartialObjectMetadata")
+    const other = new ActivityFrames(() => false, printerFor({ _tag: "Object" }, [], kind, "None"), apiVersion)
+    expect(shown(other.of(batch))).toEqual([["DELETED", nameOf("two"), "8"]])
   })
 })
