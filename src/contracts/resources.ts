@@ -3,6 +3,7 @@ import { activityPolicySpecSchema, activityPolicyStatusSchema } from "./activity
 import { activitySpecSchema } from "./activitySchema.ts"
 import { deadLetterSchemas } from "./deadLetterSchema.ts"
 import type { JsonSchema } from "./JsonSchema.ts"
+import { previewSchemas } from "./previewSchema.ts"
 import {
   activityFacetQueriesResource,
   activityQueriesResource,
@@ -82,6 +83,22 @@ export const deadLettersResource: Resource = {
   properties: deadLetterSchemas
 }
 
+export const policyPreviewsResource: Resource = {
+  plural: "policypreviews",
+  singular: "policypreview",
+  kind: "PolicyPreview",
+  shortNames: [],
+  categories: [],
+  namespaced: false,
+  verbs: ["create"],
+  subresources: {},
+  description:
+    "PolicyPreview tries an ActivityPolicy before it is in effect: on records and Events that are given or were stored, " +
+    "with the reason of each rule, or on a whole time, against the policy that is in effect. " +
+    "The answer to its creation is its status: kubectl create -f FILE -o yaml. Nothing is stored.",
+  properties: previewSchemas
+}
+
 /** Sorted by plural, so that discovery is the same on every replica. */
 export const resources: ReadonlyArray<Resource> = [
   activitiesResource,
@@ -92,5 +109,6 @@ export const resources: ReadonlyArray<Resource> = [
   auditLogQueriesResource,
   deadLettersResource,
   eventFacetQueriesResource,
-  eventQueriesResource
+  eventQueriesResource,
+  policyPreviewsResource
 ]

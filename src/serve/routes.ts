@@ -1,7 +1,8 @@
 /**
  * From a request to its answer: who calls, whether it may, then what it asks for.
  */
-import { Cause, Effect, Metric, Result } from "effect"
+import { Cause, Clock, Effect, Metric, Result } from "effect"
+import { randomUUID } from "node:crypto"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { Health } from "../runtime/Health.ts"
 import { counterFamily } from "../runtime/Metrics.ts"
@@ -31,6 +32,8 @@ import {
 import type { ActivityFeed } from "./activities/ActivityFeed.ts"
 import { getActivity, listActivities, type ActivityListOptions } from "./activities/listActivities.ts"
 import { watchActivities } from "./activities/watchActivities.ts"
+import { RequestRecords } from "./audit/RequestRecords.ts"
+import { isChange } from "./audit/requestRecord.ts"
 import { anonymous, Authenticator, type User } from "./auth/Authenticator.ts"
 import { authorize, Authorizer, probePaths } from "./auth/Authorizer.ts"
 import { callerScope, type ScopeOptions } from "./auth/callerScope.ts"
@@ -73,6 +76,7 @@ export type RouteServices =
   | Health
   | PolicyStore
   | PolicyWrites
+  | RequestRecords
   | RequestsInFlight
 
 export const handle = (
@@ -82,16 +86,24 @@ export const handle = (
 ): Effect.Effect<void, never, RouteServices> =>
   Effect.gen(function* () {
     const drain = yield* Drain
+    const receivedMillis = yield* Clock.currentTimeMillis
     const url = targetOf(request)
     const accepted = acceptedForm(request.headers.accept ?? "")
-    const context = { request, response, encoding: accepted?.encoding ?? "json", closing: drain.begun } as const
+    const auditID = auditIDOf(request)
+    const encoding = accepted?.encoding ?? "json"
+    const context: AnswerContext = { request, response, encoding, auditID, closing: drain.begun }
     const info = url === undefined ? undefined : requestInfo(request.method ?? "GET", url.pathname, url.searchParams)
     const isWatch = info?._tag === "Resource" && info.verb === "watch"
     const inFlight = yield* RequestsInFlight
+    const records = yield* RequestRecords
+    /** What its record says besides the answer, as it becomes known. */
+    let caller: User | undefined
+    let sent: Buffer | undefined
     const answered = Effect.gen(function* () {
       if (url === undefined || info === undefined) return yield* badRequest("the request's target is no path")
       const user = yield* authenticate(request, url.pathname)
       if (info._tag === "Resource") yield* inFlight.share(isWatch, user.name)
+      caller = user
       const fault = nameFault(info)
       if (fault !== undefined) return yield* badRequest(fault)
       const authorizer = yield* Authorizer
@@ -106,6 +118,7 @@ export const handle = (
           "only the following media types are accepted: application/json, application/yaml"
         )
       }
+      if (info._tag === "Resource" && isChange(info)) yield* records.reserve(user)
       return yield* route(options, {
         method: request.method ?? "GET",
         path: url.pathname,
@@ -116,9 +129,27 @@ export const handle = (
         user,
         authorize: (attributes) => authorize(user, attributes).pipe(Effect.provideService(Authorizer, authorizer)),
         // Read once, whoever asks how often.
-        body: yield* Effect.cached(readBody(request))
+        body: yield* Effect.cached(Effect.tap(readBody(request), (body) => Effect.sync(() => void (sent = body))))
       })
-    })
+    }).pipe(
+      Effect.onExit((exit) =>
+        Effect.gen(function* () {
+          // Who is unknown leaves no record: strangers could fill the store.
+          if (caller === undefined || info?._tag !== "Resource") return
+          const answeredMillis = yield* Clock.currentTimeMillis
+          yield* records.keep({
+            auditID,
+            request,
+            info,
+            user: caller,
+            receivedMillis,
+            answeredMillis,
+            body: sent,
+            exit
+          })
+        })
+      )
+    )
     const written = Effect.scoped(writing(context, answered))
     // Probes and discovery are answered from memory, however much there is to do: without them kube-apiserver takes
     // this server for gone.
@@ -137,7 +168,7 @@ const writing = <R>(
       Effect.catchCauseIf(
         (cause) => !Cause.hasInterruptsOnly(cause),
         (cause) =>
-          Effect.logError("request failed", cause, { auditId: context.request.headers["audit-id"] }).pipe(
+          Effect.logError("request failed", cause, { auditId: context.auditID }).pipe(
             Effect.as(refusal(failure("InternalError", "an internal error occurred")))
           )
       )
@@ -166,6 +197,15 @@ const refusal = (error: ApiFailure): Answer => ({
 const targetOf = (request: IncomingMessage): URL | undefined =>
   // A path of two slashes would be read as a host.
   URL.parse(`https://api${request.url?.startsWith("/") === true ? request.url : "/"}`) ?? undefined
+
+/** Longer ones are cut, as kube-apiserver does. */
+const auditIDLengthMax = 64
+
+/** A caller may choose it, as kube-apiserver does for what it passes on. */
+const auditIDOf = ({ headers }: IncomingMessage): string => {
+  const chosen = headers["audit-id"]
+  return typeof chosen === "string" && chosen !== "" ? chosen.slice(0, auditIDLengthMax) : randomUUID()
+}
 
 /** Probes are answered without credentials. */
 const authenticate = (request: IncomingMessage, path: string): Effect.Effect<User, ApiFailure, Authenticator> =>

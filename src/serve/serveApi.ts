@@ -16,6 +16,7 @@ import type { DeadLetterGroups } from "../store/DeadLetterGroups.ts"
 import type { FactQueries } from "../store/FactQueries.ts"
 import type { PolicyStore } from "../store/PolicyStore.ts"
 import { ActivityFeed } from "./activities/ActivityFeed.ts"
+import { type RecordedRequests, RequestRecords } from "./audit/RequestRecords.ts"
 import { Authenticator } from "./auth/Authenticator.ts"
 import type { Authorizer } from "./auth/Authorizer.ts"
 import { clusterAuthenticationLayer } from "./auth/clusterAuthentication.ts"
@@ -37,6 +38,8 @@ export interface ApiOptions extends RouteOptions {
    * Without: they are not.
    */
   readonly shutdownDelayMillis?: number
+  /** Which requests become audit records. */
+  readonly recordedRequests: RecordedRequests
 }
 
 export interface StandaloneOptions extends ApiOptions {

@@ -10,9 +10,10 @@ import type { Position } from "./ActivityQueries.ts"
 import { all, type Condition, condition } from "./Condition.ts"
 import { type Facet, type FacetValue, readFacets } from "./facets.ts"
 import { factTables } from "./factTables.ts"
-import { type FactWindow, windowCondition } from "./factWindow.ts"
+import { behind, type FactWindow, windowCondition } from "./factWindow.ts"
 import { type HistogramBucket, readHistogram } from "./histogram.ts"
 import { scopedCount, scopedRead, scopedReadUpTo } from "./scopedRead.ts"
+import { countSources, readSourcePage, readSourceSlices, type SourceFact, type SourceWindow } from "./sourceFacts.ts"
 
 export interface StoredFact {
   /** As it was stored. */
@@ -59,6 +60,15 @@ export class FactQueries extends Context.Service<
       window: FactWindow,
       intervalSeconds: number
     ) => Effect.Effect<ReadonlyArray<HistogramBucket>, ClickHouseError>
+    /** How far back each part of a window reaches, newest first: parts that {@link sourcePage} reads well. */
+    readonly sourceSlices: (window: SourceWindow) => Effect.Effect<ReadonlyArray<string>, ClickHouseError>
+    /** A page of what policies are asked about, by time and key, newest first. It may be large. */
+    readonly sourcePage: (
+      window: SourceWindow,
+      page: { readonly from?: string | undefined; readonly after?: Position | undefined; readonly limit: number }
+    ) => Effect.Effect<{ readonly facts: ReadonlyArray<SourceFact>; readonly more: boolean }, ClickHouseError>
+    /** How many of those there are, up to `rowsMax`. */
+    readonly sourceCount: (window: SourceWindow, rowsMax: number) => Effect.Effect<number, ClickHouseError>
   }
 >()("activity/store/FactQueries") {
   static readonly layer = Layer.effect(
@@ -71,7 +81,10 @@ export class FactQueries extends Context.Service<
         page: (window, { after, limit }) => traced("page", readPage(window, limit, after)),
         total: (window) => traced("total", readTotal(window)),
         facets: (window, facets) => traced("facets", readFacets(window, facets)),
-        histogram: (window, intervalSeconds) => traced("histogram", readHistogram(window, intervalSeconds))
+        histogram: (window, intervalSeconds) => traced("histogram", readHistogram(window, intervalSeconds)),
+        sourceSlices: (window) => traced("sourceSlices", readSourceSlices(window)),
+        sourcePage: (window, page) => traced("sourcePage", readSourcePage(window, page)),
+        sourceCount: (window, rowsMax) => traced("sourceCount", countSources(window, rowsMax))
       })
     })
   )
@@ -156,10 +169,3 @@ const readFrom = (
 
 /** How many rows there were, those included that were too large for the page. */
 const foundOf = (rows: ReadonlyArray<Row>): number => Number(rows[0]?.["found"] ?? 0)
-
-/** The plain comparison of times prunes; the pair alone does not. */
-const behind = (position: Position): Condition =>
-  condition("ts <= {after_ts:DateTime64(6, 'UTC')} AND (ts, id) < ({after_ts:DateTime64(6, 'UTC')}, {after_id:UUID})", {
-    after_ts: position.time,
-    after_id: position.id
-  })

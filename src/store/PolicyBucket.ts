@@ -30,7 +30,7 @@ export class PolicyBucket extends Context.Service<
   }
 >()("activity/store/PolicyBucket") {}
 
-const bucketName = "activity_policies"
+export const bucketName = "activity_policies"
 /** Reserved when it is made: some thousand policies with their history, and little of a small disk. */
 const bucketOptions = { history: 8, sizeBytesMax: 16 * 1024 * 1024 }
 
@@ -207,7 +207,7 @@ const bytesOf = ({ metadata: { resourceVersion: _, ...metadata }, ...policy }: A
   encoder.encode(JSON.stringify({ ...policy, metadata }))
 
 /** Undefined: somebody wrote something else into the bucket. */
-const policyFrom = (entry: BucketEntry): ActivityPolicy | undefined => {
+export const policyFrom = (entry: BucketEntry): ActivityPolicy | undefined => {
   try {
     const parsed: unknown = JSON.parse(decoder.decode(entry.value))
     if (typeof parsed !== "object" || parsed === null || !("metadata" in parsed) || !("spec" in parsed))

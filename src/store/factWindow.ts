@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import type { Expression, FilterKind } from "../cel/Filter.ts"
 import { ClickHouseError, ClickHouseRefused } from "../clients/clickhouse/ClickHouse.ts"
 import type { Scope } from "../domain/Scope.ts"
+import type { Position } from "./ActivityQueries.ts"
 import { all, type Condition, condition } from "./Condition.ts"
 import { factTables } from "./factTables.ts"
 import { filterColumns } from "./filterColumns.ts"
@@ -43,6 +44,13 @@ export const windowCondition = (window: FactWindow): Effect.Effect<Condition, Cl
       ...(window.filter === undefined ? [] : [filterCondition(window.filter, columns, "filter")]),
       ...(window.selectors === undefined ? [] : [filterCondition(window.selectors, columns, "selector")])
     ])
+  })
+
+/** What follows a position, newest first. The plain comparison of times prunes; the pair alone does not. */
+export const behind = (position: Position): Condition =>
+  condition("ts <= {after_ts:DateTime64(6, 'UTC')} AND (ts, id) < ({after_ts:DateTime64(6, 'UTC')}, {after_id:UUID})", {
+    after_ts: position.time,
+    after_id: position.id
   })
 
 /** CANNOT_PARSE_DATETIME, as the engine itself would say. */

@@ -21,6 +21,7 @@ import { tenantHeader } from "../../src/domain/Tenant.ts"
 import { write } from "../../src/programs/writer/pipeline.ts"
 import { Health } from "../../src/runtime/Health.ts"
 import { serverCertificate } from "../../src/runtime/Tls.ts"
+import type { RecordedRequests } from "../../src/serve/audit/RequestRecords.ts"
 import { serveApi, serveClusterApi } from "../../src/serve/serveApi.ts"
 import { ActivityQueries } from "../../src/store/ActivityQueries.ts"
 import { DeadLetterGroups } from "../../src/store/DeadLetterGroups.ts"
@@ -257,6 +258,7 @@ export interface Watch {
 export interface ApiFixtureOptions {
   readonly tenancyRequired?: boolean
   readonly queryDaysMax?: number
+  readonly recordedRequests?: RecordedRequests
   readonly writer?: boolean
   readonly shutdownDelayMillis?: number
   /** Of an account of the cluster that keeps policies; NATS keeps them when not given. */
@@ -329,6 +331,7 @@ export const startApi = async (options: ApiFixtureOptions = {}): Promise<Api> =>
       cluster: "local",
       defaultTenant,
       tenancyRequired: options.tenancyRequired ?? false,
+      recordedRequests: options.recordedRequests ?? "none",
       ...(options.queryDaysMax === undefined ? {} : { queryDaysMax: options.queryDaysMax })
     }
     const kube =

@@ -1,5 +1,6 @@
 import type { Settings } from "../../runtime/settings.ts"
 import { durationMillis, oneOf, setting, toggle, wholeNumber } from "../../runtime/settings.ts"
+import { recordedRequests } from "../../serve/audit/RequestRecords.ts"
 import * as shared from "../settings.ts"
 
 export const apiServerSettings = {
@@ -27,6 +28,13 @@ export const apiServerSettings = {
     name: "tenancy-required",
     description: "refuse callers without a tenant also inside a namespace",
     default: false
+  }),
+  recordedRequests: setting({
+    name: "record-requests",
+    description:
+      "which requests of this API become audit records: direct (those that no kube-apiserver passed on and records itself), all or none",
+    default: "direct",
+    read: oneOf(recordedRequests)
   }),
   queryDaysMax: setting({
     name: "query-days-max",

@@ -63,6 +63,7 @@ const running = (settings: ApiServerSettings, tls: ServerTls, cursorKey: Uint8Ar
       cluster: settings.cluster,
       defaultTenant: settings.defaultTenant,
       tenancyRequired: settings.tenancyRequired,
+      recordedRequests: settings.recordedRequests,
       ...(settings.queryDaysMax === 0 ? {} : { queryDaysMax: settings.queryDaysMax })
     }
     const api =

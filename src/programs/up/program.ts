@@ -154,7 +154,8 @@ const running = (prepared: Prepared) =>
       cursorKey: credentials.cursorKey,
       cluster: settings.cluster,
       defaultTenant: settings.defaultTenant,
-      tenancyRequired: false
+      tenancyRequired: false,
+      recordedRequests: "direct"
     })
     const auditUrl = `${audit.url}/audit`
     writeWhole(folder.at("example-batch.json"), exampleBatchText(yield* Clock.currentTimeMillis))

@@ -1,0 +1,113 @@
+/** Stored audit records and Kubernetes Events, with what they need to be evaluated once more. */
+import { Effect } from "effect"
+import type { ClickHouse, ClickHouseError } from "../clients/clickhouse/ClickHouse.ts"
+import type { Tenant } from "../domain/Tenant.ts"
+import type { Position } from "./ActivityQueries.ts"
+import { all, type Condition, condition } from "./Condition.ts"
+import { factTables } from "./factTables.ts"
+import { behind, type FactWindow, windowCondition } from "./factWindow.ts"
+import { scopedCount, scopedRead, scopedReadUpTo } from "./scopedRead.ts"
+
+/** Facts that a rule of one kind's policies may be asked about, as far as columns tell. */
+export interface SourceWindow extends Pick<FactWindow, "scope" | "start" | "end" | "namespace"> {
+  readonly kind: "record" | "event"
+  /** Of the object that the fact is about. */
+  readonly apiGroup: string
+  /** Of an Event's object. A record names no kind. */
+  readonly objectKind: string
+  /** Of records; undefined: any. */
+  readonly verbs: ReadonlyArray<string> | undefined
+}
+
+export interface SourceFact {
+  readonly cluster: string
+  readonly tenant: Tenant
+  /** As it was stored. */
+  readonly json: string
+  readonly position: Position
+}
+
+/** About 6 MB of records. */
+const sliceRows = 2_000
+
+/** Of the JSON of one page: at most three are held at a time. */
+const pageSizeBytesMax = 16 * 2 ** 20
+
+/**
+ * The times that part the window, newest first: between two of them lie about {@link sliceRows} facts. Rows of several
+ * tenants lie apart from one another: a page that does not say how far back it reaches would be looked for in all of them.
+ */
+export const readSourceSlices = (
+  window: SourceWindow
+): Effect.Effect<ReadonlyArray<string>, ClickHouseError, ClickHouse> =>
+  Effect.gen(function* () {
+    const rows = yield* scopedRead(window.scope, {
+      table: factTables[window.kind].table,
+      columns: "toString(ts) AS time, row_number() OVER (ORDER BY ts DESC, id DESC) AS place",
+      where: yield* sourceCondition(window),
+      tail: `QUALIFY place % ${sliceRows} = 0 ORDER BY place`,
+      final: true
+    })
+    return rows.map((row) => String(row["time"]))
+  })
+
+/** @returns `more`: others, from `from` on, did not fit the page */
+export const readSourcePage = (
+  window: SourceWindow,
+  page: { readonly from?: string | undefined; readonly after?: Position | undefined; readonly limit: number }
+) =>
+  Effect.gen(function* () {
+    const rows = yield* scopedReadUpTo(
+      window.scope,
+      {
+        table: factTables[window.kind].table,
+        columns: "json, ts, id, cluster, tenant_type, tenant_name, toString(ts) AS time, toString(id) AS key",
+        where: all([
+          yield* sourceCondition(window),
+          ...(page.from === undefined
+            ? []
+            : [condition("ts >= {from_ts:DateTime64(6, 'UTC')}", { from_ts: page.from })]),
+          ...(page.after === undefined ? [] : [behind(page.after)])
+        ]),
+        tail: `ORDER BY ts DESC, id DESC LIMIT ${page.limit + 1}`,
+        final: true
+      },
+      pageSizeBytesMax
+    )
+    const facts = rows.slice(0, page.limit).map(
+      (row): SourceFact => ({
+        cluster: String(row["cluster"]),
+        tenant: { type: String(row["tenant_type"]), name: String(row["tenant_name"]) },
+        json: String(row["json"]),
+        position: { time: String(row["time"]), id: String(row["key"]) }
+      })
+    )
+    return { facts, more: Number(rows[0]?.["found"] ?? 0) > facts.length }
+  })
+
+export const countSources = (
+  window: SourceWindow,
+  rowsMax: number
+): Effect.Effect<number, ClickHouseError, ClickHouse> =>
+  Effect.flatMap(sourceCondition(window), (where) =>
+    scopedCount(window.scope, { table: factTables[window.kind].table, where, rowsMax })
+  )
+
+/** Without the scope. What it leaves out no rule is ever asked about. */
+const sourceCondition = (window: SourceWindow): Effect.Effect<Condition, ClickHouseError> =>
+  Effect.map(windowCondition({ ...window, search: "" }), (inWindow) =>
+    all([
+      inWindow,
+      window.kind === "event"
+        ? condition("regarding_api_group = {source_group:String} AND regarding_kind = {source_kind:String}", {
+            source_group: window.apiGroup,
+            source_kind: window.objectKind
+          })
+        : condition("api_group = {source_group:String} AND stage IN ('ResponseComplete', 'Panic') AND dry_run = 0", {
+            source_group: window.apiGroup
+          }),
+      ...(window.kind === "event" || window.verbs === undefined
+        ? []
+        : [condition("verb IN {source_verbs:Array(String)}", { source_verbs: window.verbs })])
+    ])
+  )
