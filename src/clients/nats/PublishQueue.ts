@@ -30,8 +30,8 @@ const fullAfterMillis = 1_500
 const roomWaitMillisMax = 15_000
 /** How long to wait between two looks at a full stream, or at a subject that no stream takes. */
 const retryPauseMillis = 100
-/** Messages that have left the queue and are still held by it: without a bound, one that is never empty holds all. */
-const passedMax = 1_024
+/** Messages of one batch that leave in a row where others wait: a write of one message does not wait for thousands. */
+const perTurnMax = 16
 /** A message that gets no answer while others do is given up after so many times the wait for a connection. */
 const unansweredFactor = 6
 
@@ -50,6 +50,9 @@ interface Item {
 }
 
 interface Batch {
+  items: ReadonlyArray<Item>
+  /** Of the items, the next to be sent for the first time. */
+  next: number
   readonly outcomes: Array<PublishOutcome>
   missing: number
   abandoned: boolean
@@ -83,8 +86,10 @@ export class PublishQueue {
   readonly #inbox = `${createInbox()}.`
   readonly #inFlight = new Map<string, Item>()
   #inFlightBytes = 0
-  #waiting: Array<Item> = []
-  #waitingHead = 0
+  /** Batches of which something was not sent yet. */
+  readonly #waiting: Array<Batch> = []
+  /** Of these, the one whose turn it is. */
+  #turn = 0
   readonly #again: Array<Item> = []
   readonly #full = new Map<string, FullStream>()
   readonly #homeless: Array<Item> = []
@@ -111,14 +116,16 @@ export class PublishQueue {
       : Effect.callback((resume) => {
           if (this.#closed) return resume(Effect.succeed(messages.map(() => closed())))
           const batch: Batch = {
+            items: [],
+            next: 0,
             outcomes: new Array<PublishOutcome>(messages.length),
             missing: messages.length,
             abandoned: false,
             done: (outcomes) => resume(Effect.succeed(outcomes))
           }
           const now = this.#now()
-          for (let index = 0; index < messages.length; index++)
-            this.#waiting.push(this.#itemFrom(messages[index]!, batch, index, now))
+          batch.items = messages.map((message, index) => this.#itemFrom(message, batch, index, now))
+          this.#waiting.push(batch)
           this.#pump(now)
           return Effect.sync(() => void (batch.abandoned = true))
         })
@@ -244,16 +251,16 @@ export class PublishQueue {
   #next(): Item | undefined {
     const again = this.#again.shift()
     if (again !== undefined) return again
-    while (this.#waitingHead < this.#waiting.length) {
-      const item = this.#waiting[this.#waitingHead++]!
-      if (this.#waitingHead === passedMax) {
-        this.#waiting = this.#waiting.slice(passedMax)
-        this.#waitingHead = 0
+    while (this.#waiting.length > 0) {
+      if (this.#turn >= this.#waiting.length) this.#turn = 0
+      const batch = this.#waiting[this.#turn]!
+      const item = batch.abandoned ? undefined : batch.items[batch.next++]
+      if (item === undefined) this.#waiting.splice(this.#turn, 1)
+      else {
+        if (batch.next % perTurnMax === 0) this.#turn++
+        return item
       }
-      if (!item.batch.abandoned) return item
     }
-    this.#waiting = []
-    this.#waitingHead = 0
     return undefined
   }
 
@@ -363,15 +370,17 @@ export class PublishQueue {
   }
 
   #giveUpWaiting(gaveUp: (item: Item) => boolean): void {
-    const kept = [...this.#again, ...this.#waiting.slice(this.#waitingHead)].filter((item) => {
+    const stays = (item: Item): boolean => {
       if (item.batch.abandoned) return false
       if (!gaveUp(item)) return true
       this.#fail(item, unavailable("publish", new Error("not connected")))
       return false
-    })
-    this.#again.length = 0
-    this.#waiting = kept
-    this.#waitingHead = 0
+    }
+    this.#again.push(...this.#again.splice(0).filter(stays))
+    for (const batch of this.#waiting) {
+      batch.items = batch.items.slice(batch.next).filter(stays)
+      batch.next = 0
+    }
   }
 
   #land(item: Item): void {
@@ -393,7 +402,7 @@ export class PublishQueue {
   *#allItems(): Iterable<Item> {
     yield* this.#inFlight.values()
     yield* this.#again
-    yield* this.#waiting.slice(this.#waitingHead)
+    for (const batch of this.#waiting) yield* batch.items.slice(batch.next)
     yield* this.#homeless
     for (const full of this.#full.values()) yield* full.items
   }

@@ -103,6 +103,23 @@ describe("publish", () => {
   )
 
   it.live(
+    "a message does not wait for a large batch that was there before it",
+    () =>
+      connected(server, (nats) =>
+        Effect.gen(function* () {
+          const stream = streamOf("TURNS")
+          yield* nats.ensureStreams([stream])
+          const large = yield* Effect.forkChild(nats.publish(messagesOf(stream, "large", 20_000)))
+          const [alone] = yield* nats.publish(messagesOf(stream, "alone", 1))
+          const first = (yield* nats.streamState(stream.name)).firstSequence
+          yield* Fiber.join(large)
+          assert.isBelow((alone?.sequence ?? Number.NaN) - first, 10_000)
+        })
+      ),
+    timeout
+  )
+
+  it.live(
     "an empty batch is published at once",
     () => connected(server, (nats) => Effect.map(nats.publish([]), (acks) => assert.deepStrictEqual(acks, []))),
     timeout
