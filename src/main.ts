@@ -14,6 +14,7 @@ import { configProviderFrom } from "./runtime/configFile.ts"
 import { StartRefused } from "./runtime/StartRefused.ts"
 import { apiServerSettings } from "./programs/apiserver/config.ts"
 import { collectorSettings } from "./programs/collector/config.ts"
+import { controllerSettings } from "./programs/controller/config.ts"
 import { doctorSettings } from "./programs/doctor/config.ts"
 import { FaultsFound } from "./programs/doctor/Finding.ts"
 import { exporterSettings } from "./programs/exporter/config.ts"
@@ -56,6 +57,11 @@ const programs = Command.make("activity").pipe(
         Effect.flatMap(({ apiServer }) => apiServer(settings))
       )
     ).pipe(Command.withDescription("Serves the API activity.miloapis.com to kubectl and other clients")),
+    Command.make("controller", controllerSettings, (settings) =>
+      program(() => import("./programs/controller/program.ts")).pipe(
+        Effect.flatMap(({ controller }) => controller(settings))
+      )
+    ).pipe(Command.withDescription("Carries out ReindexJobs: tells stored records and Events anew")),
     Command.make("migrate", migrateSettings, (settings) =>
       program(() => import("./programs/migrate/program.ts")).pipe(Effect.flatMap(({ migrate }) => migrate(settings)))
     ).pipe(Command.withDescription("Brings ClickHouse's tables to this version, once")),

@@ -65,11 +65,16 @@ export const previewSchemas = {
         "Only stored records and Events about this namespace. Callers without a tenant and without the right to the whole platform must give it for autoFetch and backtest."
       ),
       inputs: list("Records and Events to try it on: at most 500.", input("A record or an Event.")),
-      autoFetch: object("Tries it on what was stored, among what the caller may see. Those come first that a rule matches.", {
-        limit: whole("The most inputs: 1 to 50; 0, or none, is 10.", "int32"),
-        timeRange: text("How far back to look: a whole number and a unit (s, m, h, d, w), such as 7d. Without it 24h."),
-        sources
-      }),
+      autoFetch: object(
+        "Tries it on what was stored, among what the caller may see. Those come first that a rule matches.",
+        {
+          limit: whole("The most inputs: 1 to 50; 0, or none, is 10.", "int32"),
+          timeRange: text(
+            "How far back to look: a whole number and a unit (s, m, h, d, w), such as 7d. Without it 24h."
+          ),
+          sources
+        }
+      ),
       backtest: object(
         "Compares the policy with what is in effect, over everything of its kind that was stored in a time, among what the caller may see. One at a time for each user.",
         {
@@ -142,9 +147,12 @@ export const previewSchemas = {
       facts: whole(
         "Records and Events that were read: those of the time that a rule could be asked about, by their API group, kind, stage and verb. The first answer has it."
       ),
-      counts: object("How many of them have each outcome. What no rule matches, before or after, has none. The first answer has it.", {
-        ...Object.fromEntries(backtestOutcomes.map((outcome) => [outcome, whole(outcomeMeanings[outcome])]))
-      }),
+      counts: object(
+        "How many of them have each outcome. What no rule matches, before or after, has none. The first answer has it.",
+        {
+          ...Object.fromEntries(backtestOutcomes.map((outcome) => [outcome, whole(outcomeMeanings[outcome])]))
+        }
+      ),
       results: list(
         "Those with the outcomes that were asked for, audit records before Events, newest first.",
         object(

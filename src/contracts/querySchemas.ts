@@ -1,6 +1,7 @@
 /** What the query kinds and the facet query kinds look like to clients. */
 import { activityFacetFields, auditLogFacetFields, eventFacetFields } from "../domain/facetFields.ts"
 import { activitySpecSchema } from "./activitySchema.ts"
+import { eventRecordSchemas } from "./eventRecordSchema.ts"
 import { type JsonSchema, list, object, text, whole } from "./JsonSchema.ts"
 import { metaReference } from "./metaSchemas.ts"
 
@@ -110,7 +111,7 @@ export const eventQuerySchemas = {
       apiVersion: text("The version of the API."),
       kind: text("EventRecord."),
       metadata: { allOf: [metaReference("ObjectMeta")], description: "The Event's own metadata." },
-      event: anything("The Event, of events.k8s.io/v1.")
+      ...eventRecordSchemas
     })
   )
 }

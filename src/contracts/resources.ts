@@ -2,8 +2,10 @@
 import { activityPolicySpecSchema, activityPolicyStatusSchema } from "./activityPolicySchema.ts"
 import { activitySpecSchema } from "./activitySchema.ts"
 import { deadLetterSchemas } from "./deadLetterSchema.ts"
+import { eventRecordSchemas } from "./eventRecordSchema.ts"
 import type { JsonSchema } from "./JsonSchema.ts"
 import { previewSchemas } from "./previewSchema.ts"
+import { reindexJobSpecSchema, reindexJobStatusSchema } from "./reindexJobSchema.ts"
 import {
   activityFacetQueriesResource,
   activityQueriesResource,
@@ -49,6 +51,23 @@ export const activitiesResource: Resource = {
     "Activities are made from audit records and Kubernetes Events by the rules of ActivityPolicies. " +
     "Lists show the last hour unless start says otherwise: kubectl get --raw '/apis/activity.miloapis.com/v1/activities?start=now-7d'.",
   properties: { spec: activitySpecSchema }
+}
+
+export const eventRecordsResource: Resource = {
+  plural: "eventrecords",
+  singular: "eventrecord",
+  kind: "EventRecord",
+  shortNames: ["evr"],
+  categories: ["observability"],
+  namespaced: true,
+  // Never delete: a namespace that is deleted would wait for it.
+  verbs: ["get", "list", "watch"],
+  subresources: {},
+  description:
+    "EventRecord is a Kubernetes Event as it was last seen, kept beyond the hour for which its cluster keeps it. " +
+    "Lists show the last 24 hours unless start says otherwise: " +
+    "kubectl get --raw '/apis/activity.miloapis.com/v1/eventrecords?start=now-7d'.",
+  properties: eventRecordSchemas
 }
 
 export const activityPoliciesResource: Resource = {
@@ -99,6 +118,22 @@ export const policyPreviewsResource: Resource = {
   properties: previewSchemas
 }
 
+export const reindexJobsResource: Resource = {
+  plural: "reindexjobs",
+  singular: "reindexjob",
+  kind: "ReindexJob",
+  shortNames: ["rj"],
+  categories: [],
+  namespaced: false,
+  verbs: ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
+  subresources: { status: ["get", "patch", "update"] },
+  description:
+    "ReindexJob tells stored records and Events anew, by the ActivityPolicies as they are now: activities that differ are " +
+    "replaced, missing ones added, those that no rule tells any more removed. " +
+    "Jobs run one after the other, oldest first; deleting a job stops it.",
+  properties: { spec: reindexJobSpecSchema, status: reindexJobStatusSchema }
+}
+
 /** Sorted by plural, so that discovery is the same on every replica. */
 export const resources: ReadonlyArray<Resource> = [
   activitiesResource,
@@ -110,5 +145,7 @@ export const resources: ReadonlyArray<Resource> = [
   deadLettersResource,
   eventFacetQueriesResource,
   eventQueriesResource,
-  policyPreviewsResource
+  eventRecordsResource,
+  policyPreviewsResource,
+  reindexJobsResource
 ]

@@ -46,6 +46,8 @@ export const headerNames = {
   cluster: "Activity-Cluster",
   /** `TYPE/NAME`, each percent-encoded, on MILO_EVENTS and ACTIVITIES. */
   tenant: "Activity-Tenant",
+  /** An Event's key, which its message's id does not tell, on MILO_EVENTS. */
+  key: "Activity-Key",
   /** `added`, `modified` or `deleted`. */
   mark: "Activity-Mark",
   /** The order at the source, a decimal number: an Event's resourceVersion (and more where those went back), `0` for an audit record. */

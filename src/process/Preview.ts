@@ -13,7 +13,7 @@ import type { Discovery } from "./PolicyCache.ts"
 import { type Evaluation, type Failed, type NotMatchedReason, PolicySet } from "./PolicySet.ts"
 
 export type { PolicyProblem } from "./compilePolicy.ts"
-export type { Evaluation, Failed, Matched, NotMatchedReason, PolicySet } from "./PolicySet.ts"
+export type { Evaluation, Failed, Matched, NotMatchedReason, PartsAsked, PolicySet } from "./PolicySet.ts"
 
 /** Every problem of a policy, empty when it may be admitted. At most one per expression. */
 export const policyProblems = (policy: ActivityPolicy): ReadonlyArray<PolicyProblem> => {
@@ -92,6 +92,17 @@ export const verbsOf = (policies: PolicySet): ReadonlyArray<string> | undefined 
   return verbs.includes(undefined) ? undefined : [...new Set(verbs.flatMap((some) => [...(some ?? [])]))]
 }
 
+/** No audit rule of these policies is asked about subresources, `scale` aside. */
+export const mainResourcesOnly = (policies: PolicySet): boolean =>
+  policies.policies.every(({ auditRules }) =>
+    auditRules.every(
+      ({ mentionsSubresource, subresources }) =>
+        !mentionsSubresource || (subresources !== undefined && [...subresources].every(isMain))
+    )
+  )
+
+const isMain = (subresource: string): boolean => subresource === "" || subresource === "scale"
+
 const compiled = (
   policy: ActivityPolicy,
   discovery: Discovery
@@ -161,7 +172,7 @@ const notAskedAbout = (rule: CompiledRule, record: AuditRecord): string | undefi
     return `the rule is for the outcome ${rule.outcome}, ${ended}`
   }
   const { subresource } = record.objectRef
-  return subresource === "" || subresource === "scale" || rule.mentionsSubresource
+  return isMain(subresource) || rule.mentionsSubresource
     ? undefined
     : `the record is about the subresource ${subresource}, which the rule does not mention`
 }

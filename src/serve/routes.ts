@@ -1,7 +1,7 @@
 /**
  * From a request to its answer: who calls, whether it may, then what it asks for.
  */
-import { Cause, Clock, Effect, Metric, Result } from "effect"
+import { Cause, Clock, Effect, Metric } from "effect"
 import { randomUUID } from "node:crypto"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { Health } from "../runtime/Health.ts"
@@ -21,17 +21,20 @@ import {
   statusObject,
   unavailable
 } from "./ApiFailure.ts"
+import { eventsApis, eventsResource } from "../contracts/eventsApis.ts"
 import {
   activityPoliciesResource,
   deadLettersResource,
+  eventRecordsResource,
   groupName,
+  policyPreviewsResource,
+  reindexJobsResource,
   type Resource,
   resources,
   versions
 } from "../contracts/resources.ts"
+import { activityFacts, selectedActivityGroup } from "./activities/activityFacts.ts"
 import type { ActivityFeed } from "./activities/ActivityFeed.ts"
-import { getActivity, listActivities, type ActivityListOptions } from "./activities/listActivities.ts"
-import { watchActivities } from "./activities/watchActivities.ts"
 import { RequestRecords } from "./audit/RequestRecords.ts"
 import { isChange } from "./audit/requestRecord.ts"
 import { anonymous, Authenticator, type User } from "./auth/Authenticator.ts"
@@ -40,19 +43,28 @@ import { callerScope, type ScopeOptions } from "./auth/callerScope.ts"
 import { deadLetterRequest } from "./deadLetters/deadLetterRequest.ts"
 import { discovery } from "./discovery.ts"
 import { Drain } from "./Drain.ts"
+import { selectedEventGroup } from "./events/eventFacts.ts"
+import type { EventFeed } from "./events/EventFeed.ts"
+import { eventRecords } from "./events/eventRecords.ts"
+import { servedEvents } from "./events/servedEvents.ts"
+import type { FactListOptions } from "./facts/listFacts.ts"
+import { serveFacts } from "./facts/serveFacts.ts"
 import { acceptedForm } from "./http/accept.ts"
 import type { Answer, Call } from "./http/Call.ts"
 import { readBody } from "./http/readBody.ts"
 import { nameFault, requestInfo, type ResourceRequest } from "./http/RequestInfo.ts"
-import { type AnswerContext, writeAnswer } from "./http/writeAnswer.ts"
+import { type AnswerContext, closed, writeAnswer } from "./http/writeAnswer.ts"
 import { openApi } from "./openApi/openApi.ts"
 import { policyRequest } from "./policies/policyRequest.ts"
 import type { PolicyWrites } from "./policies/PolicyWrites.ts"
+import { reindexJobRequest } from "./reindexJobs/reindexJobRequest.ts"
+import { ReindexJobStorage } from "./reindexJobs/ReindexJobStorage.ts"
 import type { QueryOptions } from "./queries/createQuery.ts"
+import { createPreview } from "./previews/createPreview.ts"
+import type { Backtests } from "./previews/Backtests.ts"
 import { queryRequest } from "./queries/queryRequest.ts"
 import { RequestsInFlight } from "./RequestsInFlight.ts"
 import { versionAnswer } from "./serverVersion.ts"
-import { fieldSelectorFrom } from "./Selector.ts"
 
 const requestsByStatus: Readonly<Record<string, Metric.Counter<number>>> = counterFamily(
   "activity_apiserver_requests_total",
@@ -63,15 +75,20 @@ const requestsByStatus: Readonly<Record<string, Metric.Counter<number>>> = count
 
 const openWatches = Metric.gauge("activity_apiserver_watches", { description: "Watches that are open" })
 
-export interface RouteOptions extends ScopeOptions, ActivityListOptions, QueryOptions {}
+export interface RouteOptions extends ScopeOptions, FactListOptions, QueryOptions {
+  /** Whether discovery tells of Kubernetes' own Events too: not beside a cluster, which has them itself. */
+  readonly tellsOfEvents?: boolean
+}
 
 export type RouteServices =
   | ActivityFeed
   | ActivityQueries
   | Authenticator
   | Authorizer
+  | Backtests
   | DeadLetterGroups
   | Drain
+  | EventFeed
   | FactQueries
   | Health
   | PolicyStore
@@ -129,7 +146,8 @@ export const handle = (
         user,
         authorize: (attributes) => authorize(user, attributes).pipe(Effect.provideService(Authorizer, authorizer)),
         // Read once, whoever asks how often.
-        body: yield* Effect.cached(Effect.tap(readBody(request), (body) => Effect.sync(() => void (sent = body))))
+        body: yield* Effect.cached(Effect.tap(readBody(request), (body) => Effect.sync(() => void (sent = body)))),
+        gone: closed(response)
       })
     }).pipe(
       Effect.onExit((exit) =>
@@ -231,8 +249,14 @@ const route = (options: RouteOptions, call: Call): Handler =>
     const policies = yield* PolicyStore
     const absence: Absence = (resource) => (resource === activityPoliciesResource ? policies.absence() : undefined)
     if (call.info._tag === "Resource") return yield* routeResource(options, call, call.info, absence)
-    const present = resources.filter((resource) => absence(resource) === undefined)
-    const known = discovery(call, present) ?? openApi(call) ?? (call.path === "/version" ? versionAnswer() : undefined)
+    const keepsJobs = (yield* ReindexJobStorage) !== undefined
+    const present = resources.filter(
+      (resource) => absence(resource) === undefined && (keepsJobs || resource !== reindexJobsResource)
+    )
+    const known =
+      discovery(call, present, options.tellsOfEvents ?? false) ??
+      openApi(call) ??
+      (call.path === "/version" ? versionAnswer() : undefined)
     if (known !== undefined) {
       return call.method === "GET" || call.method === "HEAD" ? known : yield* methodNotAllowed()
     }
@@ -279,32 +303,38 @@ const routeResource = (options: RouteOptions, call: Call, request: ResourceReque
   const misplaced = ofObject ? !request.named : request.verb === "create" && request.named
   if (misplaced || !allowed.includes(request.verb)) return Effect.fail(methodNotAllowed())
   if (resource === activityPoliciesResource) return policyRequest(call, request)
+  if (resource === reindexJobsResource) return reindexJobRequest(call, request)
   if (resource === deadLettersResource) return deadLetterRequest(call, request)
+  if (resource === policyPreviewsResource) return createPreview(call, request, options)
+  if (resource === eventRecordsResource) return eventRecordVerb(options, call, request)
+  if (resource === eventsResource) return eventVerb(options, call, request)
   return queryRequest(call, request, resource, options) ?? activityVerb(options, call, request)
 }
 
 const activityVerb = (options: RouteOptions, call: Call, request: ResourceRequest): Handler =>
   Effect.gen(function* () {
-    const scope = yield* callerScope(call.user, request, options, selectedApiGroup(call))
-    switch (request.verb) {
-      case "get":
-        return yield* getActivity(call, request, scope)
-      case "watch":
-        return yield* watchActivities(call, request, scope)
-      default:
-        return yield* listActivities(call, request, scope, options)
-    }
+    const scope = yield* callerScope(call.user, request, options, selectedActivityGroup(call))
+    return yield* serveFacts(call, request, scope, options, yield* activityFacts)
   })
 
-/** The API group that a field selector leaves alone. */
-const selectedApiGroup = (call: Call): string | undefined =>
-  Result.getOrElse(fieldSelectorFrom(call.query.get("fieldSelector") ?? ""), () => []).find(
-    ({ equal, field }) => equal && field === "spec.resource.apiGroup"
-  )?.value
+const eventRecordVerb = (options: RouteOptions, call: Call, request: ResourceRequest): Handler =>
+  Effect.gen(function* () {
+    const scope = yield* callerScope(call.user, request, options, selectedEventGroup(call))
+    return yield* serveFacts(call, request, scope, options, yield* eventRecords)
+  })
+
+const eventVerb = (options: RouteOptions, call: Call, request: ResourceRequest): Handler =>
+  Effect.gen(function* () {
+    const scope = yield* callerScope(call.user, request, options, selectedEventGroup(call))
+    return yield* serveFacts(call, request, scope, options, yield* servedEvents(request))
+  })
 
 /** Undefined: the path names nothing that this server has. */
 const knownResource = (request: ResourceRequest): Resource | undefined => {
   const known: ReadonlyArray<string> = versions
+  const isOfEvents = eventsApis.some(({ group, version }) => group === request.group && version === request.version)
+  if (isOfEvents)
+    return request.resource === eventsResource.plural && request.subresource === "" ? eventsResource : undefined
   if (request.group !== groupName || !known.includes(request.version)) return undefined
   const resource = resources.find(({ plural }) => plural === request.resource)
   if (resource === undefined || (request.namespace !== "" && !resource.namespaced)) return undefined

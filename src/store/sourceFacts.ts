@@ -1,6 +1,7 @@
 /** Stored audit records and Kubernetes Events, with what they need to be evaluated once more. */
 import { Effect } from "effect"
-import type { ClickHouse, ClickHouseError } from "../clients/clickhouse/ClickHouse.ts"
+import type { ClickHouse, ClickHouseError, Row } from "../clients/clickhouse/ClickHouse.ts"
+import type { AuditRequest } from "../domain/AuditRecord.ts"
 import type { Tenant } from "../domain/Tenant.ts"
 import type { Position } from "./ActivityQueries.ts"
 import { all, type Condition, condition } from "./Condition.ts"
@@ -17,6 +18,8 @@ export interface SourceWindow extends Pick<FactWindow, "scope" | "start" | "end"
   readonly objectKind: string
   /** Of records; undefined: any. */
   readonly verbs: ReadonlyArray<string> | undefined
+  /** Of records: of subresources only `scale`. */
+  readonly mainResourcesOnly?: boolean
 }
 
 export interface SourceFact {
@@ -24,11 +27,15 @@ export interface SourceFact {
   readonly tenant: Tenant
   /** As it was stored. */
   readonly json: string
+  /** The order at its source, a decimal number: what the upper half of its row's version says. */
+  readonly order: string
   readonly position: Position
+  /** Of a record: its request, as far as rules are chosen by it. Reading it out of the JSON would take as long as evaluating. */
+  readonly request: AuditRequest | undefined
 }
 
-/** About 6 MB of records. */
-const sliceRows = 2_000
+/** About 3 MB of records: read in some 20 ms, and parsed in one go. */
+const sliceRows = 1_000
 
 /** Of the JSON of one page: at most three are held at a time. */
 const pageSizeBytesMax = 16 * 2 ** 20
@@ -61,7 +68,10 @@ export const readSourcePage = (
       window.scope,
       {
         table: factTables[window.kind].table,
-        columns: "json, ts, id, cluster, tenant_type, tenant_name, toString(ts) AS time, toString(id) AS key",
+        columns:
+          "json, ts, id, cluster, tenant_type, tenant_name, toString(ts) AS time, toString(id) AS key, " +
+          "toString(bitShiftRight(ver, 64)) AS source_order" +
+          (window.kind === "record" ? requestColumns : ""),
         where: all([
           yield* sourceCondition(window),
           ...(page.from === undefined
@@ -74,16 +84,38 @@ export const readSourcePage = (
       },
       pageSizeBytesMax
     )
-    const facts = rows.slice(0, page.limit).map(
-      (row): SourceFact => ({
-        cluster: String(row["cluster"]),
-        tenant: { type: String(row["tenant_type"]), name: String(row["tenant_name"]) },
-        json: String(row["json"]),
-        position: { time: String(row["time"]), id: String(row["key"]) }
-      })
-    )
+    const facts = rows.slice(0, page.limit).map((row): SourceFact => ({
+      cluster: String(row["cluster"]),
+      tenant: { type: String(row["tenant_type"]), name: String(row["tenant_name"]) },
+      json: String(row["json"]),
+      order: String(row["source_order"]),
+      position: { time: String(row["time"]), id: String(row["key"]) },
+      request: window.kind === "record" ? requestOf(row) : undefined
+    }))
     return { facts, more: Number(rows[0]?.["found"] ?? 0) > facts.length }
   })
+
+const requestColumns =
+  ", stage, verb, api_group, resource, subresource, namespace, resource_name, object_uid, status_code"
+
+/** Of a row of audit_logs. */
+const requestOf = (row: Row): AuditRequest => ({
+  stage: String(row["stage"]),
+  verb: String(row["verb"]),
+  objectRef: {
+    apiGroup: String(row["api_group"]),
+    // No rule is chosen by it.
+    apiVersion: "",
+    resource: String(row["resource"]),
+    subresource: String(row["subresource"]),
+    namespace: String(row["namespace"]),
+    name: String(row["resource_name"]),
+    uid: String(row["object_uid"])
+  },
+  // What has none is of no resource: no policy's.
+  hasObjectRef: true,
+  statusCode: Number(row["status_code"])
+})
 
 export const countSources = (
   window: SourceWindow,
@@ -108,6 +140,9 @@ const sourceCondition = (window: SourceWindow): Effect.Effect<Condition, ClickHo
           }),
       ...(window.kind === "event" || window.verbs === undefined
         ? []
-        : [condition("verb IN {source_verbs:Array(String)}", { source_verbs: window.verbs })])
+        : [condition("verb IN {source_verbs:Array(String)}", { source_verbs: window.verbs })]),
+      ...(window.kind === "record" && window.mainResourcesOnly === true
+        ? [condition("subresource IN ('', 'scale')")]
+        : [])
     ])
   )

@@ -21,7 +21,8 @@ import { tenantHeader } from "../../src/domain/Tenant.ts"
 import { write } from "../../src/programs/writer/pipeline.ts"
 import { Health } from "../../src/runtime/Health.ts"
 import { serverCertificate } from "../../src/runtime/Tls.ts"
-import type { RecordedRequests } from "../../src/serve/audit/RequestRecords.ts"
+import type { RecordedRequests } from "../../src/serve/audit/recordedRequests.ts"
+import type { OidcOptions } from "../../src/serve/auth/oidc.ts"
 import { serveApi, serveClusterApi } from "../../src/serve/serveApi.ts"
 import { ActivityQueries } from "../../src/store/ActivityQueries.ts"
 import { DeadLetterGroups } from "../../src/store/DeadLetterGroups.ts"
@@ -29,6 +30,8 @@ import { FactQueries } from "../../src/store/FactQueries.ts"
 import { migrate } from "../../src/store/migrate.ts"
 import { type PolicyBucket, policyBucketLayer } from "../../src/store/PolicyBucket.ts"
 import type { PolicyStore } from "../../src/store/PolicyStore.ts"
+import { reindexJobStorageLayer } from "../../src/serve/reindexJobs/ReindexJobStorage.ts"
+import { reindexJobBucketLayer } from "../../src/store/ReindexJobs.ts"
 import { bucketWritesLayer } from "../../src/serve/policies/bucketWrites.ts"
 import { recordWritesLayer } from "../../src/serve/policies/recordWrites.ts"
 import { policyRecordsLayer } from "../../src/store/PolicyRecords.ts"
@@ -102,7 +105,8 @@ const questionRule = {
     "auditlogfacetsqueries",
     "auditlogqueries",
     "eventfacetqueries",
-    "eventqueries"
+    "eventqueries",
+    "policypreviews"
   ],
   verbs: ["create"]
 }
@@ -120,6 +124,8 @@ const roles = [
     nonResourceURLs: ["/api", "/api/*", "/apis", "/apis/*", "/openapi/*", "/version"],
     verbs: ["get"]
   }),
+  role("event-viewers", { apiGroups: ["", "events.k8s.io"], resources: ["events"], verbs: ["get", "list", "watch"] }),
+  binding("event-viewers", "admins"),
   binding("admins", "admins"),
   binding("viewers", "viewers"),
   binding("askers", "viewers"),
@@ -259,6 +265,9 @@ export interface ApiFixtureOptions {
   readonly tenancyRequired?: boolean
   readonly queryDaysMax?: number
   readonly recordedRequests?: RecordedRequests
+  /** Beside tokens of the file, or in their place. */
+  readonly oidc?: OidcOptions
+  readonly withoutTokens?: boolean
   readonly writer?: boolean
   readonly shutdownDelayMillis?: number
   /** Of an account of the cluster that keeps policies; NATS keeps them when not given. */
@@ -285,7 +294,10 @@ export const startApi = async (options: ApiFixtureOptions = {}): Promise<Api> =>
     layerFromUrl(`embedded:${join(folder.path, "clickhouse")}`),
     Health.layer
   )
-  const inBucket = bucketWritesLayer.pipe(Layer.provideMerge(policyBucketLayer))
+  const inBucket = Layer.mergeAll(
+    bucketWritesLayer.pipe(Layer.provideMerge(policyBucketLayer)),
+    reindexJobStorageLayer.pipe(Layer.provide(reindexJobBucketLayer))
+  )
   const policies =
     options.policiesIn === undefined
       ? inBucket
@@ -342,7 +354,12 @@ export const startApi = async (options: ApiFixtureOptions = {}): Promise<Api> =>
           )
     const listener = await Effect.runPromise(
       (kube === undefined
-        ? serveApi({ ...apiOptions, tokensFile, rolesFile })
+        ? serveApi({
+            ...apiOptions,
+            tokensFile: options.withoutTokens === true ? undefined : tokensFile,
+            rolesFile,
+            ...(options.oidc === undefined ? {} : { oidc: options.oidc })
+          })
         : serveClusterApi(apiOptions).pipe(Effect.provide(kube))
       ).pipe(Effect.provide(context), Effect.provideService(Scope.Scope, serverScope))
     )

@@ -5,15 +5,19 @@
  * exactly those that the caller may see must be in them.
  */
 import { Effect } from "effect"
+import { appendFileSync } from "node:fs"
+import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { stringify } from "yaml"
 import { type Resource, resources } from "../../src/contracts/resources.ts"
 import { activityFacetFields, auditLogFacetFields, eventFacetFields } from "../../src/domain/facetFields.ts"
 import type { Tenant } from "../../src/domain/Tenant.ts"
 import { insertRows } from "../../src/store/insertRows.ts"
-import type { StoredLine, StoredTable } from "../../src/store/rows.ts"
+import { kubernetesEventLine, type StoredLine, type StoredTable } from "../../src/store/rows.ts"
 import { eventually } from "../support/eventually.ts"
-import { eventRow, recordRow } from "../support/factRows.ts"
+import { recordRow } from "../support/factRows.ts"
 import { type Api, defaultTenant, group, nameOf, startApi, type TestActivity, type UserName } from "./apiFixture.ts"
+import { eventOf, publishEvents, type TestSight } from "./eventMessages.ts"
 
 const project = (name: string): Tenant => ({ type: "Project", name })
 
@@ -108,22 +112,27 @@ interface QueryOf {
   readonly facts: "activities" | "events" | "records"
   /** What of its facts a caller of one API group asks for. */
   readonly inGroup: (apiGroup: string) => string
+  /** A filter that everything passes. */
+  readonly always: string
   readonly searches: boolean
 }
 
 const ofActivities = {
   facts: "activities",
   inGroup: (apiGroup: string) => `spec.resource.apiGroup == '${apiGroup}'`,
+  always: "spec.summary != ''",
   searches: true
 } as const
 const ofRecords = {
   facts: "records",
   inGroup: (apiGroup: string) => `objectRef.apiGroup == '${apiGroup}'`,
+  always: "verb != ''",
   searches: false
 } as const
 const ofEvents = {
   facts: "events",
   inGroup: (apiGroup: string) => `regarding.apiVersion == '${apiGroup}/v1'`,
+  always: "reason != ''",
   searches: true
 } as const
 
@@ -139,15 +148,48 @@ const facetQueries: Readonly<Record<string, QueryOf & { readonly fields: Readonl
   eventfacetqueries: { kind: "EventFacetQuery", ...ofEvents, fields: eventFacetFields }
 }
 
-/** Each is asked in every way below. */
-const lists: ReadonlySet<string> = new Set(["activities"])
+interface ListOf {
+  readonly facts: QueryOf["facts"]
+  readonly always: string
+  readonly groupSelector: (apiGroup: string) => string
+  readonly nameOf: (mark: Mark) => string
+  /** What was seen of one of the mark's facts, and how it goes on. */
+  readonly live: ReadonlyArray<"added" | "deleted" | "modified">
+}
+
+/** Of the fact in a frame. */
+const liveName = (mark: Mark): string => `web.${mark}-live`
+
+const lists: Readonly<Record<string, ListOf>> = {
+  activities: {
+    facts: "activities",
+    always: ofActivities.always,
+    groupSelector: (apiGroup) => `spec.resource.apiGroup=${apiGroup}`,
+    nameOf: (mark) => {
+      const { cluster }: Owner = owners[mark]
+      return nameOf(`web.${mark}-1`, cluster)
+    },
+    live: ["added", "modified", "deleted"]
+  },
+  eventrecords: {
+    facts: "events",
+    always: ofEvents.always,
+    groupSelector: (apiGroup) => `regarding.apiVersion=${apiGroup}/v1`,
+    nameOf: (mark) => `web.${mark}-1`,
+    // That one is gone from its cluster is no fact.
+    live: ["added", "modified"]
+  }
+}
+
+const previews = "policypreviews"
 
 /** Everything that the table speaks of. A resource that it leaves out fails the first test. */
 const spokenOf: ReadonlySet<string> = new Set([
   ...configuration,
   ...Object.keys(queries),
   ...Object.keys(facetQueries),
-  ...lists
+  ...Object.keys(lists),
+  previews
 ])
 
 const markPattern = /mark\d+x/g
@@ -182,6 +224,38 @@ describe("the tenant matrix", () => {
     }
   }
 
+  const event = (mark: Mark, uid: string, created: string, resourceVersion = "1"): TestSight => {
+    const { apiGroup = "apps", cluster = "local", namespace = "team-1", tenant }: Owner = owners[mark]
+    return {
+      cluster,
+      tenant,
+      event: {
+        apiVersion: "events.k8s.io/v1",
+        kind: "Event",
+        metadata: {
+          name: `web.${uid}`,
+          namespace: namespace === "" ? "default" : namespace,
+          uid,
+          resourceVersion,
+          creationTimestamp: `${created.slice(0, 19)}Z`
+        },
+        eventTime: created,
+        note: `someone ${mark} pulled web`,
+        reason: mark,
+        action: mark,
+        type: "Normal",
+        reportingController: mark,
+        reportingInstance: mark,
+        regarding: {
+          apiVersion: apiGroup === "" ? "v1" : `${apiGroup}/v1`,
+          kind: "Deployment",
+          namespace,
+          name: `web-${mark}`
+        }
+      }
+    }
+  }
+
   beforeAll(async () => {
     api = await startApi()
     await insert(
@@ -193,7 +267,7 @@ describe("the tenant matrix", () => {
           cluster,
           tenant,
           user: { username: mark, uid: uid ?? `uid-${mark}` },
-          objectRef: { apiGroup, namespace, name: `web-${mark}`, uid: `object-${mark}` },
+          objectRef: { resource: "deployments", apiGroup, namespace, name: `web-${mark}`, uid: `object-${mark}` },
           more: {
             userAgent: `agent-${mark}`,
             annotations: { mark },
@@ -205,29 +279,12 @@ describe("the tenant matrix", () => {
     )
     await insert(
       "k8s_events",
-      facts((mark, { apiGroup = "apps", cluster = "local", namespace = "team-1", tenant }, copy, seconds) =>
-        eventRow({
-          uid: `${mark}-${copy}`,
-          created: ago(seconds),
-          cluster,
-          tenant,
-          namespace: namespace === "" ? "default" : namespace,
-          event: {
-            note: `someone ${mark} pulled web`,
-            reason: mark,
-            action: mark,
-            reportingController: mark,
-            regarding: {
-              apiVersion: apiGroup === "" ? "v1" : `${apiGroup}/v1`,
-              kind: "Deployment",
-              namespace,
-              name: `web-${mark}`
-            }
-          }
-        })
-      )
+      facts((mark, _, copy, seconds) => {
+        const sight = event(mark, `${mark}-${copy}`, ago(seconds))
+        return kubernetesEventLine(eventOf(sight), 1)
+      })
     )
-    await api.publish(facts((mark, _, copy, seconds) => activity(`${mark}-${copy}`, mark, seconds)))
+    await api.publish(facts((mark, _, copy, seconds) => activity(`web.${mark}-${copy}`, mark, seconds)))
     await eventually(
       "the activities are stored",
       async () =>
@@ -279,13 +336,11 @@ describe("the tenant matrix", () => {
           next = page.json().status.continue ?? ""
         } while (next !== "")
         expect(marksIn(pages)).toEqual(sees)
-        if (caller.apiGroup === undefined) {
-          const filtered = await ask(plural, query, caller.user, { ...spec, filter: "true || false" })
-          // Either it is answered, or it is no filter: nobody sees more by it.
-          expect(filtered.status === 201 ? marksIn(filtered.text) : sees).toEqual(sees)
-        }
-        if (query.searches) {
-          expect(marksIn((await ask(plural, query, caller.user, { ...spec, search: "someone" })).text)).toEqual(sees)
+        const filter = [...(caller.apiGroup === undefined ? [] : [query.inGroup(caller.apiGroup)]), query.always]
+        const others = [{ filter: filter.join(" && ") }, ...(query.searches ? [{ search: "someone" }] : [])]
+        for (const other of others) {
+          const answer = await ask(plural, query, caller.user, { ...spec, limit: 1_000, ...other })
+          expect([answer.status, marksIn(answer.text)]).toEqual([201, sees])
         }
       }
     )
@@ -293,6 +348,14 @@ describe("the tenant matrix", () => {
     it.each(refusedCallers.map((caller) => [callerText(caller), caller] as const))("%s: refused", async (_, caller) => {
       const answer = await ask(plural, query, caller.user, { ...day, ...limits(caller, query) })
       expect([answer.status, marksIn(answer.text)]).toEqual([403, []])
+    })
+
+    it("a filter that leaves other API groups open opens none", async () => {
+      const { always, inGroup } = query
+      for (const filter of [`${inGroup("apps")} || ${always}`, `!(${inGroup("batch")})`, always]) {
+        const answer = await ask(plural, query, "apps-provider", { ...day, filter })
+        expect([filter, answer.status, marksIn(answer.text)]).toEqual([filter, 403, []])
+      }
     })
 
     it("a page's token is of no use to anybody else", async () => {
@@ -338,17 +401,18 @@ describe("the tenant matrix", () => {
     })
   })
 
-  describe("activities", () => {
+  describe.each(Object.entries(lists))("%s", (plural, list) => {
     const collection = ({ namespace }: Omit<Caller, "sees">): string =>
-      namespace === undefined ? `${group}/activities` : `${group}/namespaces/${namespace}/activities`
+      namespace === undefined ? `${group}/${plural}` : `${group}/namespaces/${namespace}/${plural}`
     const parameters = ({ apiGroup }: Omit<Caller, "sees">, more: Record<string, string> = {}): string =>
       new URLSearchParams({
-        ...(apiGroup === undefined ? {} : { fieldSelector: `spec.resource.apiGroup=${apiGroup}` }),
+        ...(apiGroup === undefined ? {} : { fieldSelector: list.groupSelector(apiGroup) }),
         ...more
       }).toString()
 
     it.each(callers.map((caller) => [callerText(caller), caller] as const))("%s: lists and gets", async (_, caller) => {
-      const sees = expected(caller.sees)
+      const seen = seenOf(caller, list.facts)
+      const sees = expected(seen)
       const forms: ReadonlyArray<string> = [
         "application/json",
         "application/yaml",
@@ -362,7 +426,7 @@ describe("the tenant matrix", () => {
       }
       const found = await api.request(
         caller.user,
-        `${collection(caller)}?${parameters(caller, { search: "someone", filter: "spec.actor.name != 'nobody'" })}`
+        `${collection(caller)}?${parameters(caller, { search: "someone", filter: list.always })}`
       )
       expect([found.status, marksIn(found.text)]).toEqual([200, sees])
       let pages = ""
@@ -379,11 +443,11 @@ describe("the tenant matrix", () => {
       expect(marksIn(pages)).toEqual(sees)
       if (caller.apiGroup !== undefined) return
       for (const mark of marks) {
-        const { cluster }: Owner = owners[mark]
-        const one = await api.request(caller.user, `${collection(caller)}/${nameOf(`${mark}-1`, cluster)}`)
-        const isSeen = caller.sees.includes(mark)
-        // An object at the scope of the cluster is not inside a namespace, and the other way round.
-        expect([mark, one.status, marksIn(one.text)]).toEqual([mark, isSeen ? 200 : 404, isSeen ? [mark] : []])
+        const one = await api.request(caller.user, `${collection(caller)}/${list.nameOf(mark)}`)
+        const isSeen = seen.includes(mark)
+        // What is refused names what was asked for, and nothing else.
+        const told = one.text.replaceAll(list.nameOf(mark), "")
+        expect([mark, one.status, marksIn(told)]).toEqual([mark, isSeen ? 200 : 404, isSeen ? [mark] : []])
       }
     })
 
@@ -395,10 +459,10 @@ describe("the tenant matrix", () => {
     })
 
     it("a page's token is of no use to anybody else", async () => {
-      const first = await api.request("tenant-a", `${group}/activities?limit=1`)
+      const first = await api.request("tenant-a", `${group}/${plural}?limit=1`)
       const token = encodeURIComponent(first.json().metadata.continue)
       for (const user of ["tenant-A", "tenant-a.b", "user-scope", "admin"] as const) {
-        const stolen = await api.request(user, `${group}/activities?limit=1&continue=${token}`)
+        const stolen = await api.request(user, `${group}/${plural}?limit=1&continue=${token}`)
         expect([user, stolen.status, marksIn(stolen.text)]).toEqual([user, 400, []])
       }
     })
@@ -411,30 +475,127 @@ describe("the tenant matrix", () => {
           `${collection(caller)}?${parameters(caller, { watch: "true", resourceVersion: "0" })}`
         )
       }))
-      const idsIn = (watch: (typeof watches)[number]["watch"]) =>
-        watch.frames.map(({ object, type }) => `${type} ${object.spec?.origin.id}`)
-      const framesOf = (caller: Caller, type: string, id: (mark: Mark) => string) =>
-        caller.sees.map((mark) => `${type} ${id(mark)}`)
-      const all = (type: string, id: (mark: Mark) => string) =>
+      const namesIn = (watch: (typeof watches)[number]["watch"]) =>
+        new Set(watch.frames.map(({ object, type }) => `${type} ${object.metadata?.name}`))
+      const all = (type: string, name: (mark: Mark) => string) =>
         eventually(`${type} everywhere`, () =>
           watches.every(({ caller, watch }) => {
-            const seen = new Set(idsIn(watch))
-            return framesOf(caller, type, id).every((frame) => seen.has(frame))
+            const seen = namesIn(watch)
+            return seenOf(caller, list.facts).every((mark) => seen.has(`${type} ${name(mark)}`))
           })
         )
-      await all("ADDED", (mark) => `${mark}-1`)
-      await api.publish(marks.map((mark) => activity(`${mark}-live`, mark, 1)))
-      await api.publish(
-        marks.map((mark) => ({ ...activity(`${mark}-live`, mark, 1), summary: `${mark} again`, mark: "modified" }))
-      )
-      await api.publish(marks.map((mark) => ({ ...activity(`${mark}-live`, mark, 1), mark: "deleted" })))
-      await all("DELETED", (mark) => `${mark}-live`)
+      await all("ADDED", list.nameOf)
+      for (const [place, mark] of list.live.entries()) {
+        await (list.facts === "events"
+          ? publishEvents(
+              api,
+              marks.map((owner) => ({ ...event(owner, `${owner}-live`, ago(0), String(place + 2)), mark }))
+            )
+          : api.publish(
+              marks.map((owner) => ({
+                ...activity(liveName(owner), owner, 1),
+                summary: `someone ${owner} for the ${place}. time`,
+                mark
+              }))
+            ))
+      }
+      await all(list.live.at(-1)?.toUpperCase() ?? "", (owner) => {
+        const { cluster }: Owner = owners[owner]
+        return list.facts === "events" ? liveName(owner) : nameOf(liveName(owner), cluster)
+      })
       for (const { caller, watch } of watches) {
         watch.stop()
         expect([callerText(caller), marksIn(JSON.stringify(watch.frames))]).toEqual([
           callerText(caller),
-          expected(caller.sees)
+          expected(seenOf(caller, list.facts))
         ])
+      }
+    })
+  })
+
+  describe.each([...configuration])("%s", (plural) => {
+    it.each(callers.filter(({ user }) => user !== "admin").map((caller) => [callerText(caller), caller] as const))(
+      "%s: without a role for it, nothing",
+      async (_, { user }) => {
+        for (const path of ["", "?watch=true", "?watch=true&resourceVersion=0", "/one"]) {
+          const answer = await api.request(user, `${group}/${plural}${path}`)
+          expect([path, answer.status]).toEqual([path, 403])
+        }
+      }
+    )
+  })
+
+  describe(previews, () => {
+    const policyOf = (apiGroup: string) => ({
+      resource: { apiGroup, kind: "Deployment" },
+      auditRules: [{ match: "true", summary: "{{ actor }} did it" }],
+      eventRules: [{ match: "true", summary: "{{ event.note }}" }]
+    })
+    const ways: ReadonlyArray<object> = [
+      { autoFetch: { limit: 50, timeRange: "1d", sources: "both" } },
+      {
+        policyName: "tried",
+        backtest: { sources: "both", limit: 500, outcomes: ["same", "changed", "new", "lost", "error"] }
+      }
+    ]
+    const preview = (user: UserName, apiGroup: string, spec: object) =>
+      api.request(user, `${group}/${previews}`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({
+          apiVersion: "activity.miloapis.com/v1alpha1",
+          kind: "PolicyPreview",
+          metadata: {},
+          spec: { policy: policyOf(apiGroup), ...spec }
+        })
+      })
+    // What a backtest compares with are policies: who sees none of them is told nothing by it.
+    beforeAll(async () => {
+      appendFileSync(
+        join(api.folder, "roles.yaml"),
+        documentsText(
+          {
+            apiVersion,
+            kind: "ClusterRole",
+            metadata: { name: "policy-readers" },
+            rules: [{ apiGroups: ["activity.miloapis.com"], resources: ["activitypolicies"], verbs: ["list"] }]
+          },
+          {
+            apiVersion,
+            kind: "ClusterRoleBinding",
+            metadata: { name: "policy-readers" },
+            roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "policy-readers" },
+            subjects: [{ kind: "Group", apiGroup: "rbac.authorization.k8s.io", name: "system:authenticated" }]
+          }
+        )
+      )
+      await eventually(
+        "the role counts",
+        async () => (await api.request("tenant-a", `${group}/activitypolicies`)).status === 200
+      )
+    }, 60_000)
+    const apiVersion = "rbac.authorization.k8s.io/v1"
+    const documentsText = (...documents: ReadonlyArray<object>) =>
+      documents.map((document) => `---\n${stringify(document)}`).join("")
+    const limit = ({ namespace }: Omit<Caller, "sees">) => (namespace === undefined ? {} : { namespace })
+
+    it.each(callers.map((caller) => [callerText(caller), caller] as const))(
+      "%s: what was stored",
+      async (_, caller) => {
+        const sees = expected(caller.sees.filter((mark) => ofGroupApps.includes(mark)))
+        for (const way of ways) {
+          const answer = await preview(caller.user, "apps", { ...limit(caller), ...way })
+          expect([answer.status, marksIn(answer.text)]).toEqual([201, sees])
+        }
+      }
+    )
+
+    // It names an API group always.
+    const refused = refusedCallers.filter(({ apiGroup, user }) => user !== "apps-provider" || apiGroup !== undefined)
+    it.each(refused.map((caller) => [callerText(caller), caller] as const))("%s: refused", async (_, caller) => {
+      for (const way of ways) {
+        const answer = await preview(caller.user, caller.apiGroup ?? "apps", { ...limit(caller), ...way })
+        expect([answer.status, marksIn(answer.text)]).toEqual([403, []])
       }
     })
   })

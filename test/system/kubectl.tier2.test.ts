@@ -182,6 +182,16 @@ describe("kubectl through kube-apiserver", () => {
     assert.include(stderr, "* spec.limit: Invalid value: -1: must be from 0 to 1000")
   })
 
+  it("what the garbage collector and the namespace controller would follow is policies and reindex jobs", async () => {
+    const { stdout } = await kubectl(
+      "api-resources",
+      `--api-group=${group}`,
+      "--verbs=delete,list,watch",
+      "--output=name"
+    )
+    assert.strictEqual(stdout, `activitypolicies.${group}\nreindexjobs.${group}\n`)
+  })
+
   it("api-resources, short names and categories find the kinds", async () => {
     const { stdout } = await kubectl("api-resources", `--api-group=${group}`, "--no-headers")
     assert.deepStrictEqual(

@@ -16,6 +16,10 @@ export interface ConsumerSeen {
   readonly acknowledgesEach: boolean
   /** It sees only some of the stream's subjects. */
   readonly filtered: boolean
+  /** Messages that it has not been given yet. */
+  readonly waiting: number
+  /** Somebody asks for messages, or holds some. */
+  readonly attended: boolean
 }
 
 export interface StreamSeen {
@@ -70,7 +74,9 @@ const streamsOf = async (manager: JetStreamManager): Promise<ReadonlyArray<Strea
       consumers.push({
         name: consumer.name,
         acknowledgesEach: consumer.config.ack_policy === AckPolicy.Explicit,
-        filtered: (consumer.config.filter_subject ?? "") !== "" || (consumer.config.filter_subjects ?? []).length > 0
+        filtered: (consumer.config.filter_subject ?? "") !== "" || (consumer.config.filter_subjects ?? []).length > 0,
+        waiting: consumer.num_pending,
+        attended: consumer.num_waiting > 0 || consumer.num_ack_pending > 0
       })
     }
     seen.push({
@@ -100,12 +106,17 @@ const limitOf = (...limits: ReadonlyArray<number>): number => {
 const entriesOf = async (manager: JetStreamManager, name: string): Promise<ReadonlyArray<BucketEntry>> => {
   const prefix = `$KV.${name}.`
   const entries = new Map<string, BucketEntry>()
+  // Nobody answers for a stream that is not there.
+  const stream = await manager.streams.info(`KV_${name}`).catch((cause: unknown) => {
+    if (refusalCode(cause) === apiCodes.streamNotFound) return undefined
+    throw cause
+  })
+  if (stream === undefined) return []
   for (let sequence = 1; ;) {
     const found = await manager.direct
       .getMessage(`KV_${name}`, { seq: sequence, next_by_subj: `${prefix}>` })
       .catch((cause: unknown) => {
-        const code = refusalCode(cause)
-        if (code === apiCodes.messageNotFound || code === apiCodes.streamNotFound) return null
+        if (refusalCode(cause) === apiCodes.messageNotFound) return null
         throw cause
       })
     if (found === null) return [...entries.values()]

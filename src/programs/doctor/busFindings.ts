@@ -25,7 +25,7 @@ export const busFindings = (
     Effect.catchTag("NatsError", (error) =>
       Effect.succeed([
         finding(
-          error.message.replace(/^[a-z.]+: /i, ""),
+          error.message.replace(/^[a-z.]+: /i, "").replace(/: start nats-server.*/, ""),
           "--nats-url",
           error.message.includes("JetStream")
             ? "start nats-server with -js, or enable JetStream for the account"
@@ -141,15 +141,24 @@ const consumerFindings = (seen: StreamSeen, { name, requiredConsumers }: StreamD
         )
       ]
     }
-    return consumer.filtered || !consumer.acknowledgesEach
-      ? [
+    if (consumer.filtered || !consumer.acknowledgesEach) {
+      return [
+        finding(
+          `the consumer ${required} of ${name} is not as the ${required} makes it: messages pass it by`,
+          "--nats-url",
+          `delete the consumer and restart the ${required}: it continues where it was`
+        )
+      ]
+    }
+    return consumer.waiting === 0 || consumer.attended
+      ? []
+      : [
           finding(
-            `the consumer ${required} of ${name} is not as the ${required} makes it: messages pass it by`,
+            `${consumer.waiting} message${consumer.waiting === 1 ? "" : "s"} of ${name} wait${consumer.waiting === 1 ? "s" : ""} for the ${required}, and it does not take them`,
             "--nats-url",
-            `delete the consumer and restart the ${required}: it continues where it was`
+            `start the ${required}, or see its log`
           )
         ]
-      : []
   })
 
 const deadLetterFindings = ({ messages }: StreamSeen): ReadonlyArray<Finding> =>

@@ -1,5 +1,5 @@
 /** The cluster: definitions, registration, and what the programs may do there. */
-import { Clock, Effect, Stream } from "effect"
+import { Clock, DateTime, Effect, Option, Stream } from "effect"
 import { Kube, type KubeAnswer, type KubeError } from "../../clients/kube/Kube.ts"
 import { policyRecordDefinition } from "../../contracts/policyRecordDefinition.ts"
 import { groupName, versions } from "../../contracts/resources.ts"
@@ -50,8 +50,11 @@ const skewOf = Effect.gen(function* () {
   const before = yield* Clock.currentTimeMillis
   const answer = yield* kube.send({ method: "GET", path: "/version" })
   const after = yield* Clock.currentTimeMillis
-  const theirs = Date.parse(answer.header("date"))
-  return Number.isNaN(theirs) ? 0 : Math.max(0, theirs - after) + Math.min(0, theirs + 999 - before)
+  return Option.match(DateTime.make(answer.header("date")), {
+    onNone: () => 0,
+    onSome: ({ epochMilliseconds }) =>
+      Math.max(0, epochMilliseconds - after) + Math.min(0, epochMilliseconds + 999 - before)
+  })
 })
 
 /** Undefined when it is not there. */

@@ -20,10 +20,20 @@ const widthDefault = 120
 export const doctor = (settings: DoctorSettings) =>
   Effect.gen(function* () {
     const looks = looksFor(settings)
-    const findings = (yield* Effect.forEach(looks, ({ look }) => look, { concurrency: "unbounded" })).flat()
+    const findings = yield* findingsOf(looks)
     yield* settings.json ? Console.log(JSON.stringify(findings, undefined, 2)) : printed(findings, looks)
     if (findings.length > 0) return yield* new FaultsFound({ count: findings.length })
   })
+
+/** All that is wrong, in the order in which it is printed. */
+export const findFaults = (settings: DoctorSettings): Effect.Effect<ReadonlyArray<Finding>> =>
+  findingsOf(looksFor(settings))
+
+const findingsOf = (looks: ReadonlyArray<Look>) =>
+  Effect.map(
+    Effect.forEach(looks, ({ look }) => look, { concurrency: "unbounded" }),
+    (found) => found.flat()
+  )
 
 interface Look {
   readonly part: string

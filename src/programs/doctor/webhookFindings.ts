@@ -58,9 +58,9 @@ const statusFindings = (status: number, server: string): ReadonlyArray<Finding> 
 }
 
 const unreached = (error: KubeError): Finding => {
-  const cause = error.reason._tag === "KubeUnavailable" ? error.reason.cause : error
-  const message = cause instanceof Error ? cause.message : String(cause)
-  const code = typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : ""
+  const causes = causesOf(error)
+  const code = causes.map(codeOf).find((one) => one !== "") ?? ""
+  const message = causes.at(-1)?.message ?? ""
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
     return finding("the collector's certificate is for another name", "name it: tls-server-name of its cluster")
   }
@@ -71,4 +71,17 @@ const unreached = (error: KubeError): Finding => {
     )
   }
   return finding(`nobody answers (${code === "" ? message : code})`, "start the collector, or mend the server's URL")
+}
+
+const codeOf = (cause: Error): string => ("code" in cause && typeof cause.code === "string" ? cause.code : "")
+
+/** What failed, and what caused it, the innermost last. */
+const causesOf = (error: KubeError): ReadonlyArray<Error> => {
+  const found: Array<Error> = []
+  let cause: unknown = error.reason._tag === "KubeUnavailable" ? error.reason.cause : error.reason
+  while (cause instanceof Error && !found.includes(cause)) {
+    found.push(cause)
+    cause = cause.cause
+  }
+  return found
 }

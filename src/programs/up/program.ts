@@ -25,8 +25,11 @@ import { FactQueries } from "../../store/FactQueries.ts"
 import { highestSequence } from "../../store/highestSequence.ts"
 import { migrate } from "../../store/migrate.ts"
 import { policyBucketLayer } from "../../store/PolicyBucket.ts"
+import { reindexJobBucketLayer } from "../../store/ReindexJobs.ts"
 import { bucketWritesLayer } from "../../serve/policies/bucketWrites.ts"
+import { reindexJobStorageLayer } from "../../serve/reindexJobs/ReindexJobStorage.ts"
 import { serveApi } from "../../serve/serveApi.ts"
+import { control } from "../controller/control.ts"
 import { acceptBatch, observeIntake, recordOptions, replaySpool } from "../collector/pipeline.ts"
 import { authenticateBy, sendersFrom } from "../collector/senders.ts"
 import { clickHouseFrom, natsFrom, observed } from "../layers.ts"
@@ -92,6 +95,7 @@ const services = (folder: DataFolder, settings: UpSettings, alone: boolean) => {
   const clients = Layer.mergeAll(natsFrom(settings, "up", alone), clickHouseFrom(settings), observed)
   const stores = Layer.mergeAll(
     bucketWritesLayer.pipe(Layer.provideMerge(policyBucketLayer)),
+    reindexJobStorageLayer.pipe(Layer.provideMerge(reindexJobBucketLayer)),
     ActivityQueries.layer,
     DeadLetterGroups.layer,
     FactQueries.layer,
@@ -155,7 +159,7 @@ const running = (prepared: Prepared) =>
       cluster: settings.cluster,
       defaultTenant: settings.defaultTenant,
       tenancyRequired: false,
-      recordedRequests: "direct"
+      recordedRequests: settings.recordRequests
     })
     const auditUrl = `${audit.url}/audit`
     writeWhole(folder.at("example-batch.json"), exampleBatchText(yield* Clock.currentTimeMillis))
@@ -187,6 +191,7 @@ const running = (prepared: Prepared) =>
         retryRows(options),
         processFacts(options),
         retryDeadLetters(options),
+        control("up"),
         replaySpool,
         printSummaries(before.lastSequence, plays ? hints : ""),
         plays

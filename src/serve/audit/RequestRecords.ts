@@ -16,15 +16,8 @@ import { Health } from "../../runtime/Health.ts"
 import { counterFamily } from "../../runtime/Metrics.ts"
 import { type ApiFailure, unavailable } from "../ApiFailure.ts"
 import type { User } from "../auth/Authenticator.ts"
+import type { RecordedRequests } from "./recordedRequests.ts"
 import { type AnsweredRequest, isChange, requestRecord } from "./requestRecord.ts"
-
-/**
- * - direct: those that no kube-apiserver passed on: it records what it passes on, under the same audit ID
- * - all: those too, as a second record
- * - none
- */
-export const recordedRequests = ["direct", "all", "none"] as const
-export type RecordedRequests = (typeof recordedRequests)[number]
 
 /** What waits for the bus, in memory. A record has about 1 KiB, with a body up to 20. Reads may fill half of it. */
 const waitingSizeBytesMax = 16 * 2 ** 20

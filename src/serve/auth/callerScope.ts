@@ -19,8 +19,8 @@ export interface ScopeOptions {
   readonly tenancyRequired: boolean
 }
 
-const parentType = "iam.miloapis.com/parent-type"
-const parentName = "iam.miloapis.com/parent-name"
+export const parentType = "iam.miloapis.com/parent-type"
+export const parentName = "iam.miloapis.com/parent-name"
 
 const tenantTypes = new Map([
   ["organization", "Organization"],

@@ -22,6 +22,8 @@ export interface Call {
   readonly authorize: (attributes: ResourceAttributes) => Effect.Effect<void, ApiFailure>
   /** The whole body, within {@link bodySizeBytesMax}. */
   readonly body: Effect.Effect<Buffer, ApiFailure>
+  /** Ends when the client has gone: nobody will read the answer. */
+  readonly gone: Effect.Effect<void>
 }
 
 /** Bytes, as kube-apiserver takes. */

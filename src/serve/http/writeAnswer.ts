@@ -148,7 +148,7 @@ const writeWhole = (response: ServerResponse, sink: Writable, text: string): Eff
   })
 
 /** Ends when the client has gone. */
-const closed = (response: ServerResponse): Effect.Effect<void> =>
+export const closed = (response: ServerResponse): Effect.Effect<void> =>
   Effect.callback<void>((resume) => {
     const done = () => resume(Effect.void)
     if (response.destroyed) return done()

@@ -102,6 +102,22 @@ const activityParameters: ReadonlyArray<Parameter> = [
   parameter("end", "RFC 3339, now, or now-7d: activities before it. Default now.")
 ]
 
+const eventRecordParameters: ReadonlyArray<Parameter> = [
+  parameter(
+    "filter",
+    "CEL over the fields of an Event of events.k8s.io/v1, such as regarding.kind == 'Pod'. A semicolon in it must be sent as %3B."
+  ),
+  parameter("search", "Words that the note has, all of them, whole, in any case."),
+  parameter("start", "RFC 3339, now, or now-7d: Events last seen at or after it. Default now-24h."),
+  parameter("end", "RFC 3339, now, or now-7d: Events first seen before it. Default now.")
+]
+
+/** What lists of a resource take besides what every list takes. */
+const ownListParameters: Readonly<Record<string, ReadonlyArray<Parameter>>> = {
+  activities: activityParameters,
+  eventrecords: eventRecordParameters
+}
+
 /** By verb: the method, the name in `x-kubernetes-action`, and the one in operationIds. */
 const actions: Readonly<Record<string, readonly [method: Method, action: string, word: string]>> = {
   get: ["get", "get", "read"],
@@ -212,7 +228,7 @@ const parametersOf = (resource: Resource, verb: string): ReadonlyArray<Parameter
     case "get":
       return []
     case "list":
-      return [...listParameters, ...(resource.plural === "activities" ? activityParameters : [])]
+      return [...listParameters, ...(ownListParameters[resource.plural] ?? [])]
     case "deletecollection":
       return [...deleteParameters, ...listParameters.filter(({ name }) => name.endsWith("Selector"))]
     case "delete":

@@ -8,7 +8,7 @@ import type { Call } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
 import type { QueryOptions } from "../queries/createQuery.ts"
 import { answerTo, questionFrom } from "../queries/question.ts"
-import { backtest } from "./backtest.ts"
+import { backtestAnswer } from "./backtest.ts"
 import { fetchedInputs } from "./fetchedInputs.ts"
 import { previewedInput } from "./previewInput.ts"
 import { type PreviewedInput, previewResults } from "./previewResult.ts"
@@ -32,13 +32,10 @@ export const createPreview = Effect.fn("serve.createPreview")(function* (
   switch (trial._tag) {
     case "Inputs": {
       const origin = { cluster: options.cluster, tenant: options.defaultTenant, now }
-      const previewed = yield* takingTurns(
-        trial.inputs,
-        (input, index): PreviewedInput => ({
-          type: input.type === "event" ? "event" : "audit",
-          previewed: previewedInput(input, index, preview, origin)
-        })
-      )
+      const previewed = yield* takingTurns(trial.inputs, (input, index): PreviewedInput => ({
+        type: input.type === "event" ? "event" : "audit",
+        previewed: previewedInput(input, index, preview, origin)
+      }))
       return answerTo(call, question, { ...previewResults(previewed, question.apiVersion), ...labels })
     }
     case "AutoFetch": {
@@ -50,7 +47,10 @@ export const createPreview = Effect.fn("serve.createPreview")(function* (
       })
     }
     case "Backtest":
-      return answerTo(call, question, { backtest: yield* backtest(asked, policy, trial, question), ...labels })
+      return answerTo(call, question, {
+        backtest: yield* backtestAnswer({ asked, policy, trial, question }),
+        ...labels
+      })
   }
 })
 

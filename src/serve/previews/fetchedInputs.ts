@@ -35,7 +35,8 @@ const fetch = (
 ) =>
   Effect.gen(function* () {
     // What a rule does not match is of use to its author too: any verb.
-    const window = yield* sourceWindow(asked, kind, { ...preview, verbs: undefined }, trial.window)
+    const of = { apiGroup: preview.apiGroup, objectKind: preview.kind, verbs: undefined }
+    const window = yield* sourceWindow(asked, kind, of, trial.window)
     const queries = yield* FactQueries
     const [from] = yield* queries.sourceSlices(window).pipe(Effect.mapError(storeFailureFrom))
     const { facts } = yield* queries

@@ -73,7 +73,9 @@ export const checkedPreview = (
   const policy = policyFrom(spec)
   const trial = trialFrom(spec, now)
   const faults = [...policyFaults(spec, policy), ...(Result.isFailure(trial) ? trial.failure : [])]
-  return faults.length > 0 || Result.isFailure(trial) ? Result.fail(faults) : Result.succeed({ policy, trial: trial.success })
+  return faults.length > 0 || Result.isFailure(trial)
+    ? Result.fail(faults)
+    : Result.succeed({ policy, trial: trial.success })
 }
 
 /** A policy whose name says nothing. */
@@ -149,10 +151,10 @@ const autoFetchFrom = (
   )
   const kinds = sourcesFrom(sources, "spec.autoFetch.sources")
   const limits = limitFrom(limit, "spec.autoFetch.limit", fetchedDefault, fetchedMax)
-  return Result.map(
-    allParts({ window, sources: kinds, limit: limits }),
-    (parts): Trial => ({ _tag: "AutoFetch", ...parts })
-  )
+  return Result.map(allParts({ window, sources: kinds, limit: limits }), (parts): Trial => ({
+    _tag: "AutoFetch",
+    ...parts
+  }))
 }
 
 const backtestFrom = (

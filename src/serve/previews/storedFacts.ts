@@ -5,7 +5,9 @@ import { timestampText } from "../../domain/instant.ts"
 import type { KubernetesEvent } from "../../domain/KubernetesEvent.ts"
 import { auditRecordFrom } from "../../normalise/auditRecordFrom.ts"
 import { kubernetesEventFromText } from "../../normalise/kubernetesEventFrom.ts"
+import { withOutlines } from "../../normalise/bodies.ts"
 import type { Unreadable } from "../../normalise/Unreadable.ts"
+import type { PartsAsked } from "../../process/Preview.ts"
 import type { SourceFact, SourceWindow } from "../../store/sourceFacts.ts"
 import type { ApiFailure } from "../ApiFailure.ts"
 import type { Authorizer } from "../auth/Authorizer.ts"
@@ -28,17 +30,14 @@ export interface Asked {
   readonly now: bigint
 }
 
-export interface PolicyKind {
-  readonly apiGroup: string
-  readonly kind: string
-  readonly verbs: ReadonlyArray<string> | undefined
-}
+/** What the store is asked for. */
+export type PolicyKind = Pick<SourceWindow, "apiGroup" | "objectKind" | "verbs" | "mainResourcesOnly">
 
 /** @fails ApiFailure Forbidden */
 export const sourceWindow = (
   { call, namespace, options, request }: Asked,
   kind: SourceKind,
-  { apiGroup, kind: objectKind, verbs }: PolicyKind,
+  of: PolicyKind,
   { end, start }: QueryWindow
 ): Effect.Effect<SourceWindow, ApiFailure, Authorizer> => {
   const selection = {
@@ -46,7 +45,7 @@ export const sourceWindow = (
     selectors: undefined,
     search: "",
     namespace: namespace === "" ? undefined : namespace,
-    apiGroup
+    apiGroup: of.apiGroup
   }
   const facts = kind === "record" ? auditLogFacts : eventFacts
   return Effect.map(queryScope(call, request, facts, selection, options), (scope) => ({
@@ -55,14 +54,15 @@ export const sourceWindow = (
     start: timestampText(start),
     end: timestampText(end),
     namespace: selection.namespace,
-    apiGroup,
-    objectKind,
-    verbs
+    ...of
   }))
 }
 
-export const storedRecord = ({ cluster, json, tenant }: SourceFact): Result.Result<AuditRecord, Unreadable> =>
-  auditRecordFrom(json, { cluster, defaultTenant: tenant })
+export const storedRecord = (
+  { cluster, json, tenant }: SourceFact,
+  parts: PartsAsked = "bodies"
+): Result.Result<AuditRecord, Unreadable> =>
+  auditRecordFrom(parts === "bodies" ? json : withOutlines(json), { cluster, defaultTenant: tenant })
 
 export const storedEvent = ({ cluster, json, tenant }: SourceFact): Result.Result<KubernetesEvent, Unreadable> =>
   kubernetesEventFromText(json, { cluster, tenant })

@@ -5,6 +5,7 @@ import { fieldSelectorFrom } from "../Selector.ts"
 
 /** The normalised Event has what core/v1 calls its source as the one that reported it. */
 const spellings: Readonly<Record<string, string>> = {
+  source: "reportingController",
   "source.component": "reportingController",
   "source.host": "reportingInstance"
 }

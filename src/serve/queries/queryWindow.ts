@@ -1,7 +1,7 @@
 /** The time that a query is about. */
 import { Result } from "effect"
 import type { FieldFault } from "../ApiFailure.ts"
-import { timeValueFrom } from "../activities/timeValue.ts"
+import { timeValueFrom } from "../facts/timeValue.ts"
 
 /** Microseconds since 1970: from `start` to just before `end`. */
 export interface QueryWindow {

@@ -1,18 +1,15 @@
-/** What a list or watch of activities asks for, read from its parameters once. */
+/** What a list or watch of facts asks for, read from its parameters once. */
 import { Effect, Result } from "effect"
 import { allOf, type Expression, type Filter, filterFor } from "../../cel/Filter.ts"
-import { groupName } from "../../contracts/resources.ts"
 import { searchWords } from "../../store/searchWords.ts"
 import { type ApiFailure, badRequest, invalid } from "../ApiFailure.ts"
 import type { Call } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
 import { repeatedParameter, unknownParameterWarnings } from "../listParameters.ts"
-import { selectorExpressions } from "./activitySelectors.ts"
+import type { FactKindForm } from "./FactResource.ts"
 import { timeValueFrom } from "./timeValue.ts"
 
-export const activityKind = { group: groupName, plural: "activities", kind: "Activity" }
-
-export interface ActivityRequest {
+export interface FactRequest {
   readonly filter: Filter | undefined
   readonly search: string
   /** Every one of them holds. */
@@ -33,13 +30,15 @@ const ownParameters = ["filter", "search", "start", "end"]
 /** Given twice, none of them would say what is meant. */
 const singleParameters = [...ownParameters, "fieldSelector", "labelSelector", "continue", "limit", "resourceVersion"]
 
-const filterForm = "a filter is CEL over the fields of an activity, such as spec.actor.name == 'alice'"
-
 /**
  * @fails ApiFailure BadRequest for parameters and selectors that are not supported
  * @fails ApiFailure Invalid for a filter, with its place
  */
-export const activityRequest = (call: Call, request: ResourceRequest): Effect.Effect<ActivityRequest, ApiFailure> =>
+export const factRequest = (
+  call: Call,
+  request: ResourceRequest,
+  form: FactKindForm
+): Effect.Effect<FactRequest, ApiFailure> =>
   Effect.gen(function* () {
     const { query } = call
     const repeated = repeatedParameter(query, singleParameters)
@@ -50,18 +49,18 @@ export const activityRequest = (call: Call, request: ResourceRequest): Effect.Ef
       return yield* badRequest("search has no words: a word is of letters and digits, such as search=created")
     }
     const selectors = yield* Effect.fromResult(
-      Result.mapError(selectorExpressions(parameter("fieldSelector"), parameter("labelSelector")), badRequest)
+      Result.mapError(form.selectors(parameter("fieldSelector"), parameter("labelSelector")), badRequest)
     )
     const filter =
       parameter("filter") === ""
         ? undefined
         : yield* Effect.fromResult(
-            Result.mapError(filterFor("activity")(parameter("filter")), ({ column, line, message }) =>
-              invalid(activityKind, "", [
+            Result.mapError(filterFor(form.filterKind)(parameter("filter")), ({ column, line, message }) =>
+              invalid(form.of, "", [
                 {
                   field: "filter",
                   reason: "FieldValueInvalid",
-                  message: `Invalid value: ${JSON.stringify(parameter("filter").slice(0, 200))}: line ${line}, column ${column}: ${message} (${filterForm})`
+                  message: `Invalid value: ${JSON.stringify(parameter("filter").slice(0, 200))}: line ${line}, column ${column}: ${message} (${form.filterForm})`
                 }
               ])
             )
@@ -88,15 +87,14 @@ export interface ResolvedWindow {
   readonly end: bigint
 }
 
-const defaultStart = "now-1h"
-
-/** Told with an empty list of the default window: there may be older ones. */
-export const defaultWindowWarning = "activities of the last hour only; ask with ?start=now-7d for more"
-
 /** 2200-01-01: later than any clock is wrong. */
 const farEnd = 7_258_118_400_000_000n
 
-export const resolvedWindow = (request: ActivityRequest, now: bigint): Result.Result<ResolvedWindow, ApiFailure> => {
+export const resolvedWindow = (
+  request: FactRequest,
+  defaultStart: string,
+  now: bigint
+): Result.Result<ResolvedWindow, ApiFailure> => {
   const time = (name: string, text: string) =>
     Result.mapError(timeValueFrom(text, now), (sentence) => badRequest(`${name}: ${sentence}`))
   return Result.flatMap(time("start", request.start || defaultStart), (start) =>

@@ -1,45 +1,46 @@
 import { Effect, Fiber } from "effect"
 import { assert, describe, it } from "@effect/vitest"
+import type { Activity } from "../../../src/domain/Activity.ts"
 import type { Tenant } from "../../../src/domain/Tenant.ts"
-import type { FeedMessage } from "../../../src/serve/activities/FeedMessage.ts"
-import { type Concerns, type FeedBatch, HeldActivities } from "../../../src/serve/activities/HeldActivities.ts"
+import type { FeedMessage } from "../../../src/serve/facts/FeedMessage.ts"
+import { type Concerns, type FeedBatch, HeldFacts } from "../../../src/serve/facts/HeldFacts.ts"
 import { activityFrom } from "../apiFixture.ts"
 
 const tenantA: Tenant = { type: "Project", name: "a" }
 const tenantB: Tenant = { type: "Project", name: "b" }
-const everything: Concerns = () => true
+const everything: Concerns<Activity> = () => true
 const ofTenant =
-  (tenant: Tenant): Concerns =>
+  (tenant: Tenant): Concerns<Activity> =>
   ({ spec }) =>
     spec.tenant.name === tenant.name
 
-const message = (sequence: number, tenant = tenantA, sizeBytes = 1): FeedMessage => ({
+const message = (sequence: number, tenant = tenantA, sizeBytes = 1): FeedMessage<Activity> => ({
   sequence,
   key: `key-${sequence}`,
   mark: "added",
-  activity: activityFrom({ id: `id-${sequence}`, tenant }, 0),
+  fact: activityFrom({ id: `id-${sequence}`, tenant }, 0),
   sizeBytes
 })
 const messages = (from: number, to: number, tenant = tenantA) =>
   Array.from({ length: to - from + 1 }, (_, index) => message(from + index, tenant))
 
-const seen = (batch: FeedBatch | undefined) =>
+const seen = (batch: FeedBatch<Activity> | undefined) =>
   batch === undefined ? undefined : [batch.messages.map(({ sequence }) => sequence), batch.position]
 /** What is there at once: it would wait for the rest. */
-const now = (held: HeldActivities, from: number, concerns = everything) =>
+const now = (held: HeldFacts<Activity>, from: number, concerns = everything) =>
   Effect.gen(function* () {
     const waiting = yield* Effect.forkChild(held.after(from, concerns, 0), { startImmediately: true })
     held.endWaits(0)
     return seen(yield* Fiber.join(waiting))
   })
-const waits = (held: HeldActivities, from: number, concerns: Concerns) =>
+const waits = (held: HeldFacts<Activity>, from: number, concerns: Concerns<Activity>) =>
   Effect.forkChild(held.after(from, concerns, 1_000), { startImmediately: true })
 const isWaiting = <A, E>(fiber: Fiber.Fiber<A, E>) => fiber.pollUnsafe() === undefined
 
-describe("activities held for watches", () => {
+describe("facts held for watches", () => {
   it.effect("a tenant's watch is woken by its own activities only, and then knows the others' too", () =>
     Effect.gen(function* () {
-      const held = new HeldActivities()
+      const held = new HeldFacts<Activity>()
       held.startAfter(10)
       const [a, b, all] = [
         yield* waits(held, 10, ofTenant(tenantA)),
@@ -59,7 +60,7 @@ describe("activities held for watches", () => {
 
   it.effect("whose time has come gets nothing, and the position; who has more time goes on waiting", () =>
     Effect.gen(function* () {
-      const held = new HeldActivities()
+      const held = new HeldFacts<Activity>()
       held.startAfter(10)
       const early = yield* Effect.forkChild(held.after(10, ofTenant(tenantA), 500), { startImmediately: true })
       const late = yield* waits(held, 10, ofTenant(tenantA))
@@ -73,7 +74,7 @@ describe("activities held for watches", () => {
 
   it.effect("who waits for what is far behind it loses nothing while others' activities are forgotten", () =>
     Effect.gen(function* () {
-      const held = new HeldActivities()
+      const held = new HeldFacts<Activity>()
       held.startAfter(0)
       const waiting = yield* waits(held, 0, ofTenant(tenantA))
       for (let from = 1; from < 40_000; from += 500) held.append(messages(from, from + 499, tenantB), from + 499)
@@ -88,7 +89,7 @@ describe("activities held for watches", () => {
 
   it.effect("many messages come in batches of 512, without a gap; bytes are bounded too", () =>
     Effect.gen(function* () {
-      const held = new HeldActivities()
+      const held = new HeldFacts<Activity>()
       held.startAfter(0)
       held.append(messages(1, 1_000), 1_000)
       const first = yield* now(held, 0)
@@ -103,7 +104,7 @@ describe("activities held for watches", () => {
 
   it.effect("another start ends all who wait; who is ahead of it is told what follows its own position", () =>
     Effect.gen(function* () {
-      const held = new HeldActivities()
+      const held = new HeldFacts<Activity>()
       held.startAfter(10)
       const before = yield* waits(held, 10, everything)
       held.startAfter(100)
@@ -119,7 +120,7 @@ describe("activities held for watches", () => {
 
   it.effect("who is told at once and waits again is not told twice", () =>
     Effect.gen(function* () {
-      const held = new HeldActivities()
+      const held = new HeldFacts<Activity>()
       held.startAfter(0)
       const told: Array<number> = []
       const follow = (from: number): Effect.Effect<void> =>

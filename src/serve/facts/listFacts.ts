@@ -1,15 +1,12 @@
-/** `list` and `get` of activities. */
+/** `list` and `get` of facts. */
 import { Clock, Effect, Option, Result, Stream } from "effect"
+import type { ClickHouseError } from "../../clients/clickhouse/ClickHouse.ts"
 import { timestampText } from "../../domain/instant.ts"
 import type { Scope } from "../../domain/Scope.ts"
-import {
-  ActivityQueries,
-  type ActivityWindow,
-  pageRowsMax,
-  type Position,
-  type StoredActivity
-} from "../../store/ActivityQueries.ts"
-import { type Cursor, cursorFrom, cursorText } from "../../store/cursor.ts"
+import { pageRowsMax, type Position } from "../../store/ActivityQueries.ts"
+import { type Cursor, type CursorBinding, cursorFrom, cursorText } from "../../store/cursor.ts"
+import type { StoredFact } from "../../store/FactQueries.ts"
+import type { FactWindow } from "../../store/factWindow.ts"
 import { type ApiFailure, badRequest, expired, notFound } from "../ApiFailure.ts"
 import type { Answer, Call } from "../http/Call.ts"
 import { value } from "../http/Call.ts"
@@ -17,49 +14,47 @@ import type { ResourceRequest } from "../http/RequestInfo.ts"
 import { limitFrom, resourceVersionFrom, resourceVersionTooLarge, versionMatchFault } from "../listParameters.ts"
 import { storeFailureFrom } from "../storeFailure.ts"
 import type { Printer } from "../Table.ts"
-import type { ServedActivity } from "./activityColumns.ts"
-import { ActivityFeed } from "./ActivityFeed.ts"
-import {
-  activityKind,
-  type ActivityRequest,
-  activityRequest,
-  defaultWindowWarning,
-  resolvedWindow,
-  together
-} from "./activityRequest.ts"
-import { activityOf, activityPrinter, apiVersionOf, servedActivity } from "./served.ts"
+import type { FactFeed } from "./FactFeed.ts"
+import type { ServedFact } from "./FactFrames.ts"
+import { type FactRequest, factRequest, resolvedWindow, together } from "./factRequest.ts"
+import { apiVersionOf, type FactKindForm, type FactResource } from "./FactResource.ts"
 
-export interface ActivityListOptions {
+export interface FactListOptions {
   /** Signs continue tokens; the same on all replicas, at least 32 bytes. */
   readonly cursorKey: Uint8Array
 }
 
-export const listActivities = Effect.fn("serve.listActivities")(function* (
+export const listFacts = Effect.fnUntraced(function* <A, O extends ServedFact>(
   call: Call,
   request: ResourceRequest,
   scope: Scope,
-  options: ActivityListOptions
+  options: FactListOptions,
+  resource: FactResource<A, O>
 ) {
-  const asked = yield* activityRequest(call, request)
+  const { feed, form } = resource
+  const asked = yield* factRequest(call, request, form)
   const mismatch = versionMatchFault(call.query)
   if (mismatch !== undefined) return yield* mismatch
   const limit = yield* Effect.fromResult(limitFrom(call.query, pageRowsMax))
   const nowMillis = yield* Clock.currentTimeMillis
-  const binding = { key: options.cursorKey, scope, query: asked.text }
+  const binding = {
+    key: options.cursorKey,
+    scope,
+    query: JSON.stringify([form.of.group, form.of.plural, asked.text])
+  }
   const token = call.query.get("continue") ?? ""
   const cursor = token === "" ? undefined : yield* cursorOf(call, token, binding, nowMillis)
-  const resourceVersion = cursor?.resourceVersion ?? String(yield* freshVersion(call))
-  const window = cursor ?? (yield* Effect.fromResult(windowTexts(asked, nowMillis)))
-  const read = activityWindow(asked, scope, window)
-  const queries = yield* ActivityQueries
+  const resourceVersion = cursor?.resourceVersion ?? String(yield* freshVersion(call, feed))
+  const window = cursor ?? (yield* Effect.fromResult(windowTexts(asked, form, nowMillis)))
+  const read = factWindow(asked, form, scope, window)
   const page = (size: number, after: Position | undefined) =>
-    queries.list(read, { limit: size, after }).pipe(Effect.mapError(storeFailureFrom))
+    resource.page(read, { limit: size, after }).pipe(Effect.mapError(storeFailureFrom))
   const first = yield* page(limit ?? pageRowsMax, cursor?.position)
-  const printer = activityPrinter(call, request, () => nowMillis)
+  const printer = resource.printer(call, request, () => nowMillis)
   const apiVersion = apiVersionOf(request)
-  const isEmpty = first.activities.length === 0 && first.next === undefined && cursor === undefined
-  const warnings = [...asked.warnings, ...(isEmpty && asked.start === "" ? [defaultWindowWarning] : [])]
-  const served = (stored: StoredActivity) => servedActivity(activityOf(stored), stored.sequence, apiVersion)
+  const isEmpty = first.facts.length === 0 && first.next === undefined && cursor === undefined
+  const warnings = [...asked.warnings, ...(isEmpty && asked.start === "" ? [form.defaultWindowWarning] : [])]
+  const served = (stored: StoredFact) => resource.stored(stored, apiVersion)
   if (limit !== undefined || first.next === undefined) {
     const next: Cursor | undefined =
       first.next === undefined
@@ -72,7 +67,7 @@ export const listActivities = Effect.fn("serve.listActivities")(function* (
             resourceVersion
           }
     return value(
-      printer.list(first.activities.map(served), {
+      printer.list(first.facts.map(served), {
         resourceVersion,
         ...(next === undefined ? {} : { continue: cursorText(next, binding) })
       }),
@@ -82,21 +77,21 @@ export const listActivities = Effect.fn("serve.listActivities")(function* (
   }
   const rest = Stream.paginate(first.next, (after: Position) =>
     Effect.map(page(pageRowsMax, after), (found) => [
-      [found.activities],
+      [found.facts],
       found.next === undefined ? Option.none<Position>() : Option.some(found.next)
     ])
   )
   // Rows may go between two pages: an empty one would leave a comma without an object.
-  const filled = rest.pipe(Stream.filter((activities) => activities.length > 0))
-  const pages = Stream.concat(Stream.succeed(first.activities), filled).pipe(Stream.map((stored) => stored.map(served)))
+  const filled = rest.pipe(Stream.filter((facts) => facts.length > 0))
+  const pages = Stream.concat(Stream.succeed(first.facts), filled).pipe(Stream.map((stored) => stored.map(served)))
   return yield* wholeList(call, printer, pages, { resourceVersion, warnings })
 })
 
 /** A list without a limit: written while it is read, however long it is. */
-const wholeList = (
+const wholeList = <O extends ServedFact>(
   call: Call,
-  printer: Printer<ServedActivity>,
-  pages: Stream.Stream<ReadonlyArray<ServedActivity>, ApiFailure>,
+  printer: Printer<O>,
+  pages: Stream.Stream<ReadonlyArray<O>, ApiFailure>,
   { resourceVersion, warnings }: { readonly resourceVersion: string; readonly warnings: ReadonlyArray<string> }
 ): Effect.Effect<Answer, ApiFailure> => {
   if (call.accepted.encoding === "yaml") {
@@ -110,50 +105,60 @@ const wholeList = (
   const chunks = pages.pipe(
     Stream.zipWithIndex,
     Stream.map(
-      ([activities, index]) =>
-        (index === 0 ? opening : ",") + activities.map((activity) => JSON.stringify(printer.item(activity))).join(",")
+      ([facts, index]) =>
+        (index === 0 ? opening : ",") + facts.map((fact) => JSON.stringify(printer.item(fact))).join(",")
     ),
     Stream.concat(Stream.succeed(`${frame.slice(-2)}\n`))
   )
   return Effect.succeed({ _tag: "Chunks", contentType: printer.contentType, chunks, live: false, warnings })
 }
 
-export const getActivity = Effect.fn("serve.getActivity")(function* (
+export const getFact = Effect.fnUntraced(function* <A, O extends ServedFact>(
   call: Call,
   request: ResourceRequest,
-  scope: Scope
+  scope: Scope,
+  resource: FactResource<A, O>
 ) {
-  yield* freshVersion(call)
+  yield* freshVersion(call, resource.feed)
   const clock = yield* Clock.Clock
-  const queries = yield* ActivityQueries
-  const found = yield* queries
+  const found = yield* resource
     .get(scope, request.name, request.namespace === "" ? undefined : request.namespace)
     .pipe(Effect.mapError(storeFailureFrom))
-  if (Option.isNone(found)) return yield* notFound(activityKind, request.name)
-  const printer = activityPrinter(call, request, () => clock.currentTimeMillisUnsafe())
-  return value(printer.one(servedActivity(activityOf(found.value), found.value.sequence, apiVersionOf(request))))
+  if (Option.isNone(found)) return yield* notFound(resource.form.of, request.name)
+  const printer = resource.printer(call, request, () => clock.currentTimeMillisUnsafe())
+  return value(printer.one(resource.stored(found.value, apiVersionOf(request))))
 })
 
-/** All of a window, as `activities` in pages: what a watch without a resourceVersion begins with. */
-export const activityWindow = (
-  asked: ActivityRequest,
-  scope: Scope,
-  window: { readonly start: string; readonly end: string }
-): ActivityWindow => {
-  const selectors = together(asked.selectors)
-  return {
-    scope,
-    start: window.start,
-    end: window.end,
-    ...(asked.filter === undefined ? {} : { filter: asked.filter.expression }),
-    ...(selectors === undefined ? {} : { selectors }),
-    ...(asked.search === "" ? {} : { search: asked.search }),
-    ...(asked.namespace === undefined ? {} : { namespace: asked.namespace })
-  }
-}
+/** All of a window, page by page as it is taken: what a watch without a resourceVersion begins with. */
+export const allFacts = (
+  resource: { readonly page: FactResource<never, never>["page"] },
+  window: FactWindow
+): Stream.Stream<StoredFact, ClickHouseError> =>
+  Stream.paginate(Option.none<Position>(), (after) =>
+    Effect.map(resource.page(window, { limit: pageRowsMax, after: Option.getOrUndefined(after) }), (page) => [
+      page.facts,
+      Option.map(Option.fromUndefinedOr(page.next), Option.some)
+    ])
+  )
 
-export const windowTexts = (asked: ActivityRequest, nowMillis: number) =>
-  Result.map(resolvedWindow(asked, BigInt(nowMillis) * 1000n), ({ end, start }) => ({
+export const factWindow = (
+  asked: FactRequest,
+  form: FactKindForm,
+  scope: Scope,
+  { end, start }: { readonly start: string; readonly end: string }
+): FactWindow => ({
+  kind: form.filterKind,
+  scope,
+  start,
+  end,
+  filter: asked.filter?.expression,
+  selectors: together(asked.selectors),
+  search: asked.search,
+  namespace: asked.namespace
+})
+
+export const windowTexts = (asked: FactRequest, form: FactKindForm, nowMillis: number) =>
+  Result.map(resolvedWindow(asked, form.defaultStart, BigInt(nowMillis) * 1000n), ({ end, start }) => ({
     start: timestampText(start),
     end: timestampText(end)
   }))
@@ -161,7 +166,7 @@ export const windowTexts = (asked: ActivityRequest, nowMillis: number) =>
 const cursorOf = (
   call: Call,
   token: string,
-  binding: { readonly key: Uint8Array; readonly scope: Scope; readonly query: string },
+  binding: CursorBinding,
   nowMillis: number
 ): Effect.Effect<Cursor, ApiFailure> =>
   Effect.gen(function* () {
@@ -183,9 +188,8 @@ const cursorOf = (
  *
  * @fails ApiFailure Timeout when the client knows more than the store does, also after a wait
  */
-const freshVersion = (call: Call): Effect.Effect<number, ApiFailure, ActivityFeed> =>
+const freshVersion = <A>(call: Call, feed: FactFeed<A>): Effect.Effect<number, ApiFailure> =>
   Effect.gen(function* () {
-    const feed = yield* ActivityFeed
     const asked = yield* Effect.fromResult(resourceVersionFrom(call.query))
     yield* feed.reached(Math.max(asked ?? 0, feed.highestSent()))
     const floor = yield* feed.floor

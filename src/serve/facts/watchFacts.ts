@@ -1,9 +1,9 @@
 /**
- * `watch` of activities: what follows a list, without a gap, each (name, resourceVersion) once.
+ * `watch` of facts: what follows a list, without a gap, each (name, resourceVersion) once.
  *
  * Without a resourceVersion it begins with what the default window holds, and so it does for clients that want the
  * initial state inside of the watch; these are told its end by a bookmark. Of what happened before it was opened it
- * tells the latest sight of each activity only: a list may have shown that one, and nothing goes back.
+ * tells the latest sight of each fact only: a list may have shown that one, and nothing goes back.
  *
  * It ends at its timeout, when the server stops, and when its client takes too little: then it resumes from the last
  * resourceVersion that it was given.
@@ -12,7 +12,6 @@
  */
 import { Clock, Effect, Stream } from "effect"
 import type { Scope } from "../../domain/Scope.ts"
-import { ActivityQueries } from "../../store/ActivityQueries.ts"
 import { type ApiFailure, badRequest, statusObject } from "../ApiFailure.ts"
 import { Drain } from "../Drain.ts"
 import type { Answer, Call } from "../http/Call.ts"
@@ -20,52 +19,57 @@ import type { ResourceRequest } from "../http/RequestInfo.ts"
 import { initialEventsEnd, initialEventsFrom, resourceVersionFrom, resourceVersionTooLarge } from "../listParameters.ts"
 import { storeFailureFrom } from "../storeFailure.ts"
 import { frameText, liveFrames } from "../watchFrames.ts"
-import { ActivityFeed } from "./ActivityFeed.ts"
-import { ActivityFrames } from "./ActivityFrames.ts"
-import { activityPredicate } from "./activityPredicate.ts"
-import { activityRequest } from "./activityRequest.ts"
-import type { FeedBatch } from "./HeldActivities.ts"
-import { activityWindow, windowTexts } from "./listActivities.ts"
-import { activityOf, activityPrinter, apiVersionOf } from "./served.ts"
+import type { FactFeed } from "./FactFeed.ts"
+import { FactFrames, type ServedFact } from "./FactFrames.ts"
+import { factRequest } from "./factRequest.ts"
+import { apiVersionOf, type FactResource } from "./FactResource.ts"
+import type { FeedBatch } from "./HeldFacts.ts"
+import { allFacts, factWindow, windowTexts } from "./listFacts.ts"
 
-export const watchActivities = Effect.fn("serve.watchActivities")(function* (
+export const watchFacts = Effect.fnUntraced(function* <A, O extends ServedFact>(
   call: Call,
   request: ResourceRequest,
-  scope: Scope
+  scope: Scope,
+  resource: FactResource<A, O>
 ) {
-  const asked = yield* activityRequest(call, request)
+  const { feed, form } = resource
+  const asked = yield* factRequest(call, request, form)
   if (asked.start !== "" || asked.end !== "") {
     return yield* badRequest(
-      "start and end belong to lists: a watch begins at the resourceVersion that a list gave, or, without one, with the last hour"
+      "start and end belong to lists: a watch begins at the resourceVersion that a list gave, or, without one, with what a list shows"
     )
   }
   const version = yield* Effect.fromResult(resourceVersionFrom(call.query))
   const initially = yield* Effect.fromResult(initialEventsFrom(call.query, version))
-  const feed = yield* ActivityFeed
   const drain = yield* Drain
-  const queries = yield* ActivityQueries
   const clock = yield* Clock.Clock
-  const predicate = activityPredicate(scope, asked)
+  const predicate = resource.predicate(scope, asked)
   const reader = yield* feed.open(
     initially === "none" ? (version ?? (yield* feed.floor)) : yield* stateVersion(feed, version),
     predicate.concerns
   )
-  const printer = activityPrinter(call, request, () => clock.currentTimeMillisUnsafe())
-  const frames = new ActivityFrames(predicate.shows, printer, apiVersionOf(request), reader.superseded)
-  const window = yield* Effect.fromResult(windowTexts(asked, clock.currentTimeMillisUnsafe()))
+  const printer = resource.printer(call, request, () => clock.currentTimeMillisUnsafe())
+  const apiVersion = apiVersionOf(request)
+  const frames = new FactFrames<A, O>({
+    shows: predicate.shows,
+    served: (fact, sequence) => resource.served(fact, sequence, apiVersion),
+    printer,
+    superseded: reader.superseded
+  })
+  const window = yield* Effect.fromResult(windowTexts(asked, form, clock.currentTimeMillisUnsafe()))
   const initial =
     initially === "none"
       ? Stream.empty
-      : queries.stream(activityWindow(asked, scope, window)).pipe(
+      : allFacts(resource, factWindow(asked, form, scope, window)).pipe(
           Stream.mapError(storeFailureFrom),
           Stream.mapArray((stored) => [
             frames.initial(
-              stored.map((one) => [activityOf(one), one.sequence] as const),
+              stored.map((one) => resource.stored(one, apiVersion)),
               reader.position
             )
           ])
         )
-  const send = (batch: FeedBatch): string => {
+  const send = (batch: FeedBatch<A>): string => {
     const text = frames.of(batch)
     feed.sent(frames.highest)
     return text
@@ -116,7 +120,7 @@ export const watchActivities = Effect.fn("serve.watchActivities")(function* (
  *
  * @fails ApiFailure Timeout when the client knows more than the store does, also after a wait
  */
-const stateVersion = (feed: ActivityFeed["Service"], asked: number | undefined): Effect.Effect<number, ApiFailure> =>
+const stateVersion = <A>(feed: FactFeed<A>, asked: number | undefined): Effect.Effect<number, ApiFailure> =>
   Effect.gen(function* () {
     if (asked !== undefined) yield* feed.reached(asked)
     const floor = yield* feed.floor

@@ -1,7 +1,7 @@
 import { Result } from "effect"
 import { describe, expect, it } from "vitest"
 import { microsecondsFrom } from "../../../src/domain/instant.ts"
-import { timeValueFrom } from "../../../src/serve/activities/timeValue.ts"
+import { timeValueFrom } from "../../../src/serve/facts/timeValue.ts"
 
 const now = microsecondsFrom("2026-03-01T12:00:00Z") ?? 0n
 

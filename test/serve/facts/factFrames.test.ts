@@ -1,21 +1,26 @@
 import { describe, expect, it } from "vitest"
 import type { Activity } from "../../../src/domain/Activity.ts"
-import type { FeedMessage } from "../../../src/serve/activities/FeedMessage.ts"
 import type { ServedActivity } from "../../../src/serve/activities/activityColumns.ts"
-import { ActivityFrames } from "../../../src/serve/activities/ActivityFrames.ts"
-import { printerFor } from "../../../src/serve/Table.ts"
+import { servedActivity } from "../../../src/serve/activities/served.ts"
+import { FactFrames } from "../../../src/serve/facts/FactFrames.ts"
+import type { FeedMessage } from "../../../src/serve/facts/FeedMessage.ts"
+import { type Printer, printerFor } from "../../../src/serve/Table.ts"
 import { activityFrom, nameOf } from "../apiFixture.ts"
 
 const apiVersion = "activity.miloapis.com/v1"
 const kind = { apiVersion, kind: "Activity" }
-const framesOf = (superseded?: (one: FeedMessage) => boolean) =>
-  new ActivityFrames(() => true, printerFor({ _tag: "Object" }, [], kind, "Metadata"), apiVersion, superseded)
+const asObjects = (): Printer<ServedActivity> => printerFor({ _tag: "Object" }, [], kind, "Metadata")
+const framesWith = (printer: Printer<ServedActivity>, shows: () => boolean = () => true) =>
+  new FactFrames<Activity, ServedActivity>({ shows, served, printer })
+const framesOf = (superseded: (one: FeedMessage<Activity>) => boolean = () => false) =>
+  new FactFrames<Activity, ServedActivity>({ shows: () => true, served, printer: asObjects(), superseded })
+const served = (fact: Activity, sequence: number) => servedActivity(fact, sequence, apiVersion)
 const activity = (id: string): Activity => activityFrom({ id }, 0)
-const message = (id: string, sequence: number, mark: FeedMessage["mark"]): FeedMessage => ({
+const message = (id: string, sequence: number, mark: FeedMessage<Activity>["mark"]): FeedMessage<Activity> => ({
   sequence,
   key: id,
   mark,
-  activity: activity(id),
+  fact: activity(id),
   sizeBytes: 1
 })
 const shown = (text: string) =>
@@ -25,17 +30,11 @@ const shown = (text: string) =>
     .map((line) => JSON.parse(line))
     .map(({ object, type }) => [type, object.metadata.name, object.metadata.resourceVersion])
 
-describe("frames of a watch of activities", () => {
+describe("frames of a watch of facts", () => {
   it("what the initial state had newer than its version does not go back, and does not come twice", () => {
     const frames = framesOf()
     // The store had "one" as its 150th message wrote it, though its state was promised up to 100 only.
-    const initial = frames.initial(
-      [
-        [activity("one"), 150],
-        [activity("two"), 90]
-      ],
-      100
-    )
+    const initial = frames.initial([served(activity("one"), 150), served(activity("two"), 90)], 100)
     const messages = [
       message("one", 120, "modified"),
       message("two", 130, "modified"),
@@ -79,7 +78,7 @@ describe("frames of a watch of activities", () => {
     expect([first.highest, second.highest]).toEqual([8, 8])
     const columns = [{ name: "Name", type: "string", description: "", priority: 0, cell: () => "cell" }] as const
     const asTable = () => printerFor<ServedActivity>({ _tag: "Table", version: "v1" }, columns, kind, "None")
-    const tables = [asTable(), asTable()].map((printer) => new ActivityFrames(() => true, printer, apiVersion))
+    const tables = [asTable(), asTable()].map((printer) => framesWith(printer))
     for (const table of tables) {
       const rows = table
         .of(batch)
@@ -91,13 +90,9 @@ describe("frames of a watch of activities", () => {
         [true, "cell"]
       ])
     }
-    const metadata = new ActivityFrames(
-      () => true,
-      printerFor({ _tag: "Metadata", list: false }, [], kind, "None"),
-      apiVersion
-    )
+    const metadata = framesWith(printerFor({ _tag: "Metadata", list: false }, [], kind, "None"))
     expect(JSON.parse(metadata.of(batch).split("\n")[0] ?? "").object.kind).toBe("PartialObjectMetadata")
-    const other = new ActivityFrames(() => false, printerFor({ _tag: "Object" }, [], kind, "None"), apiVersion)
+    const other = framesWith(asObjects(), () => false)
     expect(shown(other.of(batch))).toEqual([["DELETED", nameOf("two"), "8"]])
   })
 })
