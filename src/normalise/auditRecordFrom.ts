@@ -16,7 +16,7 @@ import {
 import { auditRecordKey } from "../domain/identity.ts"
 import { isFactInstant, microsecondsFrom, timestampTextOf } from "../domain/instant.ts"
 import { type Tenant, tenantTypeFrom } from "../domain/Tenant.ts"
-import { withoutBodies } from "./bodies.ts"
+import { headOf } from "./bodies.ts"
 import { jsonObjectFrom } from "./jsonObjectFrom.ts"
 import { unreadable, type Unreadable } from "./Unreadable.ts"
 
@@ -38,15 +38,22 @@ export const auditRecordFrom = (text: string, origin: AuditRecordOrigin): Result
 }
 
 /**
- * The request of a record, its bodies unread: most records match no rule, whatever was sent and answered.
+ * The request of a record, as it stands before its bodies: most records match no rule, whatever was sent and answered.
+ * Undefined where that does not tell all of it; then {@link auditRecordFrom} does, or why it cannot be read.
  *
- * Refuses what {@link auditRecordFrom} refuses, but for one thing: it cannot see that a body is no JSON.
+ * What stands behind the bodies is not looked at, so that a record that is broken there has a request too.
  *
  * @decision 0014-bodies-unread
  */
-export const auditRequestFrom = (text: string): Result.Result<AuditRequest, Unreadable> => {
-  const parsed = jsonObjectFrom(withoutBodies(text))
-  return Result.isFailure(parsed) ? Result.fail(parsed.failure) : envelopeFrom(parsed.success)
+export const auditRequestFrom = (text: string): AuditRequest | undefined => {
+  const head = headOf(text)
+  const parsed = jsonObjectFrom(head)
+  if (Result.isFailure(parsed)) return undefined
+  const request = requestFrom(parsed.success)
+  if (Result.isFailure(request)) return undefined
+  // What is not in the head may stand behind the bodies.
+  const isTold = head.length === text.length || (request.success.hasObjectRef && request.success.statusCode !== 0)
+  return isTold ? request.success : undefined
 }
 
 /** The same as {@link auditRecordFrom} for a record that was parsed already, as an item of a webhook's list is; `json` is the text of `body`. */
@@ -55,9 +62,12 @@ export const auditRecordFromBody = (
   body: JsonObject,
   { cluster, defaultTenant }: AuditRecordOrigin
 ): Result.Result<AuditRecord, Unreadable> => {
-  const read = envelopeFrom(body)
+  const request = requestFrom(body)
+  if (Result.isFailure(request)) return Result.fail(request.failure)
+  const read = timeFrom(body)
   if (Result.isFailure(read)) return Result.fail(read.failure)
-  const { auditID, hasObjectRef, objectRef, requestURI, stage, statusCode, time, verb } = read.success
+  const { auditID, hasObjectRef, objectRef, requestURI, stage, statusCode, verb } = request.success
+  const time = read.success
   const userObject = objectAt(body, "user")
   const user = { username: textAt(userObject, "username"), uid: textAt(userObject, "uid") }
   return Result.succeed({
@@ -92,13 +102,12 @@ export const auditRecordFromBody = (
 }
 
 /** What a record cannot be without, and its request. */
-interface Envelope extends AuditRequest {
+interface Request extends AuditRequest {
   readonly auditID: string
   readonly requestURI: string
-  readonly time: SentTime
 }
 
-const envelopeFrom = (body: JsonObject): Result.Result<Envelope, Unreadable> => {
+const requestFrom = (body: JsonObject): Result.Result<Request, Unreadable> => {
   const kind = textAt(body, "kind")
   if (kind !== "" && kind !== "Event") return Result.fail(unreadable("kind", "it is not an audit Event"))
   const apiVersion = textAt(body, "apiVersion")
@@ -113,12 +122,6 @@ const envelopeFrom = (body: JsonObject): Result.Result<Envelope, Unreadable> => 
   if (verb === "") return Result.fail(unreadable("verb", "it is missing"))
   const requestURI = textAt(body, "requestURI")
   if (requestURI === "") return Result.fail(unreadable("requestURI", "it is missing"))
-  const time = firstTime(body, ["requestReceivedTimestamp", "stageTimestamp"])
-  if (time === undefined) {
-    return Result.fail(unreadable("requestReceivedTimestamp", "neither it nor stageTimestamp is an RFC 3339 time"))
-  }
-  if (!isFactInstant(time.microseconds))
-    return Result.fail(unreadable(time.name, "it is not of the years 1970 to 2105"))
   const reference = objectAt(body, "objectRef")
   const code = objectAt(body, "responseStatus")?.["code"]
   return Result.succeed({
@@ -126,7 +129,6 @@ const envelopeFrom = (body: JsonObject): Result.Result<Envelope, Unreadable> => 
     stage,
     verb,
     requestURI,
-    time,
     objectRef: {
       apiGroup: textAt(reference, "apiGroup"),
       apiVersion: textAt(reference, "apiVersion"),
@@ -139,6 +141,16 @@ const envelopeFrom = (body: JsonObject): Result.Result<Envelope, Unreadable> => 
     hasObjectRef: reference !== undefined,
     statusCode: typeof code === "number" && Number.isInteger(code) && code > 0 ? code : 0
   })
+}
+
+const timeFrom = (body: JsonObject): Result.Result<SentTime, Unreadable> => {
+  const time = firstTime(body, ["requestReceivedTimestamp", "stageTimestamp"])
+  if (time === undefined) {
+    return Result.fail(unreadable("requestReceivedTimestamp", "neither it nor stageTimestamp is an RFC 3339 time"))
+  }
+  return isFactInstant(time.microseconds)
+    ? Result.succeed(time)
+    : Result.fail(unreadable(time.name, "it is not of the years 1970 to 2105"))
 }
 
 /** `user.extra` first: the authenticator wrote it. Then the record's annotations. Half of a pair counts as none. */

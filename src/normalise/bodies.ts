@@ -12,15 +12,13 @@ import { stringEnd, valueEnd } from "../domain/jsonText.ts"
 /** With the first character of their values: a patch may be a list, and is left as it is. */
 const bodyStarts = [',"requestObject":{', ',"responseObject":{'] as const
 
-/** The text without its bodies; the whole text where none is found. */
-export const withoutBodies = (text: string): string => {
+/**
+ * The record as it was written before its bodies; the whole text where none is found. It is JSON where the bodies stand in
+ * the record itself: cut inside of something else, brackets or quotes are left open.
+ */
+export const headOf = (text: string): string => {
   const start = bodiesStart(text)
-  if (start < 0) return text
-  let end = start
-  for (const bodyStart of bodyStarts) {
-    if (text.startsWith(bodyStart, end)) end = valueEnd(text, end + bodyStart.length - 1)
-  }
-  return text.slice(0, start) + text.slice(end)
+  return start < 0 ? text : `${text.slice(0, start)}}`
 }
 
 /**
@@ -45,8 +43,13 @@ export const withOutlines = (text: string): string => {
 }
 
 const bodiesStart = (text: string): number => {
-  const request = text.indexOf(bodyStarts[0])
-  return request < 0 ? text.indexOf(bodyStarts[1]) : request
+  // Looked for by what both names end with: the one that is not there would be looked for in all of the other's body.
+  const nameEnd = text.indexOf('Object":{')
+  for (const bodyStart of bodyStarts) {
+    const start = nameEnd + 'Object":{'.length - bodyStart.length
+    if (nameEnd >= 0 && text.startsWith(bodyStart, start)) return start
+  }
+  return -1
 }
 
 interface Cut {

@@ -107,7 +107,11 @@ describe("the bundle", () => {
     await mkdir(join(folder.path, "node_modules"), { recursive: true })
     await symlink(join(projectFolder, "node_modules/chdb"), join(folder.path, "node_modules/chdb"))
     const { code, stderr, stdout } = await run("migrate", "--clickhouse-url", `embedded:${data.path}/clickhouse`)
-    assert.deepStrictEqual([code, stdout], [0, "Applied 0001_initial.sql, 0002_cheaper_reads.sql.\n"], stderr)
+    assert.deepStrictEqual(
+      [code, stdout],
+      [0, "Applied 0001_initial.sql, 0002_cheaper_reads.sql, 0003_sequence_decodes_fast.sql.\n"],
+      stderr
+    )
   })
 
   it("says in one sentence that the native engine is missing where it is", async () => {

@@ -27,7 +27,10 @@ describe("activity migrate", () => {
     async () => {
       await using folder = await temporaryFolder("migrate")
       const store = ["--clickhouse-url", `embedded:${folder.path}/clickhouse`]
-      assert.strictEqual((await migrate(store)).stdout, "Applied 0001_initial.sql, 0002_cheaper_reads.sql.\n")
+      assert.strictEqual(
+        (await migrate(store)).stdout,
+        "Applied 0001_initial.sql, 0002_cheaper_reads.sql, 0003_sequence_decodes_fast.sql.\n"
+      )
       assert.strictEqual(
         (await migrate([...store, "--activity-retention", "90d"])).stdout,
         "The tables are up to date.\nRetention of activities: 60d → 90d\nRetention of Events: 60d → 90d\n"

@@ -103,7 +103,7 @@ describe("policies that the cluster's API server keeps", () => {
     const definition = "activitypolicyrecords.storage.activity.miloapis.com"
     expect(await migrate()).toEqual({
       code: 0,
-      stdout: `Applied ${definition}.\nApplied 0001_initial.sql, 0002_cheaper_reads.sql.\n`
+      stdout: `Applied ${definition}.\nApplied 0001_initial.sql, 0002_cheaper_reads.sql, 0003_sequence_decodes_fast.sql.\n`
     })
     expect(await migrate()).toEqual({
       code: 0,

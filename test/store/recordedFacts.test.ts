@@ -38,6 +38,37 @@ const text = (...path: ReadonlyArray<string | number>) =>
 const time = (...path: ReadonlyArray<string>) => `parseDateTime64BestEffort(${text(...path)}, 6, 'UTC')`
 
 layer(storeLayer, { timeout: 60_000 })("recorded facts", (it) => {
+  it.effect(
+    "records that a person or a proxy has spread over lines, empty ones among them, are stored as they came",
+    () =>
+      Effect.gen(function* () {
+        const record = {
+          ...{ kind: "Event", apiVersion: "audit.k8s.io/v1", level: "Metadata", stage: "ResponseComplete" },
+          ...{ requestURI: "/api/v1/nodes", verb: "list", user: { username: "alice" } },
+          ...{ requestReceivedTimestamp: "2026-01-01T00:00:00.000001Z", stageTimestamp: "2026-01-01T00:00:00.000001Z" }
+        }
+        const blanks = ["\n", "\n\n", "\r\n\r\n", "\n \n", "\t\n\n\n"]
+        const texts = blanks.map((blank, index) =>
+          JSON.stringify({ auditID: `spread-${index}`, ...record }, undefined, 1).replaceAll("\n", blank)
+        )
+        const rows = texts.map((json, index) =>
+          auditLogLine(
+            Result.getOrThrow(auditRecordFrom(json, { cluster: "spread", defaultTenant: tenant })),
+            index + 1
+          )
+        )
+        yield* insertRows({ table: "audit_logs", rows, onPoison: (_, refused) => Effect.die(refused) })
+        const stored = yield* ClickHouse.use((clickhouse) =>
+          clickhouse.query({ sql: "SELECT json FROM audit_logs FINAL WHERE cluster = 'spread' ORDER BY seq" })
+        )
+        assert.deepStrictEqual(
+          stored,
+          texts.map((json) => ({ json }))
+        )
+        yield* ClickHouse.use((clickhouse) => clickhouse.command("TRUNCATE TABLE audit_logs"))
+      })
+  )
+
   it.effect("every recorded audit record becomes a row, its columns what its JSON says", () =>
     Effect.gen(function* () {
       const rows = linesOf("audit-events.jsonl.gz").map((line, index) =>

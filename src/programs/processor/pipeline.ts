@@ -180,14 +180,15 @@ const isEvent = (subject: string): boolean => subject.startsWith("events.") || s
 
 const evaluateRecord = (policies: PolicySet, options: ProcessorOptions, message: StoredMessage): Outcome => {
   const text = decoder.decode(message.body)
+  const origin = { cluster: message.header(headerNames.cluster), defaultTenant: options.defaultTenant }
   const request = auditRequestFrom(text)
-  if (Result.isFailure(request)) return unreadable(message, request.failure)
-  const asked = policies.partsAsked(request.success)
+  const asked = request === undefined ? "bodies" : policies.partsAsked(request)
   if (typeof asked === "object") return { _tag: "NoActivity", reason: asked.reason }
-  const read = auditRecordFrom(asked === "bodies" ? text : withOutlines(text), {
-    cluster: message.header(headerNames.cluster),
-    defaultTenant: options.defaultTenant
-  })
+  const outlined = asked === "outlines" ? auditRecordFrom(withOutlines(text), origin) : undefined
+  // A key that stands again behind the bodies can make it another request, to which other rules are asked.
+  const isEnough =
+    outlined !== undefined && Result.isSuccess(outlined) && policies.partsAsked(outlined.success) !== "bodies"
+  const read = isEnough ? outlined : auditRecordFrom(text, origin)
   if (Result.isFailure(read)) return unreadable(message, read.failure)
   return outcomeFrom(message, policies.evaluateAudit(read.success), read.success.tenant)
 }

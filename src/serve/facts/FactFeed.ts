@@ -23,6 +23,10 @@ const freshnessMillisMax = 2_000
 /** A stream that does not answer for so long is away. */
 const answerWait = "5 seconds"
 
+/** A watch that is opened waits so long for the tail; one that is further behind knows its latest sights later. */
+const tailWait = "1 second"
+const tailLookPause = "10 millis"
+
 /** How late waits may end. One look at all of them costs less than a timer for each. */
 const waitsLookedAt = "100 millis"
 
@@ -174,6 +178,12 @@ export const makeFeed = Effect.fnUntraced(function* <A>(source: FeedSource<A>) {
           duration: answerWait,
           orElse: () => Effect.fail(unavailable("watching is not possible yet: the stream is still being read"))
         })
+      )
+      // The state may have been read from rows that are newer than what the tail has seen: a later sight that it does not
+      // know of yet could not supersede an older one, and the watch would go back.
+      yield* Effect.sync(() => held.position >= state.lastSequence).pipe(
+        Effect.repeat({ until: (reached) => reached, schedule: Schedule.spaced(tailLookPause) }),
+        Effect.timeoutOption(tailWait)
       )
       const { position: opened, starts } = held
       const superseded = ({ key, sequence }: FeedMessage<A>): boolean => {

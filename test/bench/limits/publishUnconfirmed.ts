@@ -8,6 +8,9 @@ import { messagesOf, readRecords } from "../records.ts"
 /** Sent before the client's buffer is let go. */
 const burst = 512
 
+/** Sent and not stored yet: nats-server drops what a stream's queue of 10,000 messages has no room for. */
+const unstoredMax = 8_000
+
 const { audit, events, natsUrl } = partOptions<{
   readonly audit?: string
   readonly events: number
@@ -18,6 +21,9 @@ const connection = await connect({ servers: natsUrl })
 const manager = await jetstreamManager(connection)
 const stored = async () => (await manager.streams.info(auditEvents.name)).state.messages
 const before = await stored()
+const storedAtLeast = async (count: number): Promise<void> => {
+  while ((await stored()) - before < count) await new Promise((resolve) => setTimeout(resolve, 1))
+}
 
 const headersOf = (id: string, more: Readonly<Record<string, string>>): MsgHdrs => {
   const made = headers()
@@ -30,10 +36,13 @@ const spent = await spend(events, async () => {
   for (let n = 0; n < events; n++) {
     const { body, headers: more = {}, id, subject } = again(n)
     connection.publish(subject, body, { headers: headersOf(`unconfirmed-${id}`, more) })
-    if (n % burst === burst - 1) await connection.flush()
+    if (n % burst === burst - 1) {
+      await connection.flush()
+      await storedAtLeast(n - unstoredMax)
+    }
   }
   await connection.flush()
-  while ((await stored()) < before + events) await new Promise((resolve) => setTimeout(resolve, 5))
+  await storedAtLeast(events)
 })
 await connection.close()
 answerPart(spent)
