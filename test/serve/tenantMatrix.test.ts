@@ -105,7 +105,7 @@ const callerText = ({ apiGroup, namespace, user }: Omit<Caller, "sees">): string
   ].join(" ")
 
 /** Cluster configuration: RBAC alone decides who sees it, and nothing of it is a tenant's. */
-const configuration: ReadonlySet<string> = new Set(["activitypolicies", "deadletters"])
+const configuration: ReadonlySet<string> = new Set(["activitypolicies", "deadletters", "reindexjobs"])
 
 interface QueryOf {
   readonly kind: string
