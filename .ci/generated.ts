@@ -8,6 +8,7 @@ import { stringify } from "yaml"
 import { policyRecordDefinition } from "../src/contracts/policyRecordDefinition.ts"
 import { readFigures } from "../test/bench/figures.ts"
 import { performancePage } from "../test/bench/performancePage.ts"
+import { apiReference } from "./apiReference.ts"
 import { completedLock, lockText, readLock } from "./lock.ts"
 import { projectFolder } from "./projectFolder.ts"
 
@@ -23,6 +24,7 @@ const generatedFiles: ReadonlyArray<GeneratedFile> = [
     path: "infra/crds/storage.activity.miloapis.com_activitypolicyrecords.yaml",
     print: () => `# Printed by npm run generate.\n${stringify(policyRecordDefinition, { lineWidth: 0 })}`
   },
+  { path: "docs/api.md", print: apiReference },
   { path: "docs/performance.md", print: () => performancePage(readFigures()) }
 ]
 

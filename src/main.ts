@@ -2,7 +2,7 @@
 /**
  * `activity <program>`: the one executable.
  *
- * Exit codes: 0 stopped, 1 a defect, 2 whatever the user can mend (one sentence, no stack).
+ * Exit codes: 0 stopped, 1 a defect (`doctor`: a fault was found), 2 whatever the user can mend (one sentence, no stack).
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
@@ -14,6 +14,9 @@ import { configProviderFrom } from "./runtime/configFile.ts"
 import { StartRefused } from "./runtime/StartRefused.ts"
 import { apiServerSettings } from "./programs/apiserver/config.ts"
 import { collectorSettings } from "./programs/collector/config.ts"
+import { controllerSettings } from "./programs/controller/config.ts"
+import { doctorSettings } from "./programs/doctor/config.ts"
+import { FaultsFound } from "./programs/doctor/Finding.ts"
 import { exporterSettings } from "./programs/exporter/config.ts"
 import { migrateSettings } from "./programs/migrate/config.ts"
 import { auditPolicySettings, webhookSettings } from "./programs/print/config.ts"
@@ -54,9 +57,17 @@ const programs = Command.make("activity").pipe(
         Effect.flatMap(({ apiServer }) => apiServer(settings))
       )
     ).pipe(Command.withDescription("Serves the API activity.miloapis.com to kubectl and other clients")),
+    Command.make("controller", controllerSettings, (settings) =>
+      program(() => import("./programs/controller/program.ts")).pipe(
+        Effect.flatMap(({ controller }) => controller(settings))
+      )
+    ).pipe(Command.withDescription("Carries out ReindexJobs: tells stored records and Events anew")),
     Command.make("migrate", migrateSettings, (settings) =>
       program(() => import("./programs/migrate/program.ts")).pipe(Effect.flatMap(({ migrate }) => migrate(settings)))
     ).pipe(Command.withDescription("Brings ClickHouse's tables to this version, once")),
+    Command.make("doctor", doctorSettings, (settings) =>
+      program(() => import("./programs/doctor/program.ts")).pipe(Effect.flatMap(({ doctor }) => doctor(settings)))
+    ).pipe(Command.withDescription("Looks at a set-up, changes nothing, and says what is wrong with it")),
     Command.make("print").pipe(
       Command.withDescription("Prints files for other programs"),
       Command.withSubcommands([
@@ -103,6 +114,7 @@ const main = Effect.gen(function* () {
     if (Cause.hasInterruptsOnly(cause)) return Effect.void
     const error = Cause.findErrorOption(cause)
     if (error._tag === "Some" && CliError.isCliError(error.value)) return Effect.void // The presenter has said it.
+    if (error._tag === "Some" && error.value instanceof FaultsFound) return Effect.void // They are printed.
     if (error._tag === "Some" && isMendable(error.value)) return Console.error(String(messageOf(error.value)))
     return Console.error(`activity stopped by a defect; please report it.\n${Cause.pretty(cause)}`)
   }),

@@ -1,6 +1,6 @@
 /**
- * Dead letters that are tried again: 1 minute after they were written, then twice as long each time, at most 24 hours;
- * and at once when their policy has changed.
+ * Dead letters that are tried again: those of policies 1 minute after they were written, then twice as long each time,
+ * at most 24 hours, and at once when their policy has changed; and every other one when somebody wants it.
  *
  * What is due is kept in memory and rebuilt from headers at start; nothing is kept anywhere else. A letter that fails
  * again is written anew with one attempt more, and only then is the old one deleted: a crash between the two leaves
@@ -12,6 +12,7 @@
  */
 import { Clock, Context, Effect, Layer, Option, Schedule, Stream } from "effect"
 import { Nats, type NatsError, type StoredMessage } from "../clients/nats/Nats.ts"
+import { type DeadLetter, deadLetterFrom, dueMillisOf, policyFailed } from "../domain/deadLetter.ts"
 import { uuidFrom } from "../domain/identity.ts"
 import { deadLetters, headerNames } from "../domain/streams.ts"
 
@@ -28,31 +29,27 @@ export type RetryOutcome =
       readonly rule?: string
     }
 
-/** What its headers tell of a letter. */
-export interface WaitingLetter {
+export interface WaitingLetter extends DeadLetter {
   readonly sequence: number
   readonly subject: string
-  readonly policy: string
-  readonly attempts: number
-  readonly position: string
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970. Infinity: nobody tries it again. */
   readonly dueMillis: number
 }
 
-export interface RetryOptions<E> {
+export interface RetryOptions<E, R = never> {
   /** Which letters are this program's to try; the others stay as they are. */
   readonly accepts: (letter: WaitingLetter) => boolean
   /** May fail retryably: then the letter is left as it is for a while. */
-  readonly retry: (letter: StoredMessage) => Effect.Effect<RetryOutcome, E>
+  readonly retry: (letter: StoredMessage) => Effect.Effect<RetryOutcome, E, R>
 }
 
 export class DeadLetters extends Context.Service<
   DeadLetters,
   {
     /** Follows the stream and tries what is due, for ever. */
-    readonly run: <E extends { readonly retryable: boolean }>(
-      options: RetryOptions<E>
-    ) => Effect.Effect<never, E | NatsError>
+    readonly run: <E extends { readonly retryable: boolean }, R>(
+      options: RetryOptions<E, R>
+    ) => Effect.Effect<never, E | NatsError, R>
     /** The policy has changed: its letters are due now. */
     readonly wake: (policy: string) => Effect.Effect<void>
     /** Letters that are known, whoever is to try them. */
@@ -67,16 +64,12 @@ export class DeadLetters extends Context.Service<
   )
 }
 
-const backoffMillisMin = 60_000
-const backoffMillisMax = 86_400_000
 /** After a try that could not be made (the bus or the store is away). */
 const pauseMillis = 5_000
 const lookPause = "1 second"
 /** Tried between two looks: each is one read, one evaluation, one delete. */
 const perLookMax = 200
 const triesAtOnce = 4
-/** Reasons of letters that stay as they are however often they are tried. */
-const finalReasons: ReadonlySet<string> = new Set(["unreadable", "row-refused", "refused"])
 /** Above this part of the budget they are removed, down to the lower. */
 const fullPart = 0.8
 const roomyPart = 0.7
@@ -84,24 +77,18 @@ const roomyPart = 0.7
 const trimLettersMax = 2_000
 const removesAtOnce = 32
 
-/** @param attempts tries so far, the first included */
-export const backoffMillis = (attempts: number): number =>
-  Math.min(backoffMillisMax, backoffMillisMin * 2 ** Math.min(30, Math.max(0, attempts - 1)))
-
 const letterFrom = (message: StoredMessage): WaitingLetter => {
-  const attempts = Math.max(1, Math.floor(Number(message.header(headerNames.attempts))) || 1)
+  const letter = deadLetterFrom(message)
   return {
+    ...letter,
     sequence: message.sequence,
     subject: message.subject,
-    policy: message.header(headerNames.policy),
-    attempts,
-    position: message.header(headerNames.position),
-    dueMillis: message.timeMillis + backoffMillis(attempts)
+    dueMillis: dueMillisOf(letter, message.timeMillis) ?? Infinity
   }
 }
 
-/** `dead.<stream>.<program>.<reason>.<policy or destination>` */
-const isFinal = (letter: WaitingLetter): boolean => finalReasons.has(letter.subject.split(".")[3] ?? "")
+/** It stays as it is however often it is tried. */
+const isFinal = (letter: WaitingLetter): boolean => letter.reason !== policyFailed && !letter.redriven
 
 const makeDeadLetters = Effect.gen(function* () {
   const nats = yield* Nats
@@ -137,7 +124,10 @@ const makeDeadLetters = Effect.gen(function* () {
   const remove = (sequence: number) =>
     nats.deleteMessage(deadLetters.name, sequence).pipe(Effect.andThen(Effect.sync(() => forget(sequence))))
 
-  const tryOne = <E extends { readonly retryable: boolean }>(letter: WaitingLetter, retry: RetryOptions<E>["retry"]) =>
+  const tryOne = <E extends { readonly retryable: boolean }, R>(
+    letter: WaitingLetter,
+    retry: RetryOptions<E, R>["retry"]
+  ) =>
     Effect.gen(function* () {
       if (superseded.has(letter.sequence)) return yield* remove(letter.sequence)
       const found = yield* nats.messageAt(deadLetters.name, letter.sequence)
@@ -156,7 +146,7 @@ const makeDeadLetters = Effect.gen(function* () {
       )
     )
 
-  const look = <E extends { readonly retryable: boolean }>(options: RetryOptions<E>) =>
+  const look = <E extends { readonly retryable: boolean }, R>(options: RetryOptions<E, R>) =>
     Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
       const due: Array<WaitingLetter> = []
@@ -237,7 +227,7 @@ const triedAgain = (
   const headers: Record<string, string> = {}
   for (const name of Object.values(headerNames)) {
     const value = message.header(name)
-    if (value !== "") headers[name] = value
+    if (value !== "" && name !== headerNames.redriven) headers[name] = value
   }
   headers[headerNames.attempts] = String(letter.attempts + 1)
   headers[headerNames.cause] = outcome.cause

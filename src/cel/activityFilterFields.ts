@@ -1,8 +1,9 @@
-import type { FilterField } from "./Filter.ts"
+import { field, fieldTable, type FilterFields } from "./FilterField.ts"
 
 const texts = [
   "metadata.name",
   "metadata.namespace",
+  "metadata.uid",
   "spec.summary",
   "spec.changeSource",
   "spec.cluster",
@@ -11,6 +12,7 @@ const texts = [
   "spec.actor.uid",
   "spec.actor.email",
   "spec.resource.apiGroup",
+  "spec.resource.apiVersion",
   "spec.resource.kind",
   "spec.resource.name",
   "spec.resource.namespace",
@@ -18,6 +20,8 @@ const texts = [
   "spec.tenant.type",
   "spec.tenant.name",
   "spec.outcome",
+  "spec.sourceIP",
+  "spec.verb",
   "spec.reason",
   "spec.origin.type",
   "spec.origin.id",
@@ -25,11 +29,19 @@ const texts = [
   "spec.policy.rule"
 ] as const
 
-/** What a filter over activities may name. Every one of them is a column of the store. */
-export const activityFilterFields: ReadonlyArray<FilterField> = [
-  ...texts.map((path) => ({ path, type: "string" }) as const),
-  { path: "spec.statusCode", type: "number" },
-  { path: "spec.timestamp", type: "timestamp" },
+/** What a filter over activities may name. */
+export const activityFilterFields: FilterFields = fieldTable([
+  ...texts.map((path) => field(path, "string")),
+  field("metadata.labels", "map"),
+  field("spec.statusCode", "number", { max: 0xffff }),
+  field("spec.count", "number"),
+  field("spec.policy.generation", "number", { max: Number.MAX_SAFE_INTEGER }),
+  field("spec.timestamp", "timestamp"),
+  field("metadata.creationTimestamp", "timestamp"),
   // Left out of an activity that was seen once: its last sight is its first.
-  { path: "spec.lastTimestamp", type: "timestamp", absentAs: "spec.timestamp" }
-]
+  field("spec.lastTimestamp", "timestamp", { absentAs: [["spec", "timestamp"]] }),
+  /** Each is an object with `marker`, `start`, `end` and `resource`. */
+  field("spec.links", "list"),
+  /** Each is an object with `field`, `old` and `new`. */
+  field("spec.changes", "list")
+])

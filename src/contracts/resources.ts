@@ -1,7 +1,19 @@
 /** The resources of the API: the one table from which discovery, OpenAPI and routing are made. */
 import { activityPolicySpecSchema, activityPolicyStatusSchema } from "./activityPolicySchema.ts"
 import { activitySpecSchema } from "./activitySchema.ts"
+import { deadLetterSchemas } from "./deadLetterSchema.ts"
+import { eventRecordSchemas } from "./eventRecordSchema.ts"
 import type { JsonSchema } from "./JsonSchema.ts"
+import { previewSchemas } from "./previewSchema.ts"
+import { reindexJobSpecSchema, reindexJobStatusSchema } from "./reindexJobSchema.ts"
+import {
+  activityFacetQueriesResource,
+  activityQueriesResource,
+  auditLogFacetsQueriesResource,
+  auditLogQueriesResource,
+  eventFacetQueriesResource,
+  eventQueriesResource
+} from "./queryResources.ts"
 
 export const groupName = "activity.miloapis.com"
 
@@ -41,6 +53,23 @@ export const activitiesResource: Resource = {
   properties: { spec: activitySpecSchema }
 }
 
+export const eventRecordsResource: Resource = {
+  plural: "eventrecords",
+  singular: "eventrecord",
+  kind: "EventRecord",
+  shortNames: ["evr"],
+  categories: ["observability"],
+  namespaced: true,
+  // Never delete: a namespace that is deleted would wait for it.
+  verbs: ["get", "list", "watch"],
+  subresources: {},
+  description:
+    "EventRecord is a Kubernetes Event as it was last seen, kept beyond the hour for which its cluster keeps it. " +
+    "Lists show the last 24 hours unless start says otherwise: " +
+    "kubectl get --raw '/apis/activity.miloapis.com/v1/eventrecords?start=now-7d'.",
+  properties: eventRecordSchemas
+}
+
 export const activityPoliciesResource: Resource = {
   plural: "activitypolicies",
   singular: "activitypolicy",
@@ -56,5 +85,67 @@ export const activityPoliciesResource: Resource = {
   properties: { spec: activityPolicySpecSchema, status: activityPolicyStatusSchema }
 }
 
+export const deadLettersResource: Resource = {
+  plural: "deadletters",
+  singular: "deadletter",
+  kind: "DeadLetter",
+  shortNames: ["dl"],
+  categories: ["observability"],
+  namespaced: false,
+  // Never delete: the cluster's garbage collector would watch it.
+  verbs: ["get", "list", "watch"],
+  subresources: { discard: ["create"], redrive: ["create"] },
+  description:
+    "DeadLetter is what records, Events or activities wait for that could not go on, grouped by cause. " +
+    "Those of a policy are tried again by themselves, and at once when it changes. By hand: " +
+    "kubectl create --raw /apis/activity.miloapis.com/v1/deadletters/NAME/redrive -f /dev/null.",
+  properties: deadLetterSchemas
+}
+
+export const policyPreviewsResource: Resource = {
+  plural: "policypreviews",
+  singular: "policypreview",
+  kind: "PolicyPreview",
+  shortNames: [],
+  categories: [],
+  namespaced: false,
+  verbs: ["create"],
+  subresources: {},
+  description:
+    "PolicyPreview tries an ActivityPolicy before it is in effect: on records and Events that are given or were stored, " +
+    "with the reason of each rule, or on a whole time, against the policy that is in effect. " +
+    "The answer to its creation is its status: kubectl create -f FILE -o yaml. Nothing is stored.",
+  properties: previewSchemas
+}
+
+export const reindexJobsResource: Resource = {
+  plural: "reindexjobs",
+  singular: "reindexjob",
+  kind: "ReindexJob",
+  shortNames: ["rj"],
+  categories: [],
+  namespaced: false,
+  verbs: ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
+  subresources: { status: ["get", "patch", "update"] },
+  description:
+    "ReindexJob tells stored records and Events anew, by the ActivityPolicies as they are now: activities that differ are " +
+    "replaced, missing ones added, those that no rule tells any more removed. " +
+    "Jobs run one after the other, oldest first; deleting a job stops it.",
+  properties: { spec: reindexJobSpecSchema, status: reindexJobStatusSchema }
+}
+
 /** Sorted by plural, so that discovery is the same on every replica. */
-export const resources: ReadonlyArray<Resource> = [activitiesResource, activityPoliciesResource]
+export const resources: ReadonlyArray<Resource> = [
+  activitiesResource,
+  activityFacetQueriesResource,
+  activityPoliciesResource,
+  activityQueriesResource,
+  auditLogFacetsQueriesResource,
+  auditLogQueriesResource,
+  deadLettersResource,
+  eventFacetQueriesResource,
+  eventQueriesResource,
+  eventRecordsResource,
+  policyPreviewsResource,
+  reindexJobsResource
+]

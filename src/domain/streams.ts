@@ -46,6 +46,8 @@ export const headerNames = {
   cluster: "Activity-Cluster",
   /** `TYPE/NAME`, each percent-encoded, on MILO_EVENTS and ACTIVITIES. */
   tenant: "Activity-Tenant",
+  /** An Event's key, which its message's id does not tell, on MILO_EVENTS. */
+  key: "Activity-Key",
   /** `added`, `modified` or `deleted`. */
   mark: "Activity-Mark",
   /** The order at the source, a decimal number: an Event's resourceVersion (and more where those went back), `0` for an audit record. */
@@ -57,7 +59,9 @@ export const headerNames = {
   rule: "Activity-Rule",
   attempts: "Activity-Attempts",
   /** `<stream>:<sequence>` of the message that the dead letter was. */
-  position: "Activity-Position"
+  position: "Activity-Position",
+  /** Dead letters: that somebody wants it tried at once. */
+  redriven: "Activity-Redriven"
 } as const
 
 export type Mark = "added" | "modified" | "deleted"

@@ -20,6 +20,7 @@ export const eventMessage = (event: KubernetesEvent, mark: Mark): OutgoingMessag
   headers: {
     [headerNames.cluster]: event.cluster,
     [headerNames.tenant]: tenantHeader(event.tenant),
+    [headerNames.key]: event.key,
     [headerNames.mark]: mark,
     [headerNames.order]: event.order.toString()
   }

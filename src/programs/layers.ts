@@ -2,6 +2,7 @@
 import { Config, Effect, Layer } from "effect"
 import { layerFromUrl } from "../clients/clickhouse/layerFromUrl.ts"
 import { kubeLayer } from "../clients/kube/kubeLayer.ts"
+import type { ConnectionOptions } from "../clients/nats/Connection.ts"
 import { natsLayer } from "../clients/nats/natsLayer.ts"
 import { Health } from "../runtime/Health.ts"
 import { Metrics } from "../runtime/Metrics.ts"
@@ -30,19 +31,22 @@ export interface NatsSettings {
 }
 
 /** @param alone no other process consumes there */
-export const natsFrom = (settings: NatsSettings, program: string, alone = false) => {
+export const natsFrom = (settings: NatsSettings, program: string, alone = false) =>
+  natsLayer({ ...natsOptions(settings, program), alone })
+
+/** How a program dials NATS. */
+export const natsOptions = (settings: NatsSettings, program: string): ConnectionOptions => {
   const tls = {
     ...(settings.natsCa === "" ? {} : { caFile: settings.natsCa }),
     ...(settings.natsCertificate === "" ? {} : { certFile: settings.natsCertificate }),
     ...(settings.natsKey === "" ? {} : { keyFile: settings.natsKey })
   }
-  return natsLayer({
+  return {
     servers: settings.natsUrl.split(",").map((server) => server.trim()),
     name: `activity-${program}`,
-    alone,
     ...(Object.keys(tls).length === 0 ? {} : { tls }),
     ...(settings.natsCredentials === "" ? {} : { credentialsFile: settings.natsCredentials })
-  })
+  }
 }
 
 /**

@@ -15,6 +15,7 @@ import {
   url,
   wholeNumber
 } from "../runtime/settings.ts"
+import { recordedRequests } from "../serve/audit/recordedRequests.ts"
 import { redactionRulesFrom } from "../normalise/redactionRule.ts"
 import { dropRulesFrom } from "./collector/dropRules.ts"
 
@@ -143,6 +144,14 @@ export const apiListen = setting({
 
 /** Fifty years. The times that a TTL counts in end in 2106: a row whose own lay beyond would be gone at once. */
 const retentionMillisMax = 18_250 * 86_400_000
+
+export const recordRequests = setting({
+  name: "record-requests",
+  description:
+    "which requests of the API become audit records: direct (those that no kube-apiserver passed on, which records them itself), all, or none",
+  default: "direct",
+  read: oneOf(recordedRequests)
+})
 
 /** Milliseconds; undefined keeps what the tables have. */
 const retention: Reader<number | undefined> = (value) => {

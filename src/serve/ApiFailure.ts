@@ -78,6 +78,9 @@ interface Kind {
   readonly kind: string
 }
 
+/** The core group has no name. */
+const resourceOf = ({ group, plural }: Kind): string => (group === "" ? plural : `${plural}.${group}`)
+
 const details = (of: Kind, name: string): StatusDetails => ({ name, group: of.group, kind: of.plural })
 
 export const pathUnknown = (): ApiFailure => failure("NotFound", "the server could not find the requested resource", {})
@@ -95,13 +98,13 @@ export const methodNotAllowed = (): ApiFailure =>
 export const badRequest = (text: string): ApiFailure => failure("BadRequest", text)
 
 export const notFound = (of: Kind, name: string): ApiFailure =>
-  failure("NotFound", `${of.plural}.${of.group} "${name}" not found`, details(of, name))
+  failure("NotFound", `${resourceOf(of)} "${name}" not found`, details(of, name))
 
 export const alreadyExists = (of: Kind, name: string): ApiFailure =>
-  failure("AlreadyExists", `${of.plural}.${of.group} "${name}" already exists`, details(of, name))
+  failure("AlreadyExists", `${resourceOf(of)} "${name}" already exists`, details(of, name))
 
 export const conflict = (of: Kind, name: string, why: string): ApiFailure =>
-  failure("Conflict", `Operation cannot be fulfilled on ${of.plural}.${of.group} "${name}": ${why}`, details(of, name))
+  failure("Conflict", `Operation cannot be fulfilled on ${resourceOf(of)} "${name}": ${why}`, details(of, name))
 
 export const expired = (text: string): ApiFailure => failure("Expired", text)
 
@@ -116,6 +119,7 @@ export interface FieldFault {
     | "FieldValueDuplicate"
     | "FieldValueNotSupported"
     | "FieldValueForbidden"
+    | "FieldValueTooMany"
   readonly message: string
 }
 
@@ -124,7 +128,7 @@ export const invalid = (of: Kind, name: string, faults: ReadonlyArray<FieldFault
   const sentences = faults.map((fault) => `${fault.field}: ${fault.message}`)
   return failure(
     "Invalid",
-    `${of.kind}.${of.group} "${name}" is invalid: ${sentences.length === 1 ? sentences[0] : `[${sentences.join(", ")}]`}`,
+    `${of.group === "" ? of.kind : `${of.kind}.${of.group}`} "${name}" is invalid: ${sentences.length === 1 ? sentences[0] : `[${sentences.join(", ")}]`}`,
     {
       name,
       group: of.group,

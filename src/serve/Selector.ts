@@ -74,6 +74,43 @@ export const labelSelectorFrom = (text: string): Result.Result<ReadonlyArray<Lab
 }
 
 /**
+ * What both selectors of a request choose, where all objects are at hand. The failure is a sentence for a 400.
+ *
+ * @param fields what a fieldSelector may name
+ */
+export const objectSelector = <A>(
+  query: URLSearchParams,
+  fields: Readonly<Record<string, (object: A) => string>>,
+  labelsOf: (object: A) => Readonly<Record<string, string>>
+): Result.Result<(object: A) => boolean, string> =>
+  Result.flatMap(fieldSelectorFrom(query.get("fieldSelector") ?? ""), (requirements) => {
+    const unknown = requirements.find(({ field }) => !Object.hasOwn(fields, field))
+    if (unknown !== undefined) {
+      return Result.fail(`field label not supported: ${unknown.field}; supported are ${Object.keys(fields).join(", ")}`)
+    }
+    return Result.map(
+      labelSelectorFrom(query.get("labelSelector") ?? ""),
+      (labels) => (object) =>
+        requirements.every(({ equal, field, value }) => (fields[field]?.(object) === value) === equal) &&
+        labels.every((requirement) => matches(requirement, labelsOf(object)))
+    )
+  })
+
+const matches = ({ key, operator, values }: LabelRequirement, labels: Readonly<Record<string, string>>): boolean => {
+  const value = Object.hasOwn(labels, key) ? labels[key] : undefined
+  switch (operator) {
+    case "exists":
+      return value !== undefined
+    case "absent":
+      return value === undefined
+    case "in":
+      return value !== undefined && values.includes(value)
+    case "notin":
+      return value === undefined || !values.includes(value)
+  }
+}
+
+/**
  * What stands between the commas that part terms, without what is blank. In a field selector a comma behind a backslash
  * belongs to a value, in a label selector one inside of parentheses. Each character is looked at once.
  */

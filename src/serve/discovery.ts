@@ -1,4 +1,5 @@
 /** What the API has: `/api`, `/apis`, `/apis/<group>[/<version>]`, plain and aggregated, all from the table of resources. */
+import { eventsApis, eventsResource } from "../contracts/eventsApis.ts"
 import { groupName, type Resource, versions } from "../contracts/resources.ts"
 import { type Answer, type Call, value } from "./http/Call.ts"
 import { taggedAnswer } from "./http/taggedAnswer.ts"
@@ -7,41 +8,64 @@ import { taggedAnswer } from "./http/taggedAnswer.ts"
  * Undefined when the path is none of discovery's. Nothing is asked of anybody: it answers while all else is away.
  *
  * @param present what can be served now: nobody builds on a resource that is not there yet
+ * @param tellsOfEvents whether lists of groups and versions name Kubernetes' own Events; who asks for them gets them
  */
-export const discovery = (call: Call, present: ReadonlyArray<Resource>): Answer | undefined => {
+export const discovery = (call: Call, present: ReadonlyArray<Resource>, tellsOfEvents: boolean): Answer | undefined => {
   const { form } = call.accepted
   const path = call.path.replace(/\/$/, "")
+  const groups: ReadonlyArray<Group> = [{ name: groupName, versions, resources: present }]
   if (path === "/api") {
     return form._tag === "Discovery"
-      ? aggregated(call, form.version, [])
-      : plain({ kind: "APIVersions", versions: [], serverAddressByClientCIDRs: [] })
+      ? aggregated(call, form.version, tellsOfEvents ? [aggregatedGroup(coreGroup)] : [])
+      : plain({ kind: "APIVersions", versions: tellsOfEvents ? ["v1"] : [], serverAddressByClientCIDRs: [] })
   }
   if (path === "/apis") {
+    const told = tellsOfEvents ? [...groups, newGroup] : groups
     return form._tag === "Discovery"
-      ? aggregated(call, form.version, [aggregatedGroup(present)])
-      : plain({ kind: "APIGroupList", apiVersion: "v1", groups: [group] })
+      ? aggregated(call, form.version, told.map(aggregatedGroup))
+      : plain({ kind: "APIGroupList", apiVersion: "v1", groups: told.map(apiGroup) })
   }
-  if (path === `/apis/${groupName}`) return value({ kind: "APIGroup", apiVersion: "v1", ...group })
-  const version = versions.find((known) => path === `/apis/${groupName}/${known}`)
-  return version === undefined ? undefined : value(resourceList(version, present))
+  if (path === "/api/v1") return value(resourceList(coreGroup, "v1"))
+  for (const group of [...groups, newGroup]) {
+    if (path === `/apis/${group.name}`) return value({ kind: "APIGroup", apiVersion: "v1", ...apiGroup(group) })
+    const version = group.versions.find((known) => path === `/apis/${group.name}/${known}`)
+    if (version !== undefined) return value(resourceList(group, version))
+  }
+  return undefined
 }
+
+interface Group {
+  /** "" is the core group. */
+  readonly name: string
+  /** Preferred first. */
+  readonly versions: ReadonlyArray<string>
+  readonly resources: ReadonlyArray<Resource>
+}
+
+const [coreGroup, newGroup] = eventsApis.map(({ group, version }): Group => ({
+  name: group,
+  versions: [version],
+  resources: [eventsResource]
+})) as [Group, Group] // One for each of the two.
 
 /** At a path that has another form too: a cache must not give one for the other. */
 const plain = (body: unknown): Answer => ({ _tag: "Value", status: 200, value: body, headers: { vary: "Accept" } })
 
-const groupVersion = (version: string) => ({ groupVersion: `${groupName}/${version}`, version })
+const groupVersion = ({ name }: Group, version: string) => ({
+  groupVersion: name === "" ? version : `${name}/${version}`,
+  version
+})
 
-const group = {
-  name: groupName,
-  versions: versions.map(groupVersion),
-  preferredVersion: groupVersion(versions[0])
+const apiGroup = (group: Group) => {
+  const told = group.versions.map((version) => groupVersion(group, version))
+  return { name: group.name, versions: told, preferredVersion: told[0] }
 }
 
-const resourceList = (version: string, present: ReadonlyArray<Resource>) => ({
+const resourceList = (group: Group, version: string) => ({
   kind: "APIResourceList",
   apiVersion: "v1",
-  groupVersion: `${groupName}/${version}`,
-  resources: present.flatMap((resource) => [
+  groupVersion: groupVersion(group, version).groupVersion,
+  resources: group.resources.flatMap((resource) => [
     {
       name: resource.plural,
       singularName: resource.singular,
@@ -61,9 +85,9 @@ const resourceList = (version: string, present: ReadonlyArray<Resource>) => ({
   ])
 })
 
-const aggregatedResource = (resource: Resource, version: string) => ({
+const aggregatedResource = (group: string, resource: Resource, version: string) => ({
   resource: resource.plural,
-  responseKind: { group: groupName, version, kind: resource.kind },
+  responseKind: { group, version, kind: resource.kind },
   scope: resource.namespaced ? "Namespaced" : "Cluster",
   singularResource: resource.singular,
   verbs: resource.verbs,
@@ -74,17 +98,17 @@ const aggregatedResource = (resource: Resource, version: string) => ({
     : {
         subresources: Object.entries(resource.subresources).map(([name, verbs]) => ({
           subresource: name,
-          responseKind: { group: groupName, version, kind: resource.kind },
+          responseKind: { group, version, kind: resource.kind },
           verbs
         }))
       })
 })
 
-const aggregatedGroup = (present: ReadonlyArray<Resource>) => ({
-  metadata: { name: groupName, creationTimestamp: null },
-  versions: versions.map((version) => ({
+const aggregatedGroup = (group: Group) => ({
+  metadata: { ...(group.name === "" ? {} : { name: group.name }), creationTimestamp: null },
+  versions: group.versions.map((version) => ({
     version,
-    resources: present.map((resource) => aggregatedResource(resource, version)),
+    resources: group.resources.map((resource) => aggregatedResource(group.name, resource, version)),
     freshness: "Current"
   }))
 })

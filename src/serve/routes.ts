@@ -1,11 +1,14 @@
 /**
  * From a request to its answer: who calls, whether it may, then what it asks for.
  */
-import { Cause, Effect, Metric, Result } from "effect"
+import { Cause, Clock, Effect, Metric } from "effect"
+import { randomUUID } from "node:crypto"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { Health } from "../runtime/Health.ts"
 import { counterFamily } from "../runtime/Metrics.ts"
 import type { ActivityQueries } from "../store/ActivityQueries.ts"
+import type { DeadLetterGroups } from "../store/DeadLetterGroups.ts"
+import type { FactQueries } from "../store/FactQueries.ts"
 import { PolicyStore } from "../store/PolicyStore.ts"
 import {
   type ApiFailure,
@@ -18,26 +21,50 @@ import {
   statusObject,
   unavailable
 } from "./ApiFailure.ts"
-import { activityPoliciesResource, groupName, type Resource, resources, versions } from "../contracts/resources.ts"
+import { eventsApis, eventsResource } from "../contracts/eventsApis.ts"
+import {
+  activityPoliciesResource,
+  deadLettersResource,
+  eventRecordsResource,
+  groupName,
+  policyPreviewsResource,
+  reindexJobsResource,
+  type Resource,
+  resources,
+  versions
+} from "../contracts/resources.ts"
+import { activityFacts, selectedActivityGroup } from "./activities/activityFacts.ts"
 import type { ActivityFeed } from "./activities/ActivityFeed.ts"
-import { getActivity, listActivities, type ActivityListOptions } from "./activities/listActivities.ts"
-import { watchActivities } from "./activities/watchActivities.ts"
+import { RequestRecords } from "./audit/RequestRecords.ts"
+import { isChange } from "./audit/requestRecord.ts"
 import { anonymous, Authenticator, type User } from "./auth/Authenticator.ts"
 import { authorize, Authorizer, probePaths } from "./auth/Authorizer.ts"
 import { callerScope, type ScopeOptions } from "./auth/callerScope.ts"
+import { deadLetterRequest } from "./deadLetters/deadLetterRequest.ts"
 import { discovery } from "./discovery.ts"
 import { Drain } from "./Drain.ts"
+import { selectedEventGroup } from "./events/eventFacts.ts"
+import type { EventFeed } from "./events/EventFeed.ts"
+import { eventRecords } from "./events/eventRecords.ts"
+import { servedEvents } from "./events/servedEvents.ts"
+import type { FactListOptions } from "./facts/listFacts.ts"
+import { serveFacts } from "./facts/serveFacts.ts"
 import { acceptedForm } from "./http/accept.ts"
 import type { Answer, Call } from "./http/Call.ts"
 import { readBody } from "./http/readBody.ts"
 import { nameFault, requestInfo, type ResourceRequest } from "./http/RequestInfo.ts"
-import { type AnswerContext, writeAnswer } from "./http/writeAnswer.ts"
+import { type AnswerContext, closed, writeAnswer } from "./http/writeAnswer.ts"
 import { openApi } from "./openApi/openApi.ts"
 import { policyRequest } from "./policies/policyRequest.ts"
 import type { PolicyWrites } from "./policies/PolicyWrites.ts"
+import { reindexJobRequest } from "./reindexJobs/reindexJobRequest.ts"
+import { ReindexJobStorage } from "./reindexJobs/ReindexJobStorage.ts"
+import type { QueryOptions } from "./queries/createQuery.ts"
+import { createPreview } from "./previews/createPreview.ts"
+import type { Backtests } from "./previews/Backtests.ts"
+import { queryRequest } from "./queries/queryRequest.ts"
 import { RequestsInFlight } from "./RequestsInFlight.ts"
 import { versionAnswer } from "./serverVersion.ts"
-import { fieldSelectorFrom } from "./Selector.ts"
 
 const requestsByStatus: Readonly<Record<string, Metric.Counter<number>>> = counterFamily(
   "activity_apiserver_requests_total",
@@ -48,17 +75,25 @@ const requestsByStatus: Readonly<Record<string, Metric.Counter<number>>> = count
 
 const openWatches = Metric.gauge("activity_apiserver_watches", { description: "Watches that are open" })
 
-export interface RouteOptions extends ScopeOptions, ActivityListOptions {}
+export interface RouteOptions extends ScopeOptions, FactListOptions, QueryOptions {
+  /** Whether discovery tells of Kubernetes' own Events too: not beside a cluster, which has them itself. */
+  readonly tellsOfEvents?: boolean
+}
 
 export type RouteServices =
   | ActivityFeed
   | ActivityQueries
   | Authenticator
   | Authorizer
+  | Backtests
+  | DeadLetterGroups
   | Drain
+  | EventFeed
+  | FactQueries
   | Health
   | PolicyStore
   | PolicyWrites
+  | RequestRecords
   | RequestsInFlight
 
 export const handle = (
@@ -68,16 +103,24 @@ export const handle = (
 ): Effect.Effect<void, never, RouteServices> =>
   Effect.gen(function* () {
     const drain = yield* Drain
+    const receivedMillis = yield* Clock.currentTimeMillis
     const url = targetOf(request)
     const accepted = acceptedForm(request.headers.accept ?? "")
-    const context = { request, response, encoding: accepted?.encoding ?? "json", closing: drain.begun } as const
+    const auditID = auditIDOf(request)
+    const encoding = accepted?.encoding ?? "json"
+    const context: AnswerContext = { request, response, encoding, auditID, closing: drain.begun }
     const info = url === undefined ? undefined : requestInfo(request.method ?? "GET", url.pathname, url.searchParams)
     const isWatch = info?._tag === "Resource" && info.verb === "watch"
     const inFlight = yield* RequestsInFlight
+    const records = yield* RequestRecords
+    /** What its record says besides the answer, as it becomes known. */
+    let caller: User | undefined
+    let sent: Buffer | undefined
     const answered = Effect.gen(function* () {
       if (url === undefined || info === undefined) return yield* badRequest("the request's target is no path")
       const user = yield* authenticate(request, url.pathname)
       if (info._tag === "Resource") yield* inFlight.share(isWatch, user.name)
+      caller = user
       const fault = nameFault(info)
       if (fault !== undefined) return yield* badRequest(fault)
       const authorizer = yield* Authorizer
@@ -92,6 +135,7 @@ export const handle = (
           "only the following media types are accepted: application/json, application/yaml"
         )
       }
+      if (info._tag === "Resource" && isChange(info)) yield* records.reserve(user)
       return yield* route(options, {
         method: request.method ?? "GET",
         path: url.pathname,
@@ -102,9 +146,28 @@ export const handle = (
         user,
         authorize: (attributes) => authorize(user, attributes).pipe(Effect.provideService(Authorizer, authorizer)),
         // Read once, whoever asks how often.
-        body: yield* Effect.cached(readBody(request))
+        body: yield* Effect.cached(Effect.tap(readBody(request), (body) => Effect.sync(() => void (sent = body)))),
+        gone: closed(response)
       })
-    })
+    }).pipe(
+      Effect.onExit((exit) =>
+        Effect.gen(function* () {
+          // Who is unknown leaves no record: strangers could fill the store.
+          if (caller === undefined || info?._tag !== "Resource") return
+          const answeredMillis = yield* Clock.currentTimeMillis
+          yield* records.keep({
+            auditID,
+            request,
+            info,
+            user: caller,
+            receivedMillis,
+            answeredMillis,
+            body: sent,
+            exit
+          })
+        })
+      )
+    )
     const written = Effect.scoped(writing(context, answered))
     // Probes and discovery are answered from memory, however much there is to do: without them kube-apiserver takes
     // this server for gone.
@@ -123,7 +186,7 @@ const writing = <R>(
       Effect.catchCauseIf(
         (cause) => !Cause.hasInterruptsOnly(cause),
         (cause) =>
-          Effect.logError("request failed", cause, { auditId: context.request.headers["audit-id"] }).pipe(
+          Effect.logError("request failed", cause, { auditId: context.auditID }).pipe(
             Effect.as(refusal(failure("InternalError", "an internal error occurred")))
           )
       )
@@ -153,6 +216,15 @@ const targetOf = (request: IncomingMessage): URL | undefined =>
   // A path of two slashes would be read as a host.
   URL.parse(`https://api${request.url?.startsWith("/") === true ? request.url : "/"}`) ?? undefined
 
+/** Longer ones are cut, as kube-apiserver does. */
+const auditIDLengthMax = 64
+
+/** A caller may choose it, as kube-apiserver does for what it passes on. */
+const auditIDOf = ({ headers }: IncomingMessage): string => {
+  const chosen = headers["audit-id"]
+  return typeof chosen === "string" && chosen !== "" ? chosen.slice(0, auditIDLengthMax) : randomUUID()
+}
+
 /** Probes are answered without credentials. */
 const authenticate = (request: IncomingMessage, path: string): Effect.Effect<User, ApiFailure, Authenticator> =>
   Effect.gen(function* () {
@@ -177,8 +249,14 @@ const route = (options: RouteOptions, call: Call): Handler =>
     const policies = yield* PolicyStore
     const absence: Absence = (resource) => (resource === activityPoliciesResource ? policies.absence() : undefined)
     if (call.info._tag === "Resource") return yield* routeResource(options, call, call.info, absence)
-    const present = resources.filter((resource) => absence(resource) === undefined)
-    const known = discovery(call, present) ?? openApi(call) ?? (call.path === "/version" ? versionAnswer() : undefined)
+    const keepsJobs = (yield* ReindexJobStorage) !== undefined
+    const present = resources.filter(
+      (resource) => absence(resource) === undefined && (keepsJobs || resource !== reindexJobsResource)
+    )
+    const known =
+      discovery(call, present, options.tellsOfEvents ?? false) ??
+      openApi(call) ??
+      (call.path === "/version" ? versionAnswer() : undefined)
     if (known !== undefined) {
       return call.method === "GET" || call.method === "HEAD" ? known : yield* methodNotAllowed()
     }
@@ -219,35 +297,44 @@ const routeResource = (options: RouteOptions, call: Call, request: ResourceReque
   if (absent !== undefined) return Effect.fail(unavailable(absent))
   const allowed: ReadonlyArray<string> =
     request.subresource === "" ? resource.verbs : (resource.subresources[request.subresource] ?? [])
-  // A collection is created into, its objects are changed: a selector that names one does not make it the other.
-  const misplaced =
-    request.verb === "create" ? request.named : ["update", "patch"].includes(request.verb) && !request.named
+  // A collection is created into, its objects and their subresources are changed: a selector that names one does not
+  // make it the other.
+  const ofObject = request.verb === "create" ? request.subresource !== "" : ["update", "patch"].includes(request.verb)
+  const misplaced = ofObject ? !request.named : request.verb === "create" && request.named
   if (misplaced || !allowed.includes(request.verb)) return Effect.fail(methodNotAllowed())
-  return resource === activityPoliciesResource ? policyRequest(call, request) : activityVerb(options, call, request)
+  if (resource === activityPoliciesResource) return policyRequest(call, request)
+  if (resource === reindexJobsResource) return reindexJobRequest(call, request)
+  if (resource === deadLettersResource) return deadLetterRequest(call, request)
+  if (resource === policyPreviewsResource) return createPreview(call, request, options)
+  if (resource === eventRecordsResource) return eventRecordVerb(options, call, request)
+  if (resource === eventsResource) return eventVerb(options, call, request)
+  return queryRequest(call, request, resource, options) ?? activityVerb(options, call, request)
 }
 
 const activityVerb = (options: RouteOptions, call: Call, request: ResourceRequest): Handler =>
   Effect.gen(function* () {
-    const scope = yield* callerScope(call.user, request, options, selectedApiGroup(call))
-    switch (request.verb) {
-      case "get":
-        return yield* getActivity(call, request, scope)
-      case "watch":
-        return yield* watchActivities(call, request, scope)
-      default:
-        return yield* listActivities(call, request, scope, options)
-    }
+    const scope = yield* callerScope(call.user, request, options, selectedActivityGroup(call))
+    return yield* serveFacts(call, request, scope, options, yield* activityFacts)
   })
 
-/** The API group that a field selector leaves alone. */
-const selectedApiGroup = (call: Call): string | undefined =>
-  Result.getOrElse(fieldSelectorFrom(call.query.get("fieldSelector") ?? ""), () => []).find(
-    ({ equal, field }) => equal && field === "spec.resource.apiGroup"
-  )?.value
+const eventRecordVerb = (options: RouteOptions, call: Call, request: ResourceRequest): Handler =>
+  Effect.gen(function* () {
+    const scope = yield* callerScope(call.user, request, options, selectedEventGroup(call))
+    return yield* serveFacts(call, request, scope, options, yield* eventRecords)
+  })
+
+const eventVerb = (options: RouteOptions, call: Call, request: ResourceRequest): Handler =>
+  Effect.gen(function* () {
+    const scope = yield* callerScope(call.user, request, options, selectedEventGroup(call))
+    return yield* serveFacts(call, request, scope, options, yield* servedEvents(request))
+  })
 
 /** Undefined: the path names nothing that this server has. */
 const knownResource = (request: ResourceRequest): Resource | undefined => {
   const known: ReadonlyArray<string> = versions
+  const isOfEvents = eventsApis.some(({ group, version }) => group === request.group && version === request.version)
+  if (isOfEvents)
+    return request.resource === eventsResource.plural && request.subresource === "" ? eventsResource : undefined
   if (request.group !== groupName || !known.includes(request.version)) return undefined
   const resource = resources.find(({ plural }) => plural === request.resource)
   if (resource === undefined || (request.namespace !== "" && !resource.namespaced)) return undefined

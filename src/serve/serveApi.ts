@@ -12,16 +12,24 @@ import { listen, type Listener } from "../runtime/Listener.ts"
 import type { ListenAddress } from "../runtime/settings.ts"
 import type { StartRefused } from "../runtime/StartRefused.ts"
 import type { ActivityQueries } from "../store/ActivityQueries.ts"
+import type { DeadLetterGroups } from "../store/DeadLetterGroups.ts"
+import type { FactQueries } from "../store/FactQueries.ts"
 import type { PolicyStore } from "../store/PolicyStore.ts"
 import { ActivityFeed } from "./activities/ActivityFeed.ts"
+import type { RecordedRequests } from "./audit/recordedRequests.ts"
+import { RequestRecords } from "./audit/RequestRecords.ts"
 import { Authenticator } from "./auth/Authenticator.ts"
 import type { Authorizer } from "./auth/Authorizer.ts"
+import { bearerTokensLayer } from "./auth/bearerTokens.ts"
 import { clusterAuthenticationLayer } from "./auth/clusterAuthentication.ts"
 import { followClientAuthorities } from "./auth/followClientAuthorities.ts"
+import { type OidcOptions, oidcTokens } from "./auth/oidc.ts"
 import { rolesFileLayer } from "./auth/rolesFile.ts"
 import { subjectAccessLayer } from "./auth/subjectAccess.ts"
-import { tokenFileLayer } from "./auth/tokenFile.ts"
+import { tokenFile } from "./auth/tokenFile.ts"
 import { Drain } from "./Drain.ts"
+import { EventFeed } from "./events/EventFeed.ts"
+import { Backtests } from "./previews/Backtests.ts"
 import type { PolicyWrites } from "./policies/PolicyWrites.ts"
 import { RequestsInFlight } from "./RequestsInFlight.ts"
 import { handle, type RouteOptions, type RouteServices } from "./routes.ts"
@@ -35,11 +43,15 @@ export interface ApiOptions extends RouteOptions {
    * Without: they are not.
    */
   readonly shutdownDelayMillis?: number
+  /** Which requests become audit records. */
+  readonly recordedRequests: RecordedRequests
 }
 
 export interface StandaloneOptions extends ApiOptions {
   /** YAML: who may call. */
-  readonly tokensFile: string
+  readonly tokensFile: string | undefined
+  /** Who else may call: whom an issuer of tokens knows. */
+  readonly oidc?: OidcOptions
   /** YAML: what they may do. */
   readonly rolesFile: string
 }
@@ -50,15 +62,32 @@ const drainMillis = 3_000
 /** A request, its body included, arrives within this time, or is answered 408. Answers may take as long as they like. */
 const requestMillisMax = 60_000
 
-type Stores = ActivityQueries | Health | Nats | PolicyStore | PolicyWrites | Scope.Scope
+type Stores =
+  | ActivityQueries
+  | DeadLetterGroups
+  | FactQueries
+  | Health
+  | Nats
+  | PolicyStore
+  | PolicyWrites
+  | Scope.Scope
 
 /**
- * With a token file and a roles file: the standalone server.
+ * With a token file, or an issuer of tokens, and a roles file: the standalone server.
  *
  * @fails StartRefused when a file cannot be read, or the address cannot be opened
  */
 export const serveApi = (options: StandaloneOptions): Effect.Effect<Listener, StartRefused, Stores> =>
-  listenForApi(options, Layer.mergeAll(tokenFileLayer(options.tokensFile), rolesFileLayer(options.rolesFile)))
+  listenForApi(
+    { ...options, tellsOfEvents: true },
+    Layer.mergeAll(
+      bearerTokensLayer([
+        ...(options.tokensFile === undefined ? [] : [tokenFile(options.tokensFile)]),
+        ...(options.oidc === undefined ? [] : [oidcTokens(options.oidc)])
+      ]),
+      rolesFileLayer(options.rolesFile)
+    )
+  )
 
 /**
  * Behind a kube-apiserver, which tells who calls, and is asked what they may do.
@@ -73,8 +102,16 @@ const listenForApi = <R>(
   access: Layer.Layer<Authenticator | Authorizer, StartRefused, R>
 ): Effect.Effect<Listener, StartRefused, R | Stores> =>
   Effect.gen(function* () {
+    const requestRecords = RequestRecords.layer({ cluster: options.cluster, recorded: options.recordedRequests })
     const context = yield* Layer.build(
-      Layer.mergeAll(access, ActivityFeed.layer, RequestsInFlight.layer).pipe(Layer.provideMerge(Drain.layer))
+      Layer.mergeAll(
+        access,
+        ActivityFeed.layer,
+        EventFeed.layer,
+        Backtests.layer,
+        RequestsInFlight.layer,
+        requestRecords
+      ).pipe(Layer.provideMerge(Drain.layer))
     )
     return yield* listening(options).pipe(Effect.provide(context))
   })
@@ -83,9 +120,11 @@ const listening = Effect.fnUntraced(function* (options: ApiOptions) {
   const drain = yield* Drain
   const health = yield* Health
   const feed = yield* ActivityFeed
+  const eventFeed = yield* EventFeed
   const { clientAuthorities } = yield* Authenticator
   // It does not decide readiness: an unavailable aggregated group hangs namespace deletion in the whole cluster.
   yield* health.register({ name: "activity-feed", role: "informative", problem: feed.problem })
+  yield* health.register({ name: "event-feed", role: "informative", problem: eventFeed.problem })
   const listener = yield* listen<RouteServices>({
     setting: "api-listen",
     address: options.address,

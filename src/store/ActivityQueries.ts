@@ -40,13 +40,13 @@ export interface ActivityWindow {
   readonly start: string
   readonly end: string
   /** Over the fields of `activityColumns`. */
-  readonly filter?: Expression
+  readonly filter?: Expression | undefined
   /** Field and label selectors, in the same form. */
-  readonly selectors?: Expression
+  readonly selectors?: Expression | undefined
   /** All of its words, whole words, without case. */
   readonly search?: string
   /** Activities of resources in this namespace. */
-  readonly namespace?: string
+  readonly namespace?: string | undefined
 }
 
 export interface ActivityPage {

@@ -1,5 +1,5 @@
 /**
- * ActivityPolicies in a NATS KV bucket: its revisions are resourceVersions.
+ * ActivityPolicies, and ReindexJobs, in a NATS KV bucket each: its revisions are resourceVersions.
  *
  * Writes fail while NATS is away.
  */
@@ -8,6 +8,8 @@ import { type Bucket, type BucketEntry, Nats, type NatsError } from "../clients/
 import type { ActivityPolicy } from "../domain/ActivityPolicy.ts"
 import { PolicyHistory, sorted, unavailable, withVersion } from "./PolicyHistory.ts"
 import {
+  type KeptObject,
+  type KeptObjects,
   PolicyChanged,
   PolicyExists,
   PolicyMissing,
@@ -17,29 +19,31 @@ import {
   PolicyVersionAhead
 } from "./PolicyStore.ts"
 
-/** Writes each policy as it is given: who may write what was decided before. */
-export class PolicyBucket extends Context.Service<
-  PolicyBucket,
-  {
-    /** The policy with its resourceVersion. The caller has filled in uid, generation and time. */
-    readonly create: (policy: ActivityPolicy) => Effect.Effect<ActivityPolicy, PolicyStoreError>
-    /** Only while the stored one has the resourceVersion of `policy`. */
-    readonly update: (policy: ActivityPolicy) => Effect.Effect<ActivityPolicy, PolicyStoreError>
-    /** Only while the stored one has that resourceVersion. Returns the deletion's own. */
-    readonly delete: (name: string, resourceVersion: string) => Effect.Effect<number, PolicyStoreError>
-  }
->()("activity/store/PolicyBucket") {}
+/** Writes each object as it is given: who may write what was decided before. */
+export interface KeptObjectWrites<A> {
+  /** The object with its resourceVersion. The caller has filled in uid, generation and time. */
+  readonly create: (object: A) => Effect.Effect<A, PolicyStoreError>
+  /** Only while the stored one has the resourceVersion of `object`. */
+  readonly update: (object: A) => Effect.Effect<A, PolicyStoreError>
+  /** Only while the stored one has that resourceVersion. Returns the deletion's own. */
+  readonly delete: (name: string, resourceVersion: string) => Effect.Effect<number, PolicyStoreError>
+}
 
-const bucketName = "activity_policies"
+export class PolicyBucket extends Context.Service<PolicyBucket, KeptObjectWrites<ActivityPolicy>>()(
+  "activity/store/PolicyBucket"
+) {}
+
+export const bucketName = "activity_policies"
 /** Reserved when it is made: some thousand policies with their history, and little of a small disk. */
 const bucketOptions = { history: 8, sizeBytesMax: 16 * 1024 * 1024 }
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
-const makePolicyBucket = Effect.gen(function* () {
+/** @param bucketName holds objects of this kind only, by their names */
+export const keptInBucket = Effect.fnUntraced(function* <A extends KeptObject>(bucketName: string) {
   const nats = yield* Nats
-  const history = new PolicyHistory()
+  const history = new PolicyHistory<A>()
   let opened: Bucket | undefined
 
   // A bucket may be gone with the server's data: after a failure it is opened, and made, again.
@@ -90,7 +94,7 @@ const makePolicyBucket = Effect.gen(function* () {
     if (!history.listed || first > history.position + 1) {
       const { entries, revision } = yield* bucket.list
       history.replace(
-        entries.flatMap((entry) => policyFrom(entry) ?? []),
+        entries.flatMap((entry) => objectFrom<A>(entry) ?? []),
         revision
       )
     }
@@ -98,7 +102,7 @@ const makePolicyBucket = Effect.gen(function* () {
       .watch(history.position)
       .pipe(
         Stream.runForEach((entry) =>
-          Effect.sync(() => history.take(entry.key, entry.deleted ? undefined : policyFrom(entry), entry.revision))
+          Effect.sync(() => history.take(entry.key, entry.deleted ? undefined : objectFrom<A>(entry), entry.revision))
         )
       )
   }).pipe(
@@ -128,7 +132,7 @@ const makePolicyBucket = Effect.gen(function* () {
       ? withBucket((bucket) => bucket.list).pipe(
           Effect.timeout("5 seconds"),
           Effect.map(({ entries, revision }) => ({
-            policies: sorted(entries.flatMap((entry) => policyFrom(entry) ?? [])),
+            policies: sorted(entries.flatMap((entry) => objectFrom<A>(entry) ?? [])),
             resourceVersion: revision
           })),
           Effect.catch(() => history.list)
@@ -137,11 +141,11 @@ const makePolicyBucket = Effect.gen(function* () {
   )
 
   const fromHistory = (name: string) => Effect.map(history.list, () => history.get(name))
-  const get = (name: string): Effect.Effect<ActivityPolicy, PolicyStoreError> =>
+  const get = (name: string): Effect.Effect<A, PolicyStoreError> =>
     (nats.connected()
       ? withBucket((bucket) => bucket.get(name)).pipe(
           Effect.timeout("5 seconds"),
-          Effect.map((entry) => (Option.isNone(entry) ? undefined : policyFrom(entry.value))),
+          Effect.map((entry) => (Option.isNone(entry) ? undefined : objectFrom<A>(entry.value))),
           Effect.catch(() => fromHistory(name))
         )
       : fromHistory(name)
@@ -153,7 +157,7 @@ const makePolicyBucket = Effect.gen(function* () {
       )
     )
 
-  const store = PolicyStore.of({
+  const store: KeptObjects<A> = {
     get,
     list,
     // There are hundreds at most: a list is never cut, as the API allows.
@@ -173,8 +177,8 @@ const makePolicyBucket = Effect.gen(function* () {
     after: (from) => history.after(from),
     updates: history.updates,
     absence: () => undefined
-  })
-  const bucket = PolicyBucket.of({
+  }
+  const writes: KeptObjectWrites<A> = {
     create: (policy) =>
       writing(
         policy.metadata.name,
@@ -195,25 +199,31 @@ const makePolicyBucket = Effect.gen(function* () {
         withBucket((opening) => opening.delete(name, Number(resourceVersion))),
         new PolicyChanged({ name })
       )
-  })
-  return Context.make(PolicyStore, store).pipe(Context.add(PolicyBucket, bucket))
+  }
+  return { store, writes }
 })
 
 /** Reads and writes by one connection. */
-export const policyBucketLayer = Layer.effectContext(makePolicyBucket)
+export const policyBucketLayer = Layer.effectContext(
+  Effect.map(keptInBucket<ActivityPolicy>(bucketName), ({ store, writes }) =>
+    Context.make(PolicyStore, store).pipe(Context.add(PolicyBucket, writes))
+  )
+)
 
 /** The revision is the resourceVersion: it is not stored beside itself. */
-const bytesOf = ({ metadata: { resourceVersion: _, ...metadata }, ...policy }: ActivityPolicy): Uint8Array =>
-  encoder.encode(JSON.stringify({ ...policy, metadata }))
+const bytesOf = ({ metadata: { resourceVersion: _, ...metadata }, ...object }: KeptObject): Uint8Array =>
+  encoder.encode(JSON.stringify({ ...object, metadata }))
 
 /** Undefined: somebody wrote something else into the bucket. */
-const policyFrom = (entry: BucketEntry): ActivityPolicy | undefined => {
+export const policyFrom = (entry: BucketEntry): ActivityPolicy | undefined => objectFrom<ActivityPolicy>(entry)
+
+const objectFrom = <A extends KeptObject>(entry: BucketEntry): A | undefined => {
   try {
     const parsed: unknown = JSON.parse(decoder.decode(entry.value))
     if (typeof parsed !== "object" || parsed === null || !("metadata" in parsed) || !("spec" in parsed))
       return undefined
-    // Only this module writes here, and it writes policies.
-    return withVersion(parsed as ActivityPolicy, entry.revision)
+    // Only this module writes here, and it writes objects of the bucket's kind.
+    return withVersion(parsed as unknown as A, entry.revision)
   } catch {
     return undefined
   }

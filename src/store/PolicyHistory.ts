@@ -1,7 +1,8 @@
-/** What is known of all policies, and the changes that a watch may still ask for: what both drivers answer from. */
+/** What is known of all policies, or ReindexJobs, and the changes that a watch may still ask for: what all drivers answer from. */
 import { Deferred, Effect, Option, Stream } from "effect"
 import type { ActivityPolicy } from "../domain/ActivityPolicy.ts"
 import {
+  type KeptObject,
   type PolicyBatch,
   type PolicyEvent,
   type PolicyList,
@@ -14,9 +15,9 @@ import {
 /** Changes held for watches; a watch further behind lists again. */
 const heldEventsMax = 4_096
 
-export class PolicyHistory {
-  #known = new Map<string, ActivityPolicy>()
-  #events: Array<PolicyEvent> = []
+export class PolicyHistory<A extends KeptObject = ActivityPolicy> {
+  #known = new Map<string, A>()
+  #events: Array<PolicyEvent<A>> = []
   /** Changes up to it are not held. Undefined until the first list. */
   #forgotten: number | undefined
   #position = 0
@@ -34,16 +35,16 @@ export class PolicyHistory {
     return this.#forgotten !== undefined
   }
 
-  get policies(): ReadonlyArray<ActivityPolicy> {
+  get policies(): ReadonlyArray<A> {
     return sorted([...this.#known.values()])
   }
 
-  get(name: string): ActivityPolicy | undefined {
+  get(name: string): A | undefined {
     return this.#known.get(name)
   }
 
   /** Everything at once: readers that are behind it list again. */
-  replace(policies: ReadonlyArray<ActivityPolicy>, resourceVersion: number): void {
+  replace(policies: ReadonlyArray<A>, resourceVersion: number): void {
     if (resourceVersion < this.#position) this.#setbacks++
     this.#known = new Map(policies.map((policy) => [policy.metadata.name, policy] as const))
     this.#events = []
@@ -57,9 +58,9 @@ export class PolicyHistory {
    * A whole list after changes were missed: what differs is told as changes, so that watches go on. Of several changes to
    * one policy only the last is known.
    */
-  catchUp(policies: ReadonlyArray<ActivityPolicy>, resourceVersion: number): void {
+  catchUp(policies: ReadonlyArray<A>, resourceVersion: number): void {
     if (!this.listed || resourceVersion < this.#position) return this.replace(policies, resourceVersion)
-    const versionOf = ({ metadata }: ActivityPolicy) => Number(metadata.resourceVersion)
+    const versionOf = ({ metadata }: A) => Number(metadata.resourceVersion)
     const there = new Map(policies.map((policy) => [policy.metadata.name, policy] as const))
     const missed = policies.filter((policy) => versionOf(policy) > this.#position)
     for (const policy of missed.toSorted((one, other) => versionOf(one) - versionOf(other))) {
@@ -72,7 +73,7 @@ export class PolicyHistory {
   }
 
   /** One change; what is known already changes nothing. `policy` is undefined when it was deleted. */
-  take(name: string, policy: ActivityPolicy | undefined, resourceVersion: number): void {
+  take(name: string, policy: A | undefined, resourceVersion: number): void {
     if (resourceVersion <= this.#position) return
     this.#position = resourceVersion
     const known = this.#known.get(name)
@@ -110,7 +111,7 @@ export class PolicyHistory {
   }
 
   /** @fails PolicyStoreError PolicyStoreUnavailable before the first list */
-  readonly list: Effect.Effect<PolicyList, PolicyStoreError> = Effect.suspend(() =>
+  readonly list: Effect.Effect<PolicyList<A>, PolicyStoreError> = Effect.suspend(() =>
     this.listed
       ? Effect.succeed({ policies: this.policies, resourceVersion: this.#position })
       : Effect.fail(unavailable(new Error("the policies were never read")))
@@ -126,11 +127,11 @@ export class PolicyHistory {
   }
 
   /** Waits. @fails PolicyStoreError PolicyVersionExpired */
-  after(from: number): Effect.Effect<PolicyBatch, PolicyStoreError> {
+  after(from: number): Effect.Effect<PolicyBatch<A>, PolicyStoreError> {
     return Effect.suspend(() => this.#after(from, this.#setbacks))
   }
 
-  #after(from: number, setbacks: number): Effect.Effect<PolicyBatch, PolicyStoreError> {
+  #after(from: number, setbacks: number): Effect.Effect<PolicyBatch<A>, PolicyStoreError> {
     return Effect.suspend(() => {
       if (setbacks !== this.#setbacks) return Effect.fail(expired(from, this.#position))
       return Effect.andThen(
@@ -148,10 +149,10 @@ export class PolicyHistory {
   }
 
   /** Never fails and never ends. */
-  readonly updates: Stream.Stream<PolicyUpdate> = Stream.unfold({ epoch: -1, position: 0 }, (seen) =>
+  readonly updates: Stream.Stream<PolicyUpdate<A>> = Stream.unfold({ epoch: -1, position: 0 }, (seen) =>
     Effect.gen({ self: this }, function* () {
       yield* this.#listed
-      const relisted = (): readonly [ReadonlyArray<PolicyUpdate>, typeof seen] => [
+      const relisted = (): readonly [ReadonlyArray<PolicyUpdate<A>>, typeof seen] => [
         [{ _tag: "Listed", policies: this.policies }],
         { epoch: this.#epoch, position: this.#position }
       ]
@@ -159,7 +160,7 @@ export class PolicyHistory {
       const batch = yield* this.after(seen.position).pipe(Effect.option)
       if (Option.isNone(batch) || seen.epoch !== this.#epoch) return relisted()
       return [
-        batch.value.events.map((event): PolicyUpdate => ({
+        batch.value.events.map((event): PolicyUpdate<A> => ({
           _tag: "Changed",
           name: event.policy.metadata.name,
           policy: event.type === "DELETED" ? undefined : event.policy
@@ -186,10 +187,10 @@ export const unavailable = (cause: unknown): PolicyStoreError =>
 const expired = (resourceVersion: number, oldest: number): PolicyStoreError =>
   new PolicyStoreError({ reason: new PolicyVersionExpired({ resourceVersion, oldest }) })
 
-export const sorted = (policies: ReadonlyArray<ActivityPolicy>): ReadonlyArray<ActivityPolicy> =>
+export const sorted = <A extends KeptObject>(policies: ReadonlyArray<A>): ReadonlyArray<A> =>
   policies.toSorted((one, other) => (one.metadata.name < other.metadata.name ? -1 : 1))
 
-export const withVersion = (policy: ActivityPolicy, resourceVersion: number): ActivityPolicy => ({
+export const withVersion = <A extends KeptObject>(policy: A, resourceVersion: number): A => ({
   ...policy,
   metadata: { ...policy.metadata, resourceVersion: String(resourceVersion) }
 })

@@ -92,7 +92,7 @@ export interface MigrateOptions {
  */
 export const migrate = Effect.fn("migrate")(function* (options: MigrateOptions = {}) {
   const clickhouse = yield* ClickHouse
-  const known = yield* readMigrations(options.folder ?? fileURLToPath(new URL("../../migrations/", import.meta.url)))
+  const known = yield* readMigrations(options.folder)
   const onCluster = options.cluster === undefined ? "" : `ON CLUSTER ${quotedName(options.cluster)}`
   const replicated = options.cluster === undefined ? "" : "Replicated"
 
@@ -132,13 +132,16 @@ export const migrate = Effect.fn("migrate")(function* (options: MigrateOptions =
   } satisfies Migrated
 })
 
-interface Migration {
+export interface Migration {
   readonly name: string
   readonly text: string
   readonly checksum: string
 }
 
-const readMigrations = (folder: string): Effect.Effect<ReadonlyArray<Migration>, MigrateError> =>
+/** This version's migrations, in their order. */
+export const readMigrations = (
+  folder: string = fileURLToPath(new URL("../../migrations/", import.meta.url))
+): Effect.Effect<ReadonlyArray<Migration>, MigrateError> =>
   Effect.tryPromise({
     try: async () => {
       const names = (await readdir(folder)).filter((name) => /^\d{4}_[a-z0-9_]+\.sql$/.test(name)).sort()
@@ -152,7 +155,8 @@ const readMigrations = (folder: string): Effect.Effect<ReadonlyArray<Migration>,
     catch: (cause) => new MigrateError({ reason: new MigrationsUnreadable({ folder, cause }) })
   })
 
-const refuseUnknown = (
+/** @param recorded what was applied: the checksum of each name */
+export const refuseUnknown = (
   known: ReadonlyArray<Migration>,
   recorded: ReadonlyMap<string, string>
 ): Effect.Effect<void, MigrateError> =>

@@ -1,7 +1,7 @@
 /**
  * The only way by which stored facts are read for a caller: each read names a scope, and its condition is added here.
  */
-import type { Effect } from "effect"
+import { Effect } from "effect"
 import { ClickHouse, type ClickHouseError, type Row } from "../clients/clickhouse/ClickHouse.ts"
 import { quotedName } from "../clients/clickhouse/parameters.ts"
 import type { Scope } from "../domain/Scope.ts"
@@ -82,20 +82,60 @@ const key = "tenant_type, tenant_name, ts, id"
 
 export const scopedRead = (
   scope: Scope,
-  { table, columns, where, tail, final, among }: ScopedRead
+  read: ScopedRead
 ): Effect.Effect<ReadonlyArray<Row>, ClickHouseError, ClickHouse> => {
-  const scoped = scopeCondition(scope, table)
-  const wanted = all([scoped, where, ...(among === undefined ? [] : [keyAmong(table, scoped, among)])])
+  const { parameters, sql } = selection(scope, read)
+  return ClickHouse.use((clickhouse) => clickhouse.query({ sql: `${sql} ${settingsOf(read)}`, parameters }))
+}
+
+/** How many rows there are, up to `rowsMax`: not one more is read once they are found. */
+export const scopedCount = (
+  scope: Scope,
+  { rowsMax, table, where }: { readonly table: StoredTable; readonly where: Condition; readonly rowsMax: number }
+): Effect.Effect<number, ClickHouseError, ClickHouse> => {
+  const read: ScopedRead = { table, columns: "1", where, tail: `LIMIT ${rowsMax}`, final: true }
+  const { parameters, sql } = selection(scope, read)
+  return ClickHouse.use((clickhouse) =>
+    clickhouse.query({ sql: `SELECT toUInt32(count()) AS rows FROM (${sql}) ${settingsOf(read)}`, parameters })
+  ).pipe(Effect.map(([row]) => Number(row?.["rows"] ?? 0)))
+}
+
+/**
+ * Rows up to a size: those whose `json` has at most `sizeBytesMax` together, the first one whatever it has. Each row
+ * also says how many there would have been (`found`).
+ *
+ * @param read newest first; its columns name `json`, `ts` and `id`
+ */
+export const scopedReadUpTo = (
+  scope: Scope,
+  read: ScopedRead,
+  sizeBytesMax: number
+): Effect.Effect<ReadonlyArray<Row>, ClickHouseError, ClickHouse> => {
+  const { parameters, sql } = selection(scope, read)
+  const before = "OVER (ORDER BY ts DESC, id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"
   return ClickHouse.use((clickhouse) =>
     clickhouse.query({
       sql:
-        `SELECT ${columns} FROM ${quotedName(table)} ${final ? "FINAL " : ""}WHERE ${wanted.sql} ${tail} ` +
-        // Keys are found by the table's order; the exact mode would widen them to all that lies between.
-        `SETTINGS ${settings}, use_skip_indexes_if_final=${among === undefined ? 1 : 0}`,
-      parameters: wanted.parameters
+        `SELECT * FROM (SELECT *, count() ${before} AS place, sum(length(json)) ${before} AS size_bytes, ` +
+        `count() OVER () AS found FROM (${sql})) ` +
+        `WHERE place = 1 OR size_bytes <= ${sizeBytesMax} ORDER BY place ${settingsOf(read)}`,
+      parameters
     })
   )
 }
+
+const selection = (scope: Scope, { among, columns, final, table, tail, where }: ScopedRead): Condition => {
+  const scoped = scopeCondition(scope, table)
+  const wanted = all([scoped, where, ...(among === undefined ? [] : [keyAmong(table, scoped, among)])])
+  return {
+    sql: `SELECT ${columns} FROM ${quotedName(table)} ${final ? "FINAL " : ""}WHERE ${wanted.sql} ${tail}`,
+    parameters: wanted.parameters
+  }
+}
+
+/** Keys are found by the table's order; the exact mode would widen them to all that lies between. */
+const settingsOf = ({ among }: ScopedRead): string =>
+  `SETTINGS ${settings}, use_skip_indexes_if_final=${among === undefined ? 1 : 0}`
 
 const keyAmong = (
   table: StoredTable,

@@ -3,6 +3,7 @@
  * decision.
  *
  * @decision 0008-cel-room
+ * @decision 0025-previews
  */
 import { dirname, join } from "node:path/posix"
 import { type Fault, importsOf, type SourceTree, typescriptUnder } from "./sourceTree.ts"
@@ -34,6 +35,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       "runtime",
       "clients",
       "contracts",
+      "normalise",
       "cel",
       "store",
       "process/Preview",

@@ -11,6 +11,7 @@ import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { projectFolder } from "../../.ci/projectFolder.ts"
 import { processesOn } from "../support/processesOn.ts"
+import { backtest } from "./backtest.ts"
 import { type Benchmark, lineOf, type OptionName, readable } from "./Benchmark.ts"
 import { collector } from "./collector.ts"
 import { exporter } from "./exporter.ts"
@@ -32,6 +33,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   writer,
   publish,
   query,
+  backtest,
   watch,
   start,
   soak

@@ -16,6 +16,8 @@ export interface Question {
   readonly rules?: string
   readonly expressions?: ReadonlyArray<string>
   readonly situations?: ReadonlyArray<Situation>
+  /** Their expressions are asked at each minute from 0 on. */
+  readonly alerts?: ReadonlyArray<Situation & { readonly forMinutes: number }>
 }
 
 export interface Situation {
@@ -59,6 +61,8 @@ export interface Answer {
   readonly expressions: ReadonlyArray<ParsedExpression> | null
   /** For each situation: how many series the expression finds. */
   readonly found: ReadonlyArray<number> | null
+  /** For each alert: the minutes in which it fires. */
+  readonly firing: ReadonlyArray<ReadonlyArray<number>> | null
 }
 
 const execute = promisify(execFile)

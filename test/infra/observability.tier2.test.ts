@@ -1,4 +1,6 @@
 /** Alert rules and the dashboard, by Prometheus's own parser and by the metrics that there are. */
+import { jetstreamManager } from "@nats-io/jetstream"
+import { connect } from "@nats-io/transport-node"
 import { readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
@@ -6,6 +8,9 @@ import { parse, stringify } from "yaml"
 import { projectFolder } from "../../.ci/projectFolder.ts"
 import { startProcess } from "../support/childProcess.ts"
 import { eventually } from "../support/eventually.ts"
+import { freePort } from "../support/freePort.ts"
+import { madeRecords, recordText } from "../support/madeRecords.ts"
+import { startSystem } from "../support/system.ts"
 import { type TemporaryFolder, temporaryFolder } from "../support/temporaryFolder.ts"
 import { type Answer, buildMillisMax, check } from "./checker.ts"
 import { type DefinedMetric, metricsOfSource } from "./metricsOfSource.ts"
@@ -14,6 +19,8 @@ import { situationMinutes, situations } from "./situations.ts"
 interface Rule {
   readonly alert: string
   readonly expr: string
+  /** Such as `5m`; at once without. */
+  readonly for?: string
 }
 
 interface Panel {
@@ -22,6 +29,8 @@ interface Panel {
   readonly targets?: ReadonlyArray<{ readonly expr: string }>
 }
 
+const waitMinutes = ({ for: wait = "0m" }: Rule): number => Number(/^(\d+)m$/.exec(wait)?.[1])
+
 const textOf = (path: string): Promise<string> => readFile(join(projectFolder, path), "utf8")
 
 /** Made by Prometheus, or by the library that tells of the process. */
@@ -29,6 +38,24 @@ const foreign = ["up", "process_cpu_seconds_total", "process_resident_memory_byt
 
 /** Set by the ServiceMonitor and by Prometheus, on every series. */
 const scrapeLabels = ["job", "program"]
+
+/** A metric as one text of `/metrics` has it for a while, and then as the other has it. */
+const pastOf = (metric: string, sick: string, well: string): string => {
+  const valuesIn = (text: string) =>
+    new Map(text.split("\n").flatMap((line) => (/^[a-z_]+/.exec(line)?.[0] === metric ? [pairOf(line)] : [])))
+  const after = valuesIn(well)
+  return [...valuesIn(sick)]
+    .map(([series, value]) => {
+      const later = after.get(series)
+      return `  ${series} ${value}x${situationMinutes} ${later === undefined ? "_" : later}x${situationMinutes}`
+    })
+    .join("\n")
+}
+
+const pairOf = (line: string): readonly [series: string, value: string] => {
+  const space = line.lastIndexOf(" ")
+  return [line.slice(0, space), line.slice(space + 1)]
+}
 
 describe("alert rules and dashboard", () => {
   let groups: ReadonlyArray<{ readonly rules: ReadonlyArray<Rule> }>
@@ -52,6 +79,16 @@ describe("alert rules and dashboard", () => {
     answer = await check({
       rules: stringify({ groups }),
       situations: asked,
+      alerts: groups.flatMap(({ rules }) =>
+        rules.map((rule) => ({
+          series: (situations[rule.alert]?.fires ?? [])
+            .map((line, index) => `  ${line} ${situations[rule.alert]?.clears[index]}`)
+            .join("\n"),
+          expression: rule.expr,
+          minutes: 2 * situationMinutes,
+          forMinutes: waitMinutes(rule)
+        }))
+      ),
       // Grafana puts a duration in its place.
       expressions: [...groups.flatMap(({ rules }) => rules).map(({ expr }) => expr), ...shown].map((text) =>
         text.replaceAll("$__rate_interval", "1m")
@@ -113,6 +150,30 @@ describe("alert rules and dashboard", () => {
     )
   })
 
+  it("each fire after their time, and clear when it is over", () => {
+    for (const [index, rule] of groups.flatMap(({ rules }) => rules).entries()) {
+      const firing = answer.firing?.[index] ?? []
+      assert.include(firing, situationMinutes, `${rule.alert} does not fire`)
+      assert.notInclude(firing, 2 * situationMinutes, `${rule.alert} does not clear`)
+      assert.isAtLeast(firing[0] ?? -1, waitMinutes(rule), rule.alert)
+    }
+  })
+
+  it("each have a heading in the runbook, which has no other", async () => {
+    const runbook = await textOf("docs/operations.md")
+    const headings = [...runbook.matchAll(/^### (Activity\w+)$/gm)].map(([, name]) => name ?? "")
+    const alerts = groups.flatMap(({ rules }) => rules)
+    assert.sameMembers(
+      headings,
+      alerts.map(({ alert }) => alert)
+    )
+    for (const { alert, ...rule } of alerts) {
+      // oxlint-disable-next-line no-unsafe-type-assertion -- Prometheus has read the same rules; these are its names
+      const { annotations } = rule as unknown as Record<string, Record<string, string>>
+      assert.strictEqual(annotations?.["runbook"], `docs/operations.md#${alert.toLowerCase()}`)
+    }
+  })
+
   describe("against running programs", { timeout: 180_000 }, () => {
     let folder: TemporaryFolder
     beforeAll(async () => {
@@ -143,6 +204,60 @@ describe("alert rules and dashboard", () => {
       const absent = [...new Set(used())].filter((name) => !names.has(name) && !foreign.includes(name))
       for (const name of absent) assert.match(name, /^activity_(exporter|collector_file|apiserver)_/, name)
       await up.terminate()
+    })
+
+    it("fire and clear by what a collector shows: NATS away, records in its spool, a consumer missing", async () => {
+      await using system = await startSystem()
+      const operations = `127.0.0.1:${await freePort()}`
+      const collector = await system.start("collector", ["--ops-listen", operations])
+      const post = async () => {
+        const items = madeRecords("alert", 1).map(recordText).join(",")
+        const body = `{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[${items}]}`
+        assert.strictEqual((await collector.request("", { method: "POST", body })).status, 200)
+      }
+      const shows = (...lines: ReadonlyArray<string>) =>
+        eventually(lines.join(", "), async () => {
+          const text = await (await fetch(`http://${operations}/metrics`)).text()
+          return lines.every((line) => text.split("\n").includes(line)) ? text : undefined
+        })
+      await post()
+
+      await system.nats.kill()
+      await post()
+      const away = await shows("activity_nats_connected 0", "activity_collector_spool_messages 1")
+      await system.nats.start()
+      const back = await shows("activity_nats_connected 1", "activity_collector_spool_messages 0")
+
+      const client = await connect({ servers: system.nats.url })
+      await (await jetstreamManager(client)).consumers.delete("AUDIT_EVENTS", "writer")
+      await client.close()
+      const stopped = await shows(`activity_nats_trim_stopped{stream="AUDIT_EVENTS"} 1`)
+      // Whoever starts makes what is missing.
+      await system.start("processor")
+      const going = await shows(`activity_nats_trim_stopped{stream="AUDIT_EVENTS"} 0`)
+
+      const pasts = [
+        ["ActivityBusAway", "activity_nats_connected", away, back],
+        ["ActivityCollectorSpools", "activity_collector_spool_messages", away, back],
+        ["ActivityTrimmingStopped", "activity_nats_trim_stopped", stopped, going]
+      ] as const
+      const { faults, firing } = await check({
+        alerts: pasts.map(([name, metric, sick, well]) => {
+          const rule = groups.flatMap(({ rules }) => rules).find(({ alert }) => alert === name)
+          assert.isDefined(rule, name)
+          return {
+            series: pastOf(metric, sick, well),
+            expression: rule.expr,
+            minutes: 2 * situationMinutes,
+            forMinutes: waitMinutes(rule)
+          }
+        })
+      })
+      assert.deepStrictEqual(faults, [])
+      for (const [index, [name]] of pasts.entries()) {
+        assert.include(firing?.[index] ?? [], situationMinutes, name)
+        assert.notInclude(firing?.[index] ?? [], 2 * situationMinutes, name)
+      }
     })
   })
 })

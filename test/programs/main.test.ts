@@ -27,7 +27,7 @@ describe("activity", () => {
   it("prints help with every program, and its version", async () => {
     const help = await run(["--help"])
     assert.strictEqual(help.code, 0)
-    for (const program of ["up", "collector", "processor", "writer", "apiserver", "migrate"]) {
+    for (const program of ["up", "collector", "processor", "writer", "apiserver", "migrate", "doctor"]) {
       assert.match(help.stdout, new RegExp(`^  ${program} +\\S`, "m"))
     }
     assert.match((await run(["--version"])).stdout, new RegExp(`v${manifest.version}`))
@@ -91,12 +91,25 @@ describe("activity", () => {
     {
       what: "an API server without users",
       parameters: ["apiserver", ...pem],
-      says: /give --tokens FILE and --roles FILE, or --auth kubernetes in a cluster/
+      says: /give --tokens FILE or --oidc-issuer-url URL, and --roles FILE, or --auth kubernetes in a cluster/
     },
     {
       what: "an API server with two ways to tell who calls",
       parameters: [...["apiserver", ...pem], ...["--auth", "kubernetes", "--tokens", "package.json"]],
-      says: /--tokens and --roles belong to --auth files/
+      says: /--tokens, --oidc-issuer-url and --roles belong to --auth files/
+    },
+    {
+      what: "an issuer of tokens for no client",
+      parameters: [
+        ...["apiserver", ...pem],
+        ...["--oidc-issuer-url", "https://dex.example.com", "--roles", "package.json"]
+      ],
+      says: /--oidc-issuer-url and --oidc-client-id belong together/
+    },
+    {
+      what: "an issuer of tokens that is not asked over TLS",
+      parameters: ["apiserver", "--oidc-issuer-url", "http://dex.example.com"],
+      says: /--oidc-issuer-url: "http:\/\/dex\.example\.com"\. Expected: a URL that starts with https/
     },
     {
       what: "an unknown way to tell who calls",

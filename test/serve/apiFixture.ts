@@ -21,11 +21,17 @@ import { tenantHeader } from "../../src/domain/Tenant.ts"
 import { write } from "../../src/programs/writer/pipeline.ts"
 import { Health } from "../../src/runtime/Health.ts"
 import { serverCertificate } from "../../src/runtime/Tls.ts"
+import type { RecordedRequests } from "../../src/serve/audit/recordedRequests.ts"
+import type { OidcOptions } from "../../src/serve/auth/oidc.ts"
 import { serveApi, serveClusterApi } from "../../src/serve/serveApi.ts"
 import { ActivityQueries } from "../../src/store/ActivityQueries.ts"
+import { DeadLetterGroups } from "../../src/store/DeadLetterGroups.ts"
+import { FactQueries } from "../../src/store/FactQueries.ts"
 import { migrate } from "../../src/store/migrate.ts"
 import { type PolicyBucket, policyBucketLayer } from "../../src/store/PolicyBucket.ts"
 import type { PolicyStore } from "../../src/store/PolicyStore.ts"
+import { reindexJobStorageLayer } from "../../src/serve/reindexJobs/ReindexJobStorage.ts"
+import { reindexJobBucketLayer } from "../../src/store/ReindexJobs.ts"
 import { bucketWritesLayer } from "../../src/serve/policies/bucketWrites.ts"
 import { recordWritesLayer } from "../../src/serve/policies/recordWrites.ts"
 import { policyRecordsLayer } from "../../src/store/PolicyRecords.ts"
@@ -49,6 +55,7 @@ const users = [
   { username: "nobody" },
   { username: "editor", groups: ["editors"] },
   { username: "team-1-viewer" },
+  { username: "apps-provider", groups: ["viewers"] },
   { username: "tenant-a.b", groups: ["viewers"], ...parent("Project", "a.b") },
   { username: "tenant-a_b", groups: ["viewers"], ...parent("project", "a_b") },
   { username: "tenant-A", groups: ["viewers"], ...parent("PROJECT", "A") },
@@ -85,13 +92,29 @@ const role = (name: string, ...rules: ReadonlyArray<object>) => ({
 
 const activityRule = {
   apiGroups: ["activity.miloapis.com"],
-  resources: ["activities"],
+  resources: ["activities", "eventrecords"],
   verbs: ["get", "list", "watch"]
+}
+
+/** Asked at the scope of the cluster; what of the answer a caller may see is decided by its scope. */
+const questionRule = {
+  apiGroups: ["activity.miloapis.com"],
+  resources: [
+    "activityfacetqueries",
+    "activityqueries",
+    "auditlogfacetsqueries",
+    "auditlogqueries",
+    "eventfacetqueries",
+    "eventqueries",
+    "policypreviews"
+  ],
+  verbs: ["create"]
 }
 
 const roles = [
   role("admins", { apiGroups: ["activity.miloapis.com"], resources: ["*"], verbs: ["*"] }),
   role("viewers", activityRule),
+  role("askers", questionRule),
   role("editors", {
     apiGroups: ["activity.miloapis.com"],
     resources: ["activitypolicies"],
@@ -101,8 +124,26 @@ const roles = [
     nonResourceURLs: ["/api", "/api/*", "/apis", "/apis/*", "/openapi/*", "/version"],
     verbs: ["get"]
   }),
+  role("event-viewers", { apiGroups: ["", "events.k8s.io"], resources: ["events"], verbs: ["get", "list", "watch"] }),
+  binding("event-viewers", "admins"),
   binding("admins", "admins"),
   binding("viewers", "viewers"),
+  binding("askers", "viewers"),
+  {
+    ...binding("asker", ""),
+    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "askers" },
+    subjects: [{ kind: "User", apiGroup: "rbac.authorization.k8s.io", name: "team-1-viewer" }]
+  },
+  role("apps-provider", {
+    apiGroups: ["activity.miloapis.com"],
+    resources: ["scopes"],
+    resourceNames: ["group:apps"],
+    verbs: ["get"]
+  }),
+  {
+    ...binding("apps-provider", ""),
+    subjects: [{ kind: "User", apiGroup: "rbac.authorization.k8s.io", name: "apps-provider" }]
+  },
   binding("editors", "editors"),
   binding("discovery", "system:authenticated"),
   {
@@ -125,6 +166,7 @@ export interface TestActivity {
   readonly tenant?: Tenant
   readonly cluster?: string
   readonly namespace?: string
+  readonly apiGroup?: string
   readonly kind?: string
   readonly name?: string
   readonly summary?: string
@@ -161,7 +203,7 @@ export const activityFrom = (test: TestActivity, nowMillis: number): Activity =>
       cluster,
       actor: { type: "user", ...(test.actor ?? { name: "alice" }) },
       resource: {
-        apiGroup: "apps",
+        apiGroup: test.apiGroup ?? "apps",
         apiVersion: "v1",
         kind,
         name: test.name ?? test.id,
@@ -193,7 +235,15 @@ export interface Api extends AsyncDisposable {
     effect: Effect.Effect<
       A,
       E,
-      ClickHouse | Health | Nats | PolicyBucket | PolicyStore | PolicyWrites | ActivityQueries
+      | ClickHouse
+      | Health
+      | Nats
+      | PolicyBucket
+      | PolicyStore
+      | PolicyWrites
+      | ActivityQueries
+      | DeadLetterGroups
+      | FactQueries
     >
   ) => Promise<A>
 }
@@ -213,6 +263,11 @@ export interface Watch {
 
 export interface ApiFixtureOptions {
   readonly tenancyRequired?: boolean
+  readonly queryDaysMax?: number
+  readonly recordedRequests?: RecordedRequests
+  /** Beside tokens of the file, or in their place. */
+  readonly oidc?: OidcOptions
+  readonly withoutTokens?: boolean
   readonly writer?: boolean
   readonly shutdownDelayMillis?: number
   /** Of an account of the cluster that keeps policies; NATS keeps them when not given. */
@@ -239,7 +294,10 @@ export const startApi = async (options: ApiFixtureOptions = {}): Promise<Api> =>
     layerFromUrl(`embedded:${join(folder.path, "clickhouse")}`),
     Health.layer
   )
-  const inBucket = bucketWritesLayer.pipe(Layer.provideMerge(policyBucketLayer))
+  const inBucket = Layer.mergeAll(
+    bucketWritesLayer.pipe(Layer.provideMerge(policyBucketLayer)),
+    reindexJobStorageLayer.pipe(Layer.provide(reindexJobBucketLayer))
+  )
   const policies =
     options.policiesIn === undefined
       ? inBucket
@@ -248,7 +306,7 @@ export const startApi = async (options: ApiFixtureOptions = {}): Promise<Api> =>
           Layer.provide(kubeLayer({ kubeconfig: options.policiesIn, name: "test" }))
         )
   const context = await Effect.runPromise(
-    Layer.mergeAll(policies, ActivityQueries.layer).pipe(
+    Layer.mergeAll(policies, ActivityQueries.layer, DeadLetterGroups.layer, FactQueries.layer).pipe(
       Layer.provideMerge(
         Layer.effectDiscard(
           Effect.gen(function* () {
@@ -284,7 +342,9 @@ export const startApi = async (options: ApiFixtureOptions = {}): Promise<Api> =>
       cursorKey: new Uint8Array(32).fill(7),
       cluster: "local",
       defaultTenant,
-      tenancyRequired: options.tenancyRequired ?? false
+      tenancyRequired: options.tenancyRequired ?? false,
+      recordedRequests: options.recordedRequests ?? "none",
+      ...(options.queryDaysMax === undefined ? {} : { queryDaysMax: options.queryDaysMax })
     }
     const kube =
       options.cluster === undefined
@@ -294,7 +354,12 @@ export const startApi = async (options: ApiFixtureOptions = {}): Promise<Api> =>
           )
     const listener = await Effect.runPromise(
       (kube === undefined
-        ? serveApi({ ...apiOptions, tokensFile, rolesFile })
+        ? serveApi({
+            ...apiOptions,
+            tokensFile: options.withoutTokens === true ? undefined : tokensFile,
+            rolesFile,
+            ...(options.oidc === undefined ? {} : { oidc: options.oidc })
+          })
         : serveClusterApi(apiOptions).pipe(Effect.provide(kube))
       ).pipe(Effect.provide(context), Effect.provideService(Scope.Scope, serverScope))
     )
@@ -366,7 +431,7 @@ export const messageFrom = (test: TestActivity, now: number) => {
       {
         tenantType: activity.spec.tenant.type,
         tenantName: activity.spec.tenant.name,
-        apiGroup: "apps",
+        apiGroup: test.apiGroup ?? "apps",
         kind: activity.spec.resource.kind,
         namespace: activity.metadata.namespace ?? "",
         name: activity.spec.resource.name

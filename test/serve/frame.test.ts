@@ -160,12 +160,26 @@ describe("the API's frame", () => {
       expect(list.resources.map((one: { name: string; verbs: Array<string> }) => [one.name, one.verbs.join()])).toEqual(
         [
           ["activities", "get,list,watch"],
+          ["activityfacetqueries", "create"],
           ["activitypolicies", "create,delete,deletecollection,get,list,patch,update,watch"],
-          ["activitypolicies/status", "get,patch,update"]
+          ["activitypolicies/status", "get,patch,update"],
+          ["activityqueries", "create"],
+          ["auditlogfacetsqueries", "create"],
+          ["auditlogqueries", "create"],
+          ["deadletters", "get,list,watch"],
+          ["deadletters/discard", "create"],
+          ["deadletters/redrive", "create"],
+          ["eventfacetqueries", "create"],
+          ["eventqueries", "create"],
+          ["eventrecords", "get,list,watch"],
+          ["policypreviews", "create"],
+          ["reindexjobs", "create,delete,deletecollection,get,list,patch,update,watch"],
+          ["reindexjobs/status", "get,patch,update"]
         ]
       )
     }
-    expect((await api.request("nobody", "/api")).json().versions).toEqual([])
+    // Kubernetes' own Events, and nothing else of the core group.
+    expect((await api.request("nobody", "/api")).json().versions).toEqual(["v1"])
   })
 
   it("no category is a name of a resource", async () => {
@@ -200,6 +214,22 @@ describe("the API's frame", () => {
     const tags = `"OTHER", W/${String(answer.headers["etag"])}`
     expect((await api.request("nobody", "/apis", { headers: { accept, "if-none-match": tags } })).status).toBe(304)
     expect((await api.request("nobody", "/apis")).headers["vary"]).toBe("Accept")
+  })
+
+  it("the cluster's garbage collector follows policies and reindex jobs, and nothing that needs NATS or ClickHouse to be listed", async () => {
+    // It watches all that can be deleted, listed and watched, and stops collecting while one of them cannot be.
+    const followed = (all: ReadonlyArray<{ verbs: ReadonlyArray<string>; resource?: string; name?: string }>) =>
+      all
+        .filter(({ verbs }) => ["delete", "list", "watch"].every((verb) => verbs.includes(verb)))
+        .map(({ name, resource }) => resource ?? name)
+    const kept = ["activitypolicies", "reindexjobs"]
+    const accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
+    const [item] = (await api.request("nobody", "/apis", { headers: { accept } })).json().items
+    for (const { resources, version } of item.versions) {
+      expect(followed(resources)).toEqual(kept)
+      const list = (await api.request("nobody", `/apis/activity.miloapis.com/${version}`)).json()
+      expect(followed(list.resources)).toEqual(kept)
+    }
   })
 
   it("an OpenAPI document under its hash may be kept for ever, under another it is elsewhere", async () => {

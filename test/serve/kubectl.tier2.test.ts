@@ -225,6 +225,48 @@ describe("kubectl", () => {
     )
   })
 
+  it.each([
+    ["ActivityQuery", { startTime: "now-1h", endTime: "now", search: "THING 3" }, "summary: alice created thing 3"],
+    ["AuditLogQuery", { startTime: "now-1h", endTime: "now", filter: "verb == 'delete'" }, "results: []"],
+    ["EventQuery", { startTime: "now-1h", endTime: "now", fieldSelector: "type=Warning" }, "results: []"],
+    ["ActivityFacetQuery", { facets: [{ field: "spec.actor.name" }] }, "value: alice"],
+    ["AuditLogFacetsQuery", { facets: [{ field: "verb" }] }, "field: verb"],
+    ["EventFacetQuery", { facets: [{ field: "reason" }] }, "field: reason"]
+  ])("create of a %s from a YAML file prints its answer; explain knows it", async (kind, spec, told) => {
+    const question = (more: object = {}) => ({
+      apiVersion: "activity.miloapis.com/v1alpha1",
+      kind,
+      spec: { ...spec, ...more }
+    })
+    writeFileSync(file("question.yaml"), stringify(question()))
+    const answer = await run(["create", "-f", file("question.yaml"), "-o", "yaml"])
+    expect([answer.code, answer.err]).toEqual([0, ""])
+    expect(answer.out).toContain(told)
+    expect(answer.out).toContain("effectiveStartTime:")
+    // An unknown field is found before anything is asked.
+    writeFileSync(file("question.yaml"), stringify(question({ bogus: 1 })))
+    expect((await run(["create", "-f", file("question.yaml")])).err).toContain('unknown field "spec.bogus"')
+    const singular = kind.toLowerCase()
+    expect((await run(["explain", `${singular}.spec`])).out).toMatch(/FIELDS:/)
+    expect((await run(["explain", `${singular}.status`, "--api-version=activity.miloapis.com/v1"])).out).toContain(
+      "effectiveEndTime"
+    )
+    // A question can only be asked.
+    expect((await run(["get", singular])).err).toContain("MethodNotAllowed")
+  })
+
+  it("what is wrong with a question is printed by field", async () => {
+    const times = { startTime: "yesterday", endTime: "now" }
+    const question = { apiVersion: "activity.miloapis.com/v1alpha1", kind: "AuditLogQuery", metadata: { name: "mine" } }
+    writeFileSync(file("question.yaml"), stringify({ ...question, spec: { ...times, filter: "verb =", limit: -1 } }))
+    const { code, err } = await run(["create", "-f", file("question.yaml")])
+    expect(code).toBe(1)
+    expect(err.split("\n")[0]).toBe('The AuditLogQuery "mine" is invalid: ')
+    expect(err).toContain('* spec.startTime: Invalid value: "yesterday" is no time: use RFC 3339')
+    expect(err).toContain("* spec.limit: Invalid value: -1: must be from 0 to 1000")
+    expect(err).toMatch(/\* spec\.filter: Invalid value: "verb =": line 1, column \d+: /)
+  })
+
   it("a viewer without tenant reads one namespace, not all", async () => {
     expect((await run(["get", "activities", "-n", "team-1"], "viewer")).code).toBe(0)
     expect((await run(["get", "activities", "-A"], "viewer")).err).toContain("Error from server (Forbidden)")

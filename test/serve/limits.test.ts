@@ -103,3 +103,21 @@ describe("a server that goes away", () => {
     await api.startServer()
   }, 60_000)
 })
+
+describe("the time that a query asks for", () => {
+  it("a setting says how many days a query may ask for", async () => {
+    await using api = await startApi({ writer: false, queryDaysMax: 365 })
+    const ask = async (startTime: string) =>
+      (
+        await api.request("admin", `${group}/auditlogqueries`, {
+          method: "POST",
+          body: JSON.stringify({
+            apiVersion: "activity.miloapis.com/v1alpha1",
+            kind: "AuditLogQuery",
+            spec: { startTime, endTime: "now" }
+          })
+        })
+      ).status
+    expect([await ask("now-365d"), await ask("now-366d")]).toEqual([201, 422])
+  })
+})

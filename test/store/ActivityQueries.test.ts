@@ -1,5 +1,6 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect, Option, Stream } from "effect"
+import { always } from "../../src/cel/Filter.ts"
 import { ClickHouse } from "../../src/clients/clickhouse/ClickHouse.ts"
 import type { Scope } from "../../src/domain/Scope.ts"
 import type { Tenant } from "../../src/domain/Tenant.ts"
@@ -241,16 +242,13 @@ layer(storeLayer, { timeout: 120_000 })("ActivityQueries", (it) => {
       const scope: Scope = { _tag: "Namespace", cluster: "test", tenant, namespace: "n" }
       assert.deepStrictEqual(yield* listed({ scope }), ["mine"])
       assert.deepStrictEqual(yield* listed({ scope, namespace: "m" }), [])
-      assert.deepStrictEqual(yield* listed({ scope, filter: { op: "literal", value: true } }), ["mine"])
+      assert.deepStrictEqual(yield* listed({ scope, filter: always(true) }), ["mine"])
       assert.deepStrictEqual(
         yield* listed({
           scope,
           filter: {
             op: "or",
-            operands: [
-              { op: "literal", value: true },
-              { op: "literal", value: false }
-            ]
+            operands: [always(true), always(false)]
           }
         }),
         ["mine"]

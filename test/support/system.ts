@@ -37,7 +37,7 @@ export interface System extends AsyncDisposable {
   readonly query: <Row>(sql: string) => Promise<ReadonlyArray<Row>>
 }
 
-export type ProgramName = "collector" | "processor" | "writer" | "apiserver"
+export type ProgramName = "collector" | "processor" | "writer" | "apiserver" | "controller"
 
 export interface RunningProgram {
   readonly process: ChildProcess
@@ -82,6 +82,7 @@ export const startSystem = async (options: SystemOptions = {}): Promise<System> 
     collector: ["--audit-listen", "127.0.0.1:0", "--spool", join(folder.path, "spool"), ...pem],
     processor: [],
     writer: ["--clickhouse-url", clickHouseUrl],
+    controller: ["--clickhouse-url", clickHouseUrl],
     apiserver: [
       "--clickhouse-url",
       clickHouseUrl,
@@ -90,6 +91,9 @@ export const startSystem = async (options: SystemOptions = {}): Promise<System> 
       ...pem,
       "--tokens",
       join(folder.path, "tokens.yaml"),
+      // A test that counts records counts those that it sent.
+      "--record-requests",
+      "none",
       "--roles",
       join(folder.path, "roles.yaml"),
       "--cursor-key",

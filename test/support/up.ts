@@ -26,14 +26,20 @@ export interface Endpoints {
 
 export const freePorts = ["--api-listen", "127.0.0.1:0", "--audit-listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"]
 
+/** A test that counts records counts those that it sent. */
+const unrecorded = ["--record-requests", "none"]
+
 /** Starts and waits until it is ready (`endpoints.json` is written last). */
 export const startUp = async (
   folder: string,
   options: { readonly flags?: ReadonlyArray<string>; readonly runtime?: "node" | "deno" } = {}
 ): Promise<Up> => {
-  const process = startProgram(["up", "--data", folder, ...freePorts, ...(options.flags ?? ["--no-demo"])], {
-    runtime: options.runtime ?? "node"
-  })
+  const process = startProgram(
+    ["up", "--data", folder, ...freePorts, ...unrecorded, ...(options.flags ?? ["--no-demo"])],
+    {
+      runtime: options.runtime ?? "node"
+    }
+  )
   await process.waitForLine(/^Ready/m, 120_000)
   return connectUp(folder, process)
 }

@@ -40,6 +40,7 @@ const binding = (kind: "RoleBinding" | "ClusterRoleBinding", role: string, user:
 const roles = [
   "activity-platform-viewer",
   "activity-namespace-viewer",
+  "activity-querier",
   "activity-audit-querier",
   "activity-policy-manager"
 ] as const
@@ -70,6 +71,7 @@ describe("access", () => {
       ...shipped("base/people.yaml"),
       ...shipped("base/apiserver.yaml"),
       binding("RoleBinding", "activity-namespace-viewer", "alice", "shop"),
+      binding("ClusterRoleBinding", "activity-querier", "alice"),
       binding("ClusterRoleBinding", "activity-platform-viewer", "viewer"),
       ...roles.map((role) => binding("ClusterRoleBinding", role, role)),
       {
@@ -208,6 +210,21 @@ describe("access", () => {
       const whole = (await cluster.request("viewer", `${base}/activities?limit=2`)).json().metadata.continue
       const stolen = await cluster.request("alice", `${shop}?limit=2&continue=${encodeURIComponent(whole)}`)
       assert.strictEqual(stolen.status, 400, stolen.text)
+    })
+
+    it("asks about her namespace, and about nothing else", async () => {
+      const ask = (spec: object) =>
+        cluster.request("alice", `${base}/activityqueries`, {
+          method: "POST",
+          body: JSON.stringify({ apiVersion: `${group}/v1alpha1`, kind: "ActivityQuery", spec })
+        })
+      const day = { startTime: "now-1d", endTime: "now", limit: 1_000 }
+      const { status } = (await ask({ ...day, namespace: "shop" })).json()
+      assert.deepStrictEqual(idsOf(status.results).toSorted(), own)
+      assert.deepStrictEqual(status.total, { count: own.length, exact: true })
+      for (const spec of [day, { ...day, namespace: "office" }, { ...day, filter: "metadata.namespace == 'shop'" }]) {
+        assert.strictEqual((await ask(spec)).status, 403, JSON.stringify(spec))
+      }
     })
 
     it("gets its activities, and finds no other by name", async () => {
@@ -377,6 +394,12 @@ describe("access", () => {
         activities: "get list watch",
         eventrecords: "get list watch"
       },
+      "activity-querier": {
+        activityqueries: "create",
+        activityfacetqueries: "create",
+        eventqueries: "create",
+        eventfacetqueries: "create"
+      },
       "activity-audit-querier": {
         auditlogqueries: "create",
         auditlogfacetsqueries: "create"
@@ -501,6 +524,12 @@ describe("access", () => {
         [`${group}/scopes platform`]: "get"
       },
       "activity-namespace-viewer": { [`${group}/activities`]: viewing, [`${group}/eventrecords`]: viewing },
+      "activity-querier": {
+        [`${group}/activityqueries`]: "create",
+        [`${group}/activityfacetqueries`]: "create",
+        [`${group}/eventqueries`]: "create",
+        [`${group}/eventfacetqueries`]: "create"
+      },
       "activity-audit-querier": {
         [`${group}/auditlogqueries`]: "create",
         [`${group}/auditlogfacetsqueries`]: "create",

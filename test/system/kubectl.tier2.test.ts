@@ -33,6 +33,18 @@ const policy = (name: string, auditRules: ReadonlyArray<object>, more: object = 
   spec: { resource: { apiGroup: "apps", kind: "Deployment" }, auditRules }
 })
 
+const lastHour = { startTime: "now-1h", endTime: "now" }
+
+/** Kinds that are created and answered: a question of each, and what its answer holds as YAML. */
+const questions: ReadonlyArray<readonly [kind: string, spec: object, told: string]> = [
+  ["ActivityQuery", { ...lastHour, filter: "spec.resource.name == 'a-3'" }, "name: a-3"],
+  ["AuditLogQuery", { ...lastHour, filter: "verb == 'delete'", limit: 1 }, "effectiveStartTime:"],
+  ["EventQuery", { ...lastHour, fieldSelector: "type=Warning", limit: 1 }, "effectiveStartTime:"],
+  ["ActivityFacetQuery", { facets: [{ field: "spec.actor.name" }], histogram: {} }, "value: alice"],
+  ["AuditLogFacetsQuery", { facets: [{ field: "verb" }] }, "field: verb"],
+  ["EventFacetQuery", { facets: [{ field: "reason" }] }, "field: reason"]
+]
+
 /** A definition without what kube-apiserver adds for every group that uses it, its keys in order. */
 const bare = (definition: object): string => {
   const sorted = (value: unknown): unknown =>
@@ -103,9 +115,15 @@ describe("kubectl through kube-apiserver", () => {
       assert.sameMembers(
         ours,
         ["v1", "v1alpha1"].flatMap((version) =>
-          ["Activity", "ActivityList", "ActivityPolicy", "ActivityPolicyList"].map(
-            (kind) => `com.miloapis.activity.${version}.${kind}`
-          )
+          [
+            "Activity",
+            "ActivityList",
+            "ActivityPolicy",
+            "ActivityPolicyList",
+            "DeadLetter",
+            "DeadLetterList",
+            ...questions.map(([kind]) => kind)
+          ].map((kind) => `com.miloapis.activity.${version}.${kind}`)
         )
       )
       assert.deepStrictEqual(
@@ -136,7 +154,45 @@ describe("kubectl through kube-apiserver", () => {
     assert.include(await explained("activity.spec", `--api-version=${group}/v1`), "VERSION:    v1\n")
   })
 
-  it("api-resources, short names and categories find both kinds", async () => {
+  it.each(questions)("create of a %s prints its answer; explain knows it", async (kind, spec, told) => {
+    const question = { apiVersion: `${group}/v1alpha1`, kind, spec }
+    const answer = await withFile(question, "create", "--output", "yaml")
+    assert.deepStrictEqual([answer.code, answer.stderr], [0, ""])
+    assert.include(answer.stdout, told)
+    const unknown = await withFile({ ...question, spec: { ...spec, bogus: 1 } }, "create")
+    assert.include(unknown.stderr, 'unknown field "spec.bogus"')
+    for (const part of ["spec", "status"]) {
+      assert.include((await kubectl("explain", `${kind.toLowerCase()}.${part}`)).stdout, "FIELDS:")
+    }
+  })
+
+  it("what is wrong with a question is printed by field", async () => {
+    const { code, stderr } = await withFile(
+      {
+        apiVersion: `${group}/v1alpha1`,
+        kind: "AuditLogQuery",
+        metadata: { name: "mine" },
+        spec: { startTime: "yesterday", endTime: "now", limit: -1 }
+      },
+      "create"
+    )
+    assert.strictEqual(code, 1)
+    assert.include(stderr, 'The AuditLogQuery "mine" is invalid: ')
+    assert.include(stderr, '* spec.startTime: Invalid value: "yesterday" is no time')
+    assert.include(stderr, "* spec.limit: Invalid value: -1: must be from 0 to 1000")
+  })
+
+  it("what the garbage collector and the namespace controller would follow is policies and reindex jobs", async () => {
+    const { stdout } = await kubectl(
+      "api-resources",
+      `--api-group=${group}`,
+      "--verbs=delete,list,watch",
+      "--output=name"
+    )
+    assert.strictEqual(stdout, `activitypolicies.${group}\nreindexjobs.${group}\n`)
+  })
+
+  it("api-resources, short names and categories find the kinds", async () => {
     const { stdout } = await kubectl("api-resources", `--api-group=${group}`, "--no-headers")
     assert.deepStrictEqual(
       stdout
@@ -145,7 +201,14 @@ describe("kubectl through kube-apiserver", () => {
         .map((row) => row.split(/\s+/)),
       [
         ["activities", "act", `${group}/v1alpha1`, "true", "Activity"],
-        ["activitypolicies", "ap", `${group}/v1alpha1`, "false", "ActivityPolicy"]
+        ["activityfacetqueries", `${group}/v1alpha1`, "false", "ActivityFacetQuery"],
+        ["activitypolicies", "ap", `${group}/v1alpha1`, "false", "ActivityPolicy"],
+        ["activityqueries", `${group}/v1alpha1`, "false", "ActivityQuery"],
+        ["auditlogfacetsqueries", `${group}/v1alpha1`, "false", "AuditLogFacetsQuery"],
+        ["auditlogqueries", `${group}/v1alpha1`, "false", "AuditLogQuery"],
+        ["deadletters", "dl", `${group}/v1alpha1`, "false", "DeadLetter"],
+        ["eventfacetqueries", `${group}/v1alpha1`, "false", "EventFacetQuery"],
+        ["eventqueries", `${group}/v1alpha1`, "false", "EventQuery"]
       ]
     )
     const one = await kubectl(

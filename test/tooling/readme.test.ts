@@ -14,7 +14,7 @@ const guides = [
   "README.md",
   "infra/README.md",
   "infra/policies/README.md",
-  ...globSync("src/programs/**/README.md", { cwd: projectFolder })
+  ...globSync(["docs/*.md", "src/programs/**/README.md"], { cwd: projectFolder })
 ]
 const textOf = (path: string): string => readFileSync(join(projectFolder, path), "utf8")
 

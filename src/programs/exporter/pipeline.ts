@@ -6,7 +6,7 @@
 import { Clock, Effect, Metric, Stream } from "effect"
 import { Intake, type IntakeResult } from "../../bus/Intake.ts"
 import { follow } from "../../clients/kube/follow.ts"
-import { type Lease, whenHeld } from "../../clients/kube/lease.ts"
+import { type Lease, whenHeld } from "../../clients/Lease.ts"
 import { Nats } from "../../clients/nats/Nats.ts"
 import { secondsTimestampText } from "../../domain/instant.ts"
 import type { Tenant } from "../../domain/Tenant.ts"

@@ -19,7 +19,24 @@ rules:
     resources:
       - group: ""
         resources: ["pods/exec", "pods/attach", "pods/portforward", "pods/ephemeralcontainers"]
-  # Reads change nothing.
+  # Who looked at what had happened, and what was asked.
+  - level: Metadata
+    verbs: ["get", "list", "watch"]
+    resources:
+      - group: activity.miloapis.com
+        resources: ["activities", "eventrecords"]
+  - level: Request
+    resources:
+      - group: activity.miloapis.com
+        resources:
+          - activityqueries
+          - auditlogqueries
+          - eventqueries
+          - activityfacetqueries
+          - auditlogfacetsqueries
+          - eventfacetqueries
+          - policypreviews
+  # Other reads change nothing.
   - level: None
     verbs: ["get", "list", "watch"]
   # What the cluster says to itself, many times a second.
@@ -46,17 +63,6 @@ rules:
       - group: authentication.k8s.io
         resources: ["selfsubjectreviews"]
       - group: authorization.k8s.io
-  - level: None
-    resources:
-      - group: activity.miloapis.com
-        resources:
-          - activityqueries
-          - auditlogqueries
-          - eventqueries
-          - activityfacetqueries
-          - auditlogfacetsqueries
-          - eventfacetqueries
-          - policypreviews
   - level: None
     nonResourceURLs: ["*"]
   # Who and when, but never the contents. The collector takes secrets out too; here they do not even leave.

@@ -13,6 +13,7 @@ import {
   type PublishAck,
   type StoredMessage
 } from "../../clients/nats/Nats.ts"
+import { policyFailed } from "../../domain/deadLetter.ts"
 import { activityVersion } from "../../domain/identity.ts"
 import * as streams from "../../domain/streams.ts"
 import { headerNames, type Mark } from "../../domain/streams.ts"
@@ -35,9 +36,6 @@ const batchWait = Duration.millis(20)
 /** One batch waits for its confirmations while the next is evaluated. */
 const batchesInFlight = 2
 const ackPendingMax = batchMax * (batchesInFlight + 2)
-
-/** The reason, in dead letters' subjects, that correcting a policy can mend. */
-export const policyFailed = "policy-failed"
 
 /**
  * How long records are evaluated in one go; one more may be under way, whose budget allows about 30 ms. By time, not by

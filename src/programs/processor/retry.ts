@@ -1,13 +1,15 @@
 /**
- * Dead letters of policies, evaluated again in place: when they are due, and at once when their policy changes.
+ * Dead letters of the processor, evaluated again in place: those of policies when they are due, and at once when their
+ * policy changes; the others when somebody wants it.
  */
 import { Effect, Metric, Stream } from "effect"
-import { DeadLetters, type RetryOutcome } from "../../bus/DeadLetters.ts"
+import { DeadLetters, type RetryOutcome, type WaitingLetter } from "../../bus/DeadLetters.ts"
 import { Nats, type OutgoingMessage, type StoredMessage } from "../../clients/nats/Nats.ts"
+import { policyFailed } from "../../domain/deadLetter.ts"
 import { headerNames } from "../../domain/streams.ts"
 import { PolicyCache } from "../../process/PolicyCache.ts"
 import { counterFamily, Metrics } from "../../runtime/Metrics.ts"
-import { evaluateMessage, policyFailed, type ProcessorOptions } from "./pipeline.ts"
+import { evaluateMessage, type ProcessorOptions } from "./pipeline.ts"
 
 const retries = counterFamily("activity_processor_retries_total", "Dead letters tried again, by result", "result", [
   "activity",
@@ -26,11 +28,14 @@ export const retryDeadLetters = (options: ProcessorOptions) =>
     const letters = yield* DeadLetters
     const cache = yield* PolicyCache
     const metrics = yield* Metrics
-    const accepts = (letter: { readonly subject: string }) => letter.subject.includes(`.processor.${policyFailed}.`)
+    const accepts = ({ program }: WaitingLetter) => program === "processor"
     yield* metrics.onScrape(
       Effect.suspend(() =>
         Effect.andThen(
-          Metric.update(waiting, letters.waiting().filter(accepts).length),
+          Metric.update(
+            waiting,
+            letters.waiting().filter((letter) => accepts(letter) && letter.reason === policyFailed).length
+          ),
           Metric.update(trimmed, letters.trimmed())
         )
       )

@@ -35,6 +35,7 @@ export const upSettings = {
   }),
   cluster: shared.cluster,
   defaultTenant: shared.defaultTenant,
+  recordRequests: shared.recordRequests,
   auditRetention: shared.auditRetention,
   activityRetention: shared.activityRetention,
   ...shared.collectorLimits

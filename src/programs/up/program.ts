@@ -20,11 +20,16 @@ import { isLoopback } from "../../runtime/settings.ts"
 import { StartRefused } from "../../runtime/StartRefused.ts"
 import { auditWebhook } from "../../sources/collector/AuditWebhook.ts"
 import { ActivityQueries } from "../../store/ActivityQueries.ts"
+import { DeadLetterGroups } from "../../store/DeadLetterGroups.ts"
+import { FactQueries } from "../../store/FactQueries.ts"
 import { highestSequence } from "../../store/highestSequence.ts"
 import { migrate } from "../../store/migrate.ts"
 import { policyBucketLayer } from "../../store/PolicyBucket.ts"
+import { reindexJobBucketLayer } from "../../store/ReindexJobs.ts"
 import { bucketWritesLayer } from "../../serve/policies/bucketWrites.ts"
+import { reindexJobStorageLayer } from "../../serve/reindexJobs/ReindexJobStorage.ts"
 import { serveApi } from "../../serve/serveApi.ts"
+import { control } from "../controller/control.ts"
 import { acceptBatch, observeIntake, recordOptions, replaySpool } from "../collector/pipeline.ts"
 import { authenticateBy, sendersFrom } from "../collector/senders.ts"
 import { clickHouseFrom, natsFrom, observed } from "../layers.ts"
@@ -35,6 +40,7 @@ import { prepareStreams } from "../prepareStreams.ts"
 import { process as processFacts } from "../processor/pipeline.ts"
 import { retryDeadLetters } from "../processor/retry.ts"
 import { write } from "../writer/pipeline.ts"
+import { retryRows } from "../writer/retry.ts"
 import type { UpSettings } from "./config.ts"
 import { type Credentials, credentialsIn, kubeconfigText } from "./credentials.ts"
 import { type DataFolder, lockDataFolder, writeWhole } from "./DataFolder.ts"
@@ -89,7 +95,10 @@ const services = (folder: DataFolder, settings: UpSettings, alone: boolean) => {
   const clients = Layer.mergeAll(natsFrom(settings, "up", alone), clickHouseFrom(settings), observed)
   const stores = Layer.mergeAll(
     bucketWritesLayer.pipe(Layer.provideMerge(policyBucketLayer)),
+    reindexJobStorageLayer.pipe(Layer.provideMerge(reindexJobBucketLayer)),
     ActivityQueries.layer,
+    DeadLetterGroups.layer,
+    FactQueries.layer,
     Intake.layer({ folder: folder.at("spool"), sizeBytesMax: settings.spoolSizeBytesMax })
   )
   return PolicyCache.layerNoDeps.pipe(
@@ -149,7 +158,8 @@ const running = (prepared: Prepared) =>
       cursorKey: credentials.cursorKey,
       cluster: settings.cluster,
       defaultTenant: settings.defaultTenant,
-      tenancyRequired: false
+      tenancyRequired: false,
+      recordedRequests: settings.recordRequests
     })
     const auditUrl = `${audit.url}/audit`
     writeWhole(folder.at("example-batch.json"), exampleBatchText(yield* Clock.currentTimeMillis))
@@ -178,8 +188,10 @@ const running = (prepared: Prepared) =>
     return yield* Effect.all(
       [
         write(options),
+        retryRows(options),
         processFacts(options),
         retryDeadLetters(options),
+        control("up"),
         replaySpool,
         printSummaries(before.lastSequence, plays ? hints : ""),
         plays

@@ -6,7 +6,7 @@
  */
 import { Duration, Effect, Metric, Result, Schema } from "effect"
 import { ClickHouseError, type ClickHouseRefused } from "../../clients/clickhouse/ClickHouse.ts"
-import { type Delivery, Nats } from "../../clients/nats/Nats.ts"
+import { type Delivery, Nats, type StoredMessage } from "../../clients/nats/Nats.ts"
 import * as streams from "../../domain/streams.ts"
 import { headerNames, type Mark } from "../../domain/streams.ts"
 import { tenantFromHeader, type Tenant } from "../../domain/Tenant.ts"
@@ -52,16 +52,16 @@ interface DeliveredLine extends StoredLine {
   readonly delivery: Delivery
 }
 
-interface Flow {
+export interface Flow {
   readonly stream: string
   readonly table: StoredTable
   /** The failure is why it can never be a row. */
-  readonly lineFrom: (delivery: Delivery, defaultTenant: Tenant) => Result.Result<StoredLine, string>
+  readonly lineFrom: (message: StoredMessage, defaultTenant: Tenant) => Result.Result<StoredLine, string>
 }
 
 const decoder = new TextDecoder()
 
-const flows: ReadonlyArray<Flow> = [
+export const flows: ReadonlyArray<Flow> = [
   {
     stream: streams.auditEvents.name,
     table: "audit_logs",
@@ -156,7 +156,7 @@ const storeBatch = (options: WriterOptions, flow: Flow, batch: ReadonlyArray<Del
               deadLetterOf(row.delivery, {
                 program: "writer",
                 reason: "row-refused",
-                cause: `ClickHouse ${refused.code}: ${refused.description}`
+                cause: refusalText(refused)
               })
             ])
             .pipe(Effect.andThen(Metric.update(poison, 1)))
@@ -170,6 +170,8 @@ const storeBatch = (options: WriterOptions, flow: Flow, batch: ReadonlyArray<Del
     const counter = received[flow.stream]
     if (counter !== undefined) yield* Metric.update(counter, batch.length)
   })
+
+export const refusalText = ({ code, description }: ClickHouseRefused): string => `ClickHouse ${code}: ${description}`
 
 const linesFrom = (options: WriterOptions, flow: Flow, batch: ReadonlyArray<Delivery>) => {
   const lines: Array<DeliveredLine> = []

@@ -10,6 +10,7 @@ import { observeNats } from "../observeNats.ts"
 import { prepareStreams } from "../prepareStreams.ts"
 import type { WriterSettings } from "./config.ts"
 import { write } from "./pipeline.ts"
+import { retryRows } from "./retry.ts"
 
 export const writer = (settings: WriterSettings) =>
   Effect.gen(function* () {
@@ -28,7 +29,8 @@ export const writer = (settings: WriterSettings) =>
     yield* prepareStreams(allStreams, { firstSequenceMin, sizeScale: settings.streamScale })
     prepared = true
     yield* Effect.logInfo("writer started")
-    return yield* write({ defaultTenant: settings.defaultTenant })
+    const options = { defaultTenant: settings.defaultTenant }
+    return yield* Effect.all([write(options), retryRows(options)], { concurrency: "unbounded", discard: true })
   }).pipe(
     Effect.scoped,
     Effect.provide(

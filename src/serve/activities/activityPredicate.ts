@@ -1,78 +1,28 @@
-/** What a watch shows: the same scope, filter, search and selectors as a list, decided on every message's payload. */
-import { type Expression, predicateFrom } from "../../cel/Filter.ts"
+/** Which activities a watch shows. */
 import type { Activity } from "../../domain/Activity.ts"
 import type { JsonObject } from "../../domain/AuditRecord.ts"
-import type { Scope } from "../../domain/Scope.ts"
-import { searchPredicate } from "../../store/searchWords.ts"
-import type { ActivityRequest } from "./activityRequest.ts"
-import type { Concerns } from "./HeldActivities.ts"
+import { holds, type Scope } from "../../domain/Scope.ts"
+import { type FactPredicate, factPredicate } from "../facts/factPredicate.ts"
+import type { FactRequest } from "../facts/factRequest.ts"
 
-export interface ActivityPredicate {
-  readonly concerns: Concerns
-  /** False: as it is now it is not shown; a watch that may have shown it before is told that it is gone. */
-  readonly shows: (activity: Activity) => boolean
-}
-
-/** Fields that stay what they are through all versions of an activity. */
 const lastingFields = /^(metadata\.(name|namespace)|spec\.(cluster|resource\.|tenant\.|origin\.))/
 
-export const activityPredicate = (scope: Scope, request: ActivityRequest): ActivityPredicate => {
-  const expressions = [
-    ...request.selectors,
-    ...(request.filter === undefined ? [] : [request.filter.expression])
-  ].flatMap(conjuncts)
-  const lasting = allOf(expressions.filter(isLasting))
-  const passing = allOf(expressions.filter((expression) => !isLasting(expression)))
-  const found = searchPredicate(request.search)
-  return {
-    concerns: (activity) =>
+export const activityPredicate = (scope: Scope, asked: FactRequest): FactPredicate<Activity> =>
+  factPredicate(asked, {
+    inReach: (activity) =>
       inScope(scope, activity) &&
-      (request.namespace === undefined || (activity.spec.resource.namespace ?? "") === request.namespace) &&
-      lasting(activity),
-    shows: (activity) => passing(activity) && (request.search === "" || found(activity.spec.summary))
-  }
-}
+      (asked.namespace === undefined || (activity.spec.resource.namespace ?? "") === asked.namespace),
+    lastingFields,
+    // An Activity is JSON whose fields are known; the predicate reads it as JSON whose fields are not.
+    body: (activity) => activity as unknown as JsonObject,
+    text: ({ spec }) => spec.summary
+  })
 
-export const inScope = (scope: Scope, { spec }: Activity): boolean => {
-  switch (scope._tag) {
-    case "Platform":
-      return true
-    case "Tenant":
-      return spec.tenant.type === scope.tenant.type && spec.tenant.name === scope.tenant.name
-    case "User":
-      return scope.uid !== "" && spec.actor.uid === scope.uid
-    case "ApiGroup":
-      return (spec.resource.apiGroup ?? "") === scope.apiGroup
-    case "Namespace":
-      return (
-        spec.cluster === scope.cluster &&
-        spec.tenant.type === scope.tenant.type &&
-        spec.tenant.name === scope.tenant.name &&
-        spec.resource.namespace === scope.namespace
-      )
-  }
-}
-
-/** The parts of a conjunction: each may be decided by itself. */
-const conjuncts = (expression: Expression): ReadonlyArray<Expression> =>
-  expression.op === "and" ? expression.operands.flatMap(conjuncts) : [expression]
-
-const isLasting = (expression: Expression): boolean => {
-  switch (expression.op) {
-    case "literal":
-      return true
-    case "and":
-    case "or":
-      return expression.operands.every(isLasting)
-    case "not":
-      return isLasting(expression.operand)
-    default:
-      return lastingFields.test(expression.field.path)
-  }
-}
-
-const allOf = (expressions: ReadonlyArray<Expression>): ((activity: Activity) => boolean) => {
-  const predicates = expressions.map((expression) => predicateFrom({ source: "", expression }))
-  // An Activity is JSON whose fields are known; the predicate reads it as JSON whose fields are not.
-  return (activity) => predicates.every((predicate) => predicate(activity as unknown as JsonObject))
-}
+export const inScope = (scope: Scope, { spec }: Activity): boolean =>
+  holds(scope, {
+    tenant: spec.tenant,
+    cluster: spec.cluster,
+    namespace: spec.resource.namespace ?? "",
+    apiGroup: spec.resource.apiGroup ?? "",
+    userUid: spec.actor.uid ?? ""
+  })

@@ -1,6 +1,6 @@
 /** Selectors over activities, as expressions that the store and watches understand. */
 import { Result } from "effect"
-import type { Expression, FilterField } from "../../cel/Filter.ts"
+import { always, type Expression, field, type FilterField, isOneOf, isText, not } from "../../cel/Filter.ts"
 import { labelNames } from "../../domain/Activity.ts"
 import { fieldSelectorFrom, labelSelectorFrom, type LabelRequirement } from "../Selector.ts"
 
@@ -44,7 +44,7 @@ const fieldExpressions = (text: string): Result.Result<ReadonlyArray<Expression>
     const known: ReadonlyArray<string> = selectableFields
     const unknown = requirements.find(({ field }) => !known.includes(field))
     return unknown === undefined
-      ? Result.succeed(requirements.map(({ equal, field, value }) => compare(field, equal ? "==" : "!=", value)))
+      ? Result.succeed(requirements.map(({ equal, field, value }) => compare(field, equal, value)))
       : Result.fail(`field label not supported: ${unknown.field}; supported are ${selectableFields.join(", ")}`)
   })
 
@@ -57,24 +57,22 @@ const labelExpressions = (text: string): Result.Result<ReadonlyArray<Expression>
   })
 
 const labelExpression = ({ key, operator, values }: LabelRequirement): Expression => {
-  const { always, path } = labelFields.get(key) ?? { path: key, always: false }
+  const { always: isAlwaysThere, path } = labelFields.get(key) ?? { path: key, always: false }
   switch (operator) {
     case "in":
-      return { op: "in", field: text(path), values }
+      return isOneOf(text(path), values)
     case "notin":
-      return { op: "not", operand: { op: "in", field: text(path), values } }
+      return not(isOneOf(text(path), values))
     case "exists":
-      return always ? { op: "literal", value: true } : compare(path, "!=", "")
+      return isAlwaysThere ? always(true) : compare(path, false, "")
     case "absent":
-      return always ? { op: "literal", value: false } : compare(path, "==", "")
+      return isAlwaysThere ? always(false) : compare(path, true, "")
   }
 }
 
-const text = (path: string): FilterField => ({ path, type: "string" })
+const text = (path: string): FilterField => field(path, "string")
 
-const compare = (path: string, operator: "==" | "!=", value: string): Expression => ({
-  op: "compare",
-  operator,
-  field: text(path),
-  value
-})
+const compare = (path: string, equal: boolean, value: string): Expression => {
+  const expression = isText(text(path), value)
+  return equal ? expression : not(expression)
+}

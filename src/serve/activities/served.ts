@@ -4,9 +4,8 @@ import type { StoredActivity } from "../../store/ActivityQueries.ts"
 import type { Call } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
 import { includeObjectFrom, type Printer, printerFor } from "../Table.ts"
+import { apiVersionOf } from "../facts/FactResource.ts"
 import { activityColumns, type ServedActivity } from "./activityColumns.ts"
-
-export const apiVersionOf = (request: ResourceRequest): string => `${request.group}/${request.version}`
 
 /** Gives activities in the form that the caller asked for. */
 export const activityPrinter = (

@@ -8,6 +8,8 @@ export interface User {
   readonly uid: string
   readonly groups: ReadonlyArray<string>
   readonly extra: Readonly<Record<string, ReadonlyArray<string>>>
+  /** kube-apiserver passed the request on: it has its own audit record of it. */
+  readonly isPassedOn?: true
 }
 
 export class Authenticator extends Context.Service<

@@ -42,7 +42,7 @@ export const forbidden = (user: User, attributes: Attributes, why = ""): ApiFail
   const where = namespace === "" ? " at the cluster scope" : ` in the namespace "${namespace}"`
   return failure(
     "Forbidden",
-    `${resource}.${group}${name === "" ? "" : ` "${name}"`} is forbidden: User "${user.name}" cannot ${verb} resource ` +
+    `${group === "" ? resource : `${resource}.${group}`}${name === "" ? "" : ` "${name}"`} is forbidden: User "${user.name}" cannot ${verb} resource ` +
       `"${resource}${subresource === "" ? "" : `/${subresource}`}" in API group "${group}"${where}${suffix}`,
     { ...(name === "" ? {} : { name }), group, kind: resource }
   )

@@ -19,8 +19,8 @@ export interface ScopeOptions {
   readonly tenancyRequired: boolean
 }
 
-const parentType = "iam.miloapis.com/parent-type"
-const parentName = "iam.miloapis.com/parent-name"
+export const parentType = "iam.miloapis.com/parent-type"
+export const parentName = "iam.miloapis.com/parent-name"
 
 const tenantTypes = new Map([
   ["organization", "Organization"],
@@ -74,7 +74,7 @@ export const callerScope = (
         user,
         request,
         `without a tenant, all namespaces need "get" on scopes.${groupName} named "platform", or named ` +
-          `"group:<api group>" with a field selector spec.resource.apiGroup=<api group>`
+          `"group:<api group>" where a field selector, or a question's filter, leaves that API group alone`
       )
     }
     if (options.tenancyRequired) {

@@ -39,7 +39,7 @@ export const clusterAuthenticationLayer: Layer.Layer<Authenticator, never, Healt
           const named =
             proof?.isFrontProxy === true ? userFromHeaders(request.rawHeaders, proof.settings.headers) : undefined
           // Impersonate-* is not looked at here: kube-apiserver has done what it may, and names the result.
-          if (named !== undefined) return authenticated(named)
+          if (named !== undefined) return authenticated({ ...named, isPassedOn: true })
           const token = bearerToken(request)
           const user = proof?.user ?? (token === undefined ? undefined : yield* review(token))
           if (user === undefined) return yield* failure("Unauthorized", "Unauthorized")

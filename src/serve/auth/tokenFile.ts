@@ -3,11 +3,11 @@
  *
  * The file is read again when it changes; a file that cannot be read any more leaves the last good one in force.
  */
-import { Effect, Layer, Schema } from "effect"
+import { Effect, type Layer, Schema, type Scope } from "effect"
 import { createHash } from "node:crypto"
 import type { StartRefused } from "../../runtime/StartRefused.ts"
-import { failure } from "../ApiFailure.ts"
-import { authenticated, Authenticator, bearerToken, refuseImpersonation, type User } from "./Authenticator.ts"
+import type { Authenticator, User } from "./Authenticator.ts"
+import { bearerTokensLayer, type TokenReader } from "./bearerTokens.ts"
 import { watchedFile } from "./watchedFile.ts"
 
 const TokenEntries = Schema.Array(
@@ -25,24 +25,15 @@ const TokenEntries = Schema.Array(
 const decodeEntries = Schema.decodeUnknownResult(TokenEntries)
 
 /** @fails StartRefused when the file cannot be read at start */
-export const tokenFileLayer = (path: string): Layer.Layer<Authenticator, StartRefused> =>
-  Layer.effect(
-    Authenticator,
-    Effect.gen(function* () {
-      const users = yield* watchedFile({ setting: "tokens", path, read: usersFrom })
-      return Authenticator.of({
-        authenticate: (request) =>
-          Effect.gen(function* () {
-            const token = bearerToken(request)
-            const user = token === undefined ? undefined : users().get(digest(token))
-            if (user === undefined) return yield* failure("Unauthorized", "Unauthorized")
-            yield* refuseImpersonation(request)
-            return user
-          }),
-        clientAuthorities: undefined
-      })
-    })
+export const tokenFile = (path: string): Effect.Effect<TokenReader, StartRefused, Scope.Scope> =>
+  Effect.map(
+    watchedFile({ setting: "tokens", path, read: usersFrom }),
+    (users) => (token) => Effect.succeed(users().get(digest(token)))
   )
+
+/** @fails StartRefused when the file cannot be read at start */
+export const tokenFileLayer = (path: string): Layer.Layer<Authenticator, StartRefused> =>
+  bearerTokensLayer([tokenFile(path)])
 
 /** Looked up by hash, so that how long a comparison takes tells nothing about a token. */
 const digest = (token: string): string => createHash("sha256").update(token).digest("hex")
@@ -54,10 +45,12 @@ const usersFrom = (documents: ReadonlyArray<unknown>): ReadonlyMap<string, User>
     // Thrown for watchedFile, which turns it into a sentence with the file's name. The cause would show a token.
     if (entries._tag === "Failure") throw new Error("it is no list of {token, user: {username, uid, groups, extra}}")
     for (const { token, user } of entries.success) {
-      users.set(
-        digest(token),
-        authenticated({ name: user.username, uid: user.uid ?? "", groups: user.groups ?? [], extra: user.extra ?? {} })
-      )
+      users.set(digest(token), {
+        name: user.username,
+        uid: user.uid ?? "",
+        groups: user.groups ?? [],
+        extra: user.extra ?? {}
+      })
     }
   }
   return users

@@ -22,6 +22,8 @@ export interface Call {
   readonly authorize: (attributes: ResourceAttributes) => Effect.Effect<void, ApiFailure>
   /** The whole body, within {@link bodySizeBytesMax}. */
   readonly body: Effect.Effect<Buffer, ApiFailure>
+  /** Ends when the client has gone: nobody will read the answer. */
+  readonly gone: Effect.Effect<void>
 }
 
 /** Bytes, as kube-apiserver takes. */
@@ -43,6 +45,8 @@ export type Answer =
       readonly contentType: string
       readonly text: string
       readonly headers?: Readonly<Record<string, string>>
+      /** Texts of `Warning: 299` headers. */
+      readonly warnings?: ReadonlyArray<string>
     }
   | {
       readonly _tag: "Chunks"

@@ -35,8 +35,9 @@ export const requestInfo = (method: string, path: string, query: URLSearchParams
     .split("/")
     .filter((part) => part !== "")
     .map(decoded)
-  if (parts[0] !== "apis" || parts.length < 4) return other
-  const [, group = "", version = "", ...rest] = parts
+  const isEventsPath = coreEventsPath.test(path)
+  if (!isEventsPath && (parts[0] !== "apis" || parts.length < 4)) return other
+  const [group = "", version = "", ...rest] = isEventsPath ? ["", ...parts.slice(1)] : parts.slice(1)
   const namespaced = rest[0] === "namespaces" && rest.length > 2
   const [resource = "", name = "", subresource = "", ...more] = namespaced ? rest.slice(2) : rest
   if (more.length > 0) return other
@@ -54,6 +55,9 @@ export const requestInfo = (method: string, path: string, query: URLSearchParams
     named: name !== ""
   }
 }
+
+/** Of the core group there are Events here, and nothing else. */
+const coreEventsPath = /^\/api\/v1\/(namespaces\/[^/]+\/)?events(\/|$)/
 
 const selectingVerbs: ReadonlyArray<string> = ["list", "watch", "deletecollection"]
 

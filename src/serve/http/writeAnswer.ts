@@ -19,6 +19,8 @@ export interface AnswerContext {
   readonly request: IncomingMessage
   readonly response: ServerResponse
   readonly encoding: "json" | "yaml"
+  /** Told with the answer: the request's audit record has it too. */
+  readonly auditID: string
   /** The server is going away: the connection ends with this answer. */
   readonly closing: () => boolean
 }
@@ -36,7 +38,10 @@ export const writeAnswer = (context: AnswerContext, answer: Answer): Effect.Effe
       )
     }
     case "Text":
-      return writeText(context, answer.status, answer.contentType, answer.text, answer.headers ?? {})
+      return writeText(context, answer.status, answer.contentType, answer.text, {
+        ...answer.headers,
+        ...warningHeaders(answer.warnings ?? [])
+      })
     case "Chunks":
       return writeChunks(context, answer)
   }
@@ -67,7 +72,7 @@ const writeText = (
     // A body that was not read to its end would be taken for the next request of this connection.
     const close = (!request.readableEnded && hasBody(request)) || context.closing()
     response.writeHead(status, {
-      ...commonHeaders(request),
+      ...commonHeaders(context),
       "content-type": contentType,
       "content-length": body.length,
       ...(zipped ? { "content-encoding": "gzip" } : {}),
@@ -96,7 +101,7 @@ const writeChunks = (context: AnswerContext, answer: Extract<Answer, { _tag: "Ch
     const sink = zipped ? createGzip({ level: 1 }) : response
     if (sink !== response) sink.pipe(response)
     response.writeHead(200, {
-      ...commonHeaders(request),
+      ...commonHeaders(context),
       "content-type": answer.contentType,
       ...(zipped ? { "content-encoding": "gzip" } : {}),
       ...(answer.live ? {} : { vary: "Accept-Encoding" }),
@@ -143,7 +148,7 @@ const writeWhole = (response: ServerResponse, sink: Writable, text: string): Eff
   })
 
 /** Ends when the client has gone. */
-const closed = (response: ServerResponse): Effect.Effect<void> =>
+export const closed = (response: ServerResponse): Effect.Effect<void> =>
   Effect.callback<void>((resume) => {
     const done = () => resume(Effect.void)
     if (response.destroyed) return done()
@@ -151,10 +156,7 @@ const closed = (response: ServerResponse): Effect.Effect<void> =>
     return Effect.sync(() => void response.off("close", done))
   })
 
-const commonHeaders = (request: IncomingMessage): Record<string, string> => {
-  const auditId = request.headers["audit-id"]
-  return {
-    "cache-control": "no-cache, private",
-    ...(typeof auditId === "string" ? { "audit-id": auditId } : {})
-  }
-}
+const commonHeaders = ({ auditID }: AnswerContext): Record<string, string> => ({
+  "cache-control": "no-cache, private",
+  "audit-id": auditID
+})

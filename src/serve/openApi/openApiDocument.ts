@@ -58,6 +58,10 @@ const schemasOf = (resource: Resource, version: Version): Readonly<Record<string
     },
     "x-kubernetes-group-version-kind": [{ group: groupName, version, kind: resource.kind }]
   },
+  ...(resource.verbs.includes("list") ? listSchema(resource, version) : {})
+})
+
+const listSchema = (resource: Resource, version: Version): Readonly<Record<string, JsonSchema>> => ({
   [schemaName(version, `${resource.kind}List`)]: {
     type: "object",
     description: `${resource.kind}List is a list of ${resource.kind} objects.`,

@@ -102,6 +102,22 @@ const activityParameters: ReadonlyArray<Parameter> = [
   parameter("end", "RFC 3339, now, or now-7d: activities before it. Default now.")
 ]
 
+const eventRecordParameters: ReadonlyArray<Parameter> = [
+  parameter(
+    "filter",
+    "CEL over the fields of an Event of events.k8s.io/v1, such as regarding.kind == 'Pod'. A semicolon in it must be sent as %3B."
+  ),
+  parameter("search", "Words that the note has, all of them, whole, in any case."),
+  parameter("start", "RFC 3339, now, or now-7d: Events last seen at or after it. Default now-24h."),
+  parameter("end", "RFC 3339, now, or now-7d: Events first seen before it. Default now.")
+]
+
+/** What lists of a resource take besides what every list takes. */
+const ownListParameters: Readonly<Record<string, ReadonlyArray<Parameter>>> = {
+  activities: activityParameters,
+  eventrecords: eventRecordParameters
+}
+
 /** By verb: the method, the name in `x-kubernetes-action`, and the one in operationIds. */
 const actions: Readonly<Record<string, readonly [method: Method, action: string, word: string]>> = {
   get: ["get", "get", "read"],
@@ -135,19 +151,37 @@ export const pathsOf = (resource: Resource, version: Version, bodies: Bodies): R
     (resource.namespaced ? [everywhere, inNamespace] : [everywhere]).flatMap(([path, parameters, prefix]) => {
       const place = { resource, version, bodies, prefix, subresource: "" }
       return [
-        [path, pathItem(place, ["list", "create", "deletecollection"], resource.verbs, parameters)],
+        [
+          path,
+          pathItem(
+            place,
+            ["list", "create", "deletecollection", ...promised(resource)],
+            [...resource.verbs, ...promised(resource)],
+            parameters
+          )
+        ],
         [
           `${path}/{name}`,
           pathItem(place, ["get", "update", "patch", "delete"], resource.verbs, [...parameters, ...named])
         ],
         ...Object.entries(resource.subresources).map(([name, verbs]) => [
           `${path}/{name}/${name}`,
-          pathItem({ ...place, subresource: name }, ["get", "update", "patch"], verbs, [...parameters, ...named])
+          pathItem({ ...place, subresource: name }, ["get", "create", "update", "patch"], verbs, [
+            ...parameters,
+            ...named
+          ])
         ])
       ]
     })
   )
 }
+
+/**
+ * An operation that is not served, at the collection of what can only be created: kubectl leaves the validation of a
+ * kind to the server only where it finds `fieldValidation` at a PATCH. Else it wants version 2 of the document, as
+ * protobuf.
+ */
+const promised = (resource: Resource): ReadonlyArray<string> => (resource.verbs.join() === "create" ? ["patch"] : [])
 
 const pathItem = (
   place: Place,
@@ -194,7 +228,7 @@ const parametersOf = (resource: Resource, verb: string): ReadonlyArray<Parameter
     case "get":
       return []
     case "list":
-      return [...listParameters, ...(resource.plural === "activities" ? activityParameters : [])]
+      return [...listParameters, ...(ownListParameters[resource.plural] ?? [])]
     case "deletecollection":
       return [...deleteParameters, ...listParameters.filter(({ name }) => name.endsWith("Selector"))]
     case "delete":

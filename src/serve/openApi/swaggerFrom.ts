@@ -25,7 +25,8 @@ const pathItem = (item: PathItem) => ({
   parameters: item.parameters.map(plainParameter),
   ...Object.fromEntries(
     methods.flatMap((method) => {
-      const found = item[method]
+      // A collection's PATCH is there for readers of version 3 alone.
+      const found = method === "patch" && item.post !== undefined ? undefined : item[method]
       return found === undefined ? [] : [[method, operation(found)]]
     })
   )

@@ -6,28 +6,30 @@ import type { Call } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
 
 /** What was written, and what the client should be told besides. */
-export interface Written {
-  readonly policy: ActivityPolicy
+export interface Written<A = ActivityPolicy> {
+  readonly policy: A
   /** It was not there before. */
   readonly created: boolean
   readonly warnings: ReadonlyArray<string>
 }
 
-export type Deleted =
+export type Deleted<A = ActivityPolicy> =
   | { readonly gone: true; readonly uid: string }
   /** Finalizers hold it: it is only marked. */
-  | { readonly gone: false; readonly policy: ActivityPolicy }
+  | { readonly gone: false; readonly policy: A }
 
-type Write = (call: Call, request: ResourceRequest) => Effect.Effect<Written, ApiFailure>
+type Write<A> = (call: Call, request: ResourceRequest) => Effect.Effect<Written<A>, ApiFailure>
 
-export class PolicyWrites extends Context.Service<
-  PolicyWrites,
-  {
-    readonly create: Write
-    /** PUT, of the policy or of its status. */
-    readonly replace: Write
-    /** PATCH, of the policy or of its status. */
-    readonly patch: Write
-    readonly delete: (call: Call, name: string) => Effect.Effect<Deleted, ApiFailure>
-  }
->()("activity/serve/PolicyWrites") {}
+/** Of one kind of objects. */
+export interface KeptWrites<A> {
+  readonly create: Write<A>
+  /** PUT, of the object or of its status. */
+  readonly replace: Write<A>
+  /** PATCH, of the object or of its status. */
+  readonly patch: Write<A>
+  readonly delete: (call: Call, name: string) => Effect.Effect<Deleted<A>, ApiFailure>
+}
+
+export class PolicyWrites extends Context.Service<PolicyWrites, KeptWrites<ActivityPolicy>>()(
+  "activity/serve/PolicyWrites"
+) {}

@@ -44,26 +44,26 @@ export const updatedPolicy = (stored: ActivityPolicy, sent: ActivityPolicy, { no
 }
 
 /** `stored` with the status that was sent. */
-export const withStatus = (stored: ActivityPolicy, sent: ActivityPolicy): ActivityPolicy => {
+export const withStatus = <A extends { readonly status?: unknown }>(stored: A, sent: A): A => {
   const { status: _, ...rest } = stored
-  return sent.status === undefined ? rest : { ...rest, status: sent.status }
+  // The same object with another status.
+  return (sent.status === undefined ? rest : { ...rest, status: sent.status }) as A
 }
 
-export const isSame = (one: ActivityPolicy, other: ActivityPolicy): boolean =>
-  isDeepStrictEqual(plain(one), plain(other))
+export const isSame = (one: object, other: object): boolean => isDeepStrictEqual(plain(one), plain(other))
 
 /** Without fields that are undefined. */
-const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value))
+export const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value))
 
 /** What a client may set. Nobody tracks fields here, so managedFields are not kept. */
-const chosen = ({ annotations, finalizers, labels, ownerReferences }: PolicyMetadata) => ({
+export const chosen = ({ annotations, finalizers, labels, ownerReferences }: PolicyMetadata) => ({
   ...(labels === undefined ? {} : { labels }),
   ...(annotations === undefined ? {} : { annotations }),
   ...(finalizers === undefined || finalizers.length === 0 ? {} : { finalizers }),
   ...(ownerReferences === undefined || ownerReferences.length === 0 ? {} : { ownerReferences })
 })
 
-const kept = ({ creationTimestamp, deletionTimestamp, name, resourceVersion, uid }: PolicyMetadata) => ({
+export const kept = ({ creationTimestamp, deletionTimestamp, name, resourceVersion, uid }: PolicyMetadata) => ({
   name,
   ...(uid === undefined ? {} : { uid }),
   ...(resourceVersion === undefined ? {} : { resourceVersion }),
@@ -155,7 +155,7 @@ export const sizeFaults = (policy: Pick<ActivityPolicy, "metadata">): ReadonlyAr
   ]
 }
 
-const metadataFaults = (metadata: PolicyMetadata): ReadonlyArray<FieldFault> => {
+export const metadataFaults = (metadata: PolicyMetadata): ReadonlyArray<FieldFault> => {
   const faults: Array<FieldFault> = []
   const refuse = (field: string, value: string, message: string): void =>
     void faults.push({

@@ -1,67 +1,118 @@
-/** Policies that this server keeps itself, in a bucket: it does to a write whatever an API server would. */
+/** Policies and ReindexJobs that this server keeps itself, in a bucket: it does to a write whatever an API server would. */
 import { Clock, Effect, Layer, Schedule } from "effect"
 import { randomUUID } from "node:crypto"
 import type { ActivityPolicy } from "../../domain/ActivityPolicy.ts"
 import { isJsonObject, objectAt, textAt } from "../../domain/AuditRecord.ts"
 import { secondsTimestampText } from "../../domain/instant.ts"
-import { PolicyBucket } from "../../store/PolicyBucket.ts"
-import { PolicyStore, type PolicyStoreError } from "../../store/PolicyStore.ts"
+import { type KeptObjectWrites, PolicyBucket } from "../../store/PolicyBucket.ts"
+import { type KeptObject, type KeptObjects, PolicyStore, type PolicyStoreError } from "../../store/PolicyStore.ts"
 import { alreadyExists, type ApiFailure, badRequest, conflict, type FieldFault, invalid } from "../ApiFailure.ts"
 import type { Call } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
-import { createdPolicy, isSame, policyFaults, sizeFaults, updatedPolicy, withStatus } from "./admission.ts"
-import { patchOf, patchTypes } from "./patches.ts"
+import { createdPolicy, isSame, type Moment, policyFaults, sizeFaults, updatedPolicy, withStatus } from "./admission.ts"
+import { type PatchedKind, patchOf, patchTypes } from "./patches.ts"
 import { isDryRun } from "./dryRun.ts"
-import { jsonBody, mediaType, type PolicyBody, policyBody, policyKind, unsupported } from "./policyBody.ts"
-import { failureFrom, raced } from "./policyFailure.ts"
-import { type Deleted, PolicyWrites, type Written } from "./PolicyWrites.ts"
+import { jsonBody, mediaType, unsupported } from "../objectBody.ts"
+import { checkedPolicy, policyBody, policyKind } from "./policyBody.ts"
+import { failureOf, type KindNames, raced } from "./policyFailure.ts"
+import { type Deleted, type KeptWrites, PolicyWrites, type Written } from "./PolicyWrites.ts"
+import { servedPolicy } from "./servedPolicy.ts"
 
-/** Policies are read from the store's bucket, and written to it. */
+/** What the server does to objects of one kind. */
+export interface KeptKind<A> extends PatchedKind<A, KeptBody<A>> {
+  readonly names: KindNames
+  /** Of a whole object. */
+  readonly body: (call: Call, request: ResourceRequest) => Effect.Effect<KeptBody<A>, ApiFailure>
+  /** As it is stored first. */
+  readonly created: (sent: A, moment: Moment) => A
+  /** As it is stored after a write of everything but the status. */
+  readonly updated: (stored: A, sent: A, moment: Moment) => A
+  /** Every reason to refuse it. `stored` is what it would replace. */
+  readonly faults: (object: A, stored?: A) => ReadonlyArray<FieldFault>
+}
+
+export interface KeptBody<A> {
+  readonly policy: A
+  /** For Warning headers. */
+  readonly warnings: ReadonlyArray<string>
+}
+
+export const keptPolicies: KeptKind<ActivityPolicy> = {
+  names: policyKind,
+  body: policyBody,
+  checked: checkedPolicy,
+  served: servedPolicy,
+  created: createdPolicy,
+  updated: updatedPolicy,
+  faults: policyFaults
+}
+
+/** Objects are read from the store's bucket, and written to it. */
+export const bucketWrites = <A extends KeptObject>(
+  kind: KeptKind<A>,
+  store: KeptObjects<A>,
+  bucket: KeptObjectWrites<A>
+): KeptWrites<A> => {
+  const kept: Kept<A> = { kind, store, bucket, failureFrom: failureOf(kind.names) }
+  return {
+    create: (call, request) => create(kept, call, request),
+    replace: (call, request) => replace(kept, call, request),
+    patch: (call, request) => patch(kept, call, request),
+    delete: (call, name) => deleteOne(kept, call, name)
+  }
+}
+
 export const bucketWritesLayer = Layer.effect(
   PolicyWrites,
   Effect.gen(function* () {
-    const context = yield* Effect.context<PolicyStore | PolicyBucket>()
-    return PolicyWrites.of({
-      create: (call, request) => Effect.provide(createPolicy(call, request), context),
-      replace: (call, request) => Effect.provide(replacePolicy(call, request), context),
-      patch: (call, request) => Effect.provide(patchPolicy(call, request), context),
-      delete: (call, name) => Effect.provide(deletePolicy(call, name), context)
-    })
+    return PolicyWrites.of(bucketWrites(keptPolicies, yield* PolicyStore, yield* PolicyBucket))
   })
 )
+
+interface Kept<A> {
+  readonly kind: KeptKind<A>
+  readonly store: KeptObjects<A>
+  readonly bucket: KeptObjectWrites<A>
+  readonly failureFrom: (error: PolicyStoreError) => ApiFailure
+}
 
 /** A write without a resourceVersion of its own starts again so often when others write too. */
 const attemptsMax = 5
 
 const generatedNameLetters = "bcdfghjklmnpqrstvwxz2456789"
 
-const createPolicy = (call: Call, request: ResourceRequest) =>
+const create = <A extends KeptObject>(
+  { bucket, failureFrom, kind, store }: Kept<A>,
+  call: Call,
+  request: ResourceRequest
+) =>
   Effect.gen(function* () {
     const dryRun = yield* isDryRun(call.query.getAll("dryRun"))
-    const { policy: sent, warnings } = yield* policyBody(call, request)
+    const { policy: sent, warnings } = yield* kind.body(call, request)
     if ((sent.metadata.resourceVersion ?? "") !== "") {
       return yield* badRequest("resourceVersion should not be set on objects to be created")
     }
     const moment = yield* currentMoment
-    const created = createdPolicy(named(sent, moment.uid), moment)
-    yield* admitted(created)
-    const [store, bucket] = [yield* PolicyStore, yield* PolicyBucket]
+    const created = kind.created(named(sent, moment.uid), moment)
+    yield* admitted(kind, created)
     if (!dryRun) {
       return { policy: yield* bucket.create(created).pipe(Effect.mapError(failureFrom)), created: true, warnings }
     }
-    const exists = yield* store.get(created.metadata.name).pipe(Effect.as(true), Effect.catch(missing(false)))
-    if (exists) return yield* alreadyExists(policyKind, created.metadata.name)
+    const exists = yield* store
+      .get(created.metadata.name)
+      .pipe(Effect.as(true), Effect.catch(missing(false, failureFrom)))
+    if (exists) return yield* alreadyExists(kind.names, created.metadata.name)
     return { policy: created, created: true, warnings }
   })
 
-const replacePolicy = (call: Call, request: ResourceRequest) =>
+const replace = <A extends KeptObject>(kept: Kept<A>, call: Call, request: ResourceRequest) =>
   Effect.gen(function* () {
-    const body = yield* policyBody(call, request)
-    return yield* change(call, request, () => Effect.succeed(body))
+    const body = yield* kept.kind.body(call, request)
+    return yield* change(kept, call, request, () => Effect.succeed(body))
   })
 
 /** JSON patch and merge patch. */
-const patchPolicy = (call: Call, request: ResourceRequest) =>
+const patch = <A extends KeptObject>(kept: Kept<A>, call: Call, request: ResourceRequest) =>
   Effect.gen(function* () {
     const type = mediaType(call)
     if (type === "application/apply-patch+yaml" || type === "application/apply-patch+cbor") {
@@ -71,25 +122,27 @@ const patchPolicy = (call: Call, request: ResourceRequest) =>
         "This server has no server-side apply: use client-side apply (kubectl apply without --server-side)."
       )
     }
-    const next = yield* patchOf(call, request, type)
-    return yield* change(call, request, next)
+    const next = yield* patchOf(call, request, type, patchTypes, kept.kind)
+    return yield* change(kept, call, request, next)
   })
 
 /** Reads, changes, admits and stores; again from the start when somebody else was faster and the client did not say what it had read. */
-const change = (
+const change = <A extends KeptObject>(
+  { bucket, failureFrom, kind, store }: Kept<A>,
   call: Call,
   request: ResourceRequest,
-  next: (stored: ActivityPolicy) => Effect.Effect<PolicyBody, ApiFailure>
-): Effect.Effect<Written, ApiFailure, PolicyStore | PolicyBucket> => {
+  next: (stored: A) => Effect.Effect<KeptBody<A>, ApiFailure>
+): Effect.Effect<Written<A>, ApiFailure> => {
   const attempt = Effect.gen(function* () {
     const dryRun = yield* isDryRun(call.query.getAll("dryRun"))
-    const [store, bucket] = [yield* PolicyStore, yield* PolicyBucket]
     const stored = yield* store.get(request.name).pipe(Effect.mapError(failureFrom))
     const { policy: sent, warnings } = yield* next(stored)
-    yield* sameObject(sent, stored)
+    yield* sameObject(kind.names, sent, stored)
     const updated =
-      request.subresource === "status" ? withStatus(stored, sent) : updatedPolicy(stored, sent, yield* currentMoment)
-    yield* request.subresource === "" ? admitted(updated, stored) : refusedFor(updated, sizeFaults(updated))
+      request.subresource === "status" ? withStatus(stored, sent) : kind.updated(stored, sent, yield* currentMoment)
+    yield* request.subresource === ""
+      ? admitted(kind, updated, stored)
+      : refusedFor(kind.names, updated, sizeFaults(updated))
     if (isSame(updated, stored)) return { policy: stored, created: false, warnings }
     if (isGone(updated)) {
       if (!dryRun)
@@ -116,7 +169,7 @@ const change = (
 const modified = "the object has been modified; please apply your changes to the latest version and try again"
 
 /** What the client says that it changes is what is stored. */
-const sameObject = (sent: ActivityPolicy, stored: ActivityPolicy): Effect.Effect<void, ApiFailure> => {
+const sameObject = (names: KindNames, sent: KeptObject, stored: KeptObject): Effect.Effect<void, ApiFailure> => {
   const { name, resourceVersion = "", uid = "" } = sent.metadata
   if (name !== stored.metadata.name) {
     return Effect.fail(
@@ -126,37 +179,40 @@ const sameObject = (sent: ActivityPolicy, stored: ActivityPolicy): Effect.Effect
   if (uid !== "" && uid !== stored.metadata.uid) {
     return Effect.fail(
       conflict(
-        policyKind,
+        names,
         name,
         `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${stored.metadata.uid ?? ""}`
       )
     )
   }
   return resourceVersion !== "" && resourceVersion !== stored.metadata.resourceVersion
-    ? Effect.fail(conflict(policyKind, name, modified))
+    ? Effect.fail(conflict(names, name, modified))
     : Effect.void
 }
 
 /** It was deleted before, and nobody holds it any more. */
-const isGone = (policy: ActivityPolicy): boolean =>
+const isGone = (policy: KeptObject): boolean =>
   policy.metadata.deletionTimestamp !== undefined && (policy.metadata.finalizers ?? []).length === 0
 
-const deletePolicy = (call: Call, name: string): Effect.Effect<Deleted, ApiFailure, PolicyStore | PolicyBucket> =>
+const deleteOne = <A extends KeptObject>(
+  { bucket, failureFrom, kind, store }: Kept<A>,
+  call: Call,
+  name: string
+): Effect.Effect<Deleted<A>, ApiFailure> =>
   Effect.gen(function* () {
     const options = yield* deleteOptions(call)
-    const [store, bucket] = [yield* PolicyStore, yield* PolicyBucket]
     const stored = yield* store.get(name).pipe(Effect.mapError(failureFrom))
     const { metadata } = stored
     if (options.uid !== "" && options.uid !== metadata.uid) {
       return yield* conflict(
-        policyKind,
+        kind.names,
         name,
         `Precondition failed: UID in precondition: ${options.uid}, UID in object meta: ${metadata.uid ?? ""}`
       )
     }
     if (options.resourceVersion !== "" && options.resourceVersion !== metadata.resourceVersion) {
       return yield* conflict(
-        policyKind,
+        kind.names,
         name,
         `Precondition failed: ResourceVersion in precondition: ${options.resourceVersion}, ResourceVersion in object meta: ${metadata.resourceVersion ?? ""}`
       )
@@ -203,8 +259,9 @@ const currentMoment = Effect.map(Clock.currentTimeMillis, (millis) => ({
 }))
 
 /** With a name, made from generateName where there is none. */
-const named = (policy: ActivityPolicy & { metadata: { generateName?: string } }, uid: string): ActivityPolicy => {
-  const { generateName = "" } = policy.metadata
+const named = <A extends KeptObject>(policy: A, uid: string): A => {
+  // Whoever sends none has chosen a name.
+  const { generateName = "" } = policy.metadata as { readonly generateName?: string }
   if (policy.metadata.name !== "" || generateName === "") return policy
   const letters = Array.from(Buffer.from(uid.replaceAll("-", ""), "hex").subarray(0, 5), (byte) =>
     generatedNameLetters.charAt(byte % generatedNameLetters.length)
@@ -212,13 +269,17 @@ const named = (policy: ActivityPolicy & { metadata: { generateName?: string } },
   return { ...policy, metadata: { ...policy.metadata, name: `${generateName}${letters.join("")}` } }
 }
 
-const admitted = (policy: ActivityPolicy, stored?: ActivityPolicy): Effect.Effect<void, ApiFailure> =>
-  Effect.suspend(() => refusedFor(policy, policyFaults(policy, stored)))
+const admitted = <A extends KeptObject>(kind: KeptKind<A>, object: A, stored?: A): Effect.Effect<void, ApiFailure> =>
+  Effect.suspend(() => refusedFor(kind.names, object, kind.faults(object, stored)))
 
-const refusedFor = (policy: ActivityPolicy, faults: ReadonlyArray<FieldFault>): Effect.Effect<void, ApiFailure> =>
-  faults.length === 0 ? Effect.void : Effect.fail(invalid(policyKind, policy.metadata.name, faults))
+const refusedFor = (
+  names: KindNames,
+  { metadata }: KeptObject,
+  faults: ReadonlyArray<FieldFault>
+): Effect.Effect<void, ApiFailure> =>
+  faults.length === 0 ? Effect.void : Effect.fail(invalid(names, metadata.name, faults))
 
 const missing =
-  <A>(value: A) =>
+  <A>(value: A, failureFrom: (error: PolicyStoreError) => ApiFailure) =>
   (error: PolicyStoreError): Effect.Effect<A, ApiFailure> =>
     error.reason._tag === "PolicyMissing" ? Effect.succeed(value) : Effect.fail(failureFrom(error))

@@ -1,48 +1,53 @@
-/** JSON patch (RFC 6902) and merge patch (RFC 7396), of policies. */
+/** JSON patch (RFC 6902) and merge patch (RFC 7396). */
 import jsonPatch from "fast-json-patch"
 import { Effect } from "effect"
-import type { ActivityPolicy } from "../../domain/ActivityPolicy.ts"
 import { isJsonObject, type Json, textAt } from "../../domain/AuditRecord.ts"
 import { type ApiFailure, badRequest, failure } from "../ApiFailure.ts"
 import type { Call } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
-import { checkedPolicy, jsonBody, type PolicyBody, unsupported } from "./policyBody.ts"
-import { servedPolicy } from "./servedPolicy.ts"
+import { jsonBody, unsupported } from "../objectBody.ts"
+
+export interface PatchedKind<A, B> {
+  readonly served: (object: A, apiVersion: string) => A
+  readonly checked: (call: Call, request: ResourceRequest, body: Json | undefined) => Effect.Effect<B, ApiFailure>
+}
 
 export const patchTypes = ["application/json-patch+json", "application/merge-patch+json"]
 
 /**
- * What the request's patch makes of a stored policy. The body is read and parsed once.
+ * What the request's patch makes of a stored object. The body is read and parsed once.
  *
  * @param type of the body
+ * @param kind what the stored object looks like to this client, and the checks of what it becomes
  * @fails ApiFailure UnsupportedMediaType, RequestEntityTooLarge, BadRequest; the same and Invalid when it is applied
  */
-export const patchOf = (
+export const patchOf = <A, B>(
   call: Call,
   request: ResourceRequest,
   type: string,
-  supported: ReadonlyArray<string> = patchTypes
-): Effect.Effect<(stored: ActivityPolicy) => Effect.Effect<PolicyBody, ApiFailure>, ApiFailure> =>
+  supported: ReadonlyArray<string>,
+  kind: PatchedKind<A, B>
+): Effect.Effect<(stored: A) => Effect.Effect<B, ApiFailure>, ApiFailure> =>
   Effect.gen(function* () {
     if (!patchTypes.includes(type)) {
       return yield* unsupported(
         type,
         supported,
         type === "application/strategic-merge-patch+json"
-          ? "ActivityPolicies know no strategic merge: use kubectl patch --type=merge or --type=json."
+          ? "Its objects know no strategic merge: use kubectl patch --type=merge or --type=json."
           : ""
       )
     }
     const patch = yield* jsonBody(call)
     return (stored) => {
-      // A policy is JSON; the client's version of it is what the patch is about.
-      const target = servedPolicy(stored, `${request.group}/${request.version}`) as unknown as Json
-      const patched = type === "application/json-patch+json" ? jsonPatched(target, patch) : mergedPolicy(target, patch)
-      return Effect.flatMap(patched, (body) => checkedPolicy(call, request, body))
+      // An object is JSON; the client's version of it is what the patch is about.
+      const target = kind.served(stored, `${request.group}/${request.version}`) as unknown as Json
+      const patched = type === "application/json-patch+json" ? jsonPatched(target, patch) : merged(target, patch)
+      return Effect.flatMap(patched, (body) => kind.checked(call, request, body))
     }
   })
 
-const mergedPolicy = (target: Json, patch: Json): Effect.Effect<Json, ApiFailure> =>
+const merged = (target: Json, patch: Json): Effect.Effect<Json, ApiFailure> =>
   Effect.try({
     try: () => mergePatched(target, patch),
     // Nothing else can go wrong with two pieces of JSON.

@@ -8,25 +8,36 @@ export const raced = "another write came between"
 
 export const storeAway = (): ApiFailure => unavailable("the store of policies does not answer: try again")
 
-export const failureFrom = (error: PolicyStoreError): ApiFailure => {
-  const { reason } = error
-  switch (reason._tag) {
-    case "PolicyMissing":
-      return notFound(policyKind, reason.name)
-    case "PolicyExists":
-      return alreadyExists(policyKind, reason.name)
-    case "PolicyChanged":
-      return conflict(policyKind, reason.name, raced)
-    case "PolicyVersionExpired":
-      return expired(`too old resource version: ${reason.resourceVersion} (${reason.oldest})`)
-    case "PolicyPageExpired":
-      return expired("The provided continue parameter is too old: start the list again without it")
-    case "PolicyVersionAhead":
-      return versionAhead(reason.resourceVersion, reason.newest)
-    case "PolicyStoreUnavailable":
-      return storeAway()
-  }
+export interface KindNames {
+  readonly group: string
+  readonly plural: string
+  readonly kind: string
 }
+
+export const failureFrom = (error: PolicyStoreError): ApiFailure => failureOf(policyKind)(error)
+
+/** The same of objects of another kind. */
+export const failureOf =
+  (of: KindNames) =>
+  (error: PolicyStoreError): ApiFailure => {
+    const { reason } = error
+    switch (reason._tag) {
+      case "PolicyMissing":
+        return notFound(of, reason.name)
+      case "PolicyExists":
+        return alreadyExists(of, reason.name)
+      case "PolicyChanged":
+        return conflict(of, reason.name, raced)
+      case "PolicyVersionExpired":
+        return expired(`too old resource version: ${reason.resourceVersion} (${reason.oldest})`)
+      case "PolicyPageExpired":
+        return expired("The provided continue parameter is too old: start the list again without it")
+      case "PolicyVersionAhead":
+        return versionAhead(reason.resourceVersion, reason.newest)
+      case "PolicyStoreUnavailable":
+        return of === policyKind ? storeAway() : unavailable(`the store of ${of.plural} does not answer: try again`)
+    }
+  }
 
 export const versionAhead = (asked: number, newest: number): ApiFailure =>
   expired(`resource version ${asked} is beyond the current one (${newest}): list again`)

@@ -23,10 +23,12 @@ import type { ResourceRequest } from "../http/RequestInfo.ts"
 import { immutableFaults, ruleFaults, sizeFaults } from "./admission.ts"
 import { isDryRun } from "./dryRun.ts"
 import { patchOf, patchTypes } from "./patches.ts"
-import { checkedFields, jsonBody, mediaType, type PolicyBody, policyBody, policyKind } from "./policyBody.ts"
+import { jsonBody, mediaType } from "../objectBody.ts"
+import { checkedFields, checkedPolicy, type PolicyBody, policyBody, policyKind } from "./policyBody.ts"
 import { failureFrom, storeAway } from "./policyFailure.ts"
 import { type Deleted, PolicyWrites, type Written } from "./PolicyWrites.ts"
 import { failureFromStatus, isRace } from "./recordStatus.ts"
+import { servedPolicy } from "./servedPolicy.ts"
 
 /** A write that does not say which version it changes is tried so often when others write too. */
 const attemptsMax = 5
@@ -41,6 +43,8 @@ const versionOfNothing = "1"
 const writeTime = "15 seconds"
 
 const applyType = "application/apply-patch+yaml"
+
+const patched = { served: servedPolicy, checked: checkedPolicy }
 
 type KubeService = Kube["Service"]
 
@@ -64,7 +68,7 @@ export const recordWritesLayer = Layer.effect(
           call,
           mediaType(call) === applyType
             ? applied(kube, { call, request })
-            : Effect.flatMap(patchOf(call, request, mediaType(call), [...patchTypes, applyType]), (next) =>
+            : Effect.flatMap(patchOf(call, request, mediaType(call), [...patchTypes, applyType], patched), (next) =>
                 replaced(kube, store, { call, request }, next)
               )
         ),

@@ -1,27 +1,38 @@
 /**
- * `watch` of policies. Clients that want the initial state inside of the watch get it, with the bookmark that ends it.
+ * `watch` of policies, and of ReindexJobs. Clients that want the initial state inside of the watch get it, with the bookmark that ends it.
  */
 import { Clock, Effect, Result, Stream } from "effect"
-import type { ActivityPolicy } from "../../domain/ActivityPolicy.ts"
-import { type PolicyEvent, PolicyStore } from "../../store/PolicyStore.ts"
+import type { KeptObject, KeptObjects, PolicyEvent } from "../../store/PolicyStore.ts"
 import { badRequest } from "../ApiFailure.ts"
 import { Drain } from "../Drain.ts"
 import type { Answer, Call } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
 import { initialEventsEnd, initialEventsFrom, resourceVersionFrom } from "../listParameters.ts"
-import { includeObjectFrom, printerFor } from "../Table.ts"
+import { type Column, includeObjectFrom, printerFor } from "../Table.ts"
 import { frameText, type FrameType, liveFrames } from "../watchFrames.ts"
-import { policyColumns } from "./policyColumns.ts"
-import { failureFrom, versionAhead } from "./policyFailure.ts"
+import { failureOf, type KindNames, versionAhead } from "./policyFailure.ts"
 import { policySelector } from "./policySelectors.ts"
-import { servedPolicy } from "./servedPolicy.ts"
 
-export const watchPolicies = Effect.fn("serve.watchPolicies")(function* (call: Call, request: ResourceRequest) {
+/** How objects of one kind are shown. */
+export interface ShownKind<A> {
+  readonly names: KindNames
+  /** @param nowMillis asked for each row: a watch is long */
+  readonly columns: (nowMillis: () => number) => ReadonlyArray<Column<A>>
+  /** In the version that the client asked for. */
+  readonly served: (object: A, apiVersion: string) => A
+}
+
+export const watchPolicies = Effect.fn("serve.watchPolicies")(function* <A extends KeptObject>(
+  shown: ShownKind<A>,
+  store: KeptObjects<A>,
+  call: Call,
+  request: ResourceRequest
+) {
+  const failureFrom = failureOf(shown.names)
   const { query } = call
-  const selected = yield* Effect.fromResult(Result.mapError(policySelector(query), badRequest))
+  const selected = yield* Effect.fromResult(Result.mapError(policySelector<A>(query), badRequest))
   const version = yield* Effect.fromResult(resourceVersionFrom(query))
   const initial = yield* Effect.fromResult(initialEventsFrom(query, version))
-  const store = yield* PolicyStore
   const drain = yield* Drain
   // Asked before the answer begins: a version that is gone, or was never there, is a 410.
   if (initial === "none" && version !== undefined) yield* store.known(version).pipe(Effect.mapError(failureFrom))
@@ -34,14 +45,13 @@ export const watchPolicies = Effect.fn("serve.watchPolicies")(function* (call: C
   }
   const apiVersion = `${request.group}/${request.version}`
   const clock = yield* Clock.Clock
-  const printer = printerFor<ActivityPolicy>(
+  const printer = printerFor<A>(
     call.accepted.form,
-    policyColumns(() => clock.currentTimeMillisUnsafe()),
-    { apiVersion, kind: "ActivityPolicy" },
+    shown.columns(() => clock.currentTimeMillisUnsafe()),
+    { apiVersion, kind: shown.names.kind },
     includeObjectFrom(query.get("includeObject"))
   )
-  const frame = (type: FrameType, policy: ActivityPolicy): string =>
-    frameText(type, printer.frame(servedPolicy(policy, apiVersion)))
+  const frame = (type: FrameType, object: A): string => frameText(type, printer.frame(shown.served(object, apiVersion)))
   const position = listed.resourceVersion
   const opening = [
     ...(initial === "none" ? [] : listed.policies.filter(selected).map((policy) => frame("ADDED", policy))),
@@ -76,7 +86,7 @@ export const watchPolicies = Effect.fn("serve.watchPolicies")(function* (call: C
 })
 
 /** What the change is for a watch that sees only what it selected. */
-const typeFor = (event: PolicyEvent, selected: (policy: ActivityPolicy) => boolean): FrameType | undefined => {
+const typeFor = <A>(event: PolicyEvent<A>, selected: (object: A) => boolean): FrameType | undefined => {
   const before = event.previous !== undefined && selected(event.previous)
   const after = event.type !== "DELETED" && selected(event.policy)
   if (before) return after ? "MODIFIED" : "DELETED"

@@ -25,6 +25,13 @@ type question struct {
 	Rules       string      `json:"rules"`
 	Expressions []string    `json:"expressions"`
 	Situations  []situation `json:"situations"`
+	Alerts      []alert     `json:"alerts"`
+}
+
+// An alert looks at its expression each minute of a past, and fires for what it found for so long.
+type alert struct {
+	situation
+	ForMinutes int `json:"forMinutes"`
 }
 
 // A situation is a minute-by-minute past of some series, in the notation of Prometheus's own tests.
@@ -67,6 +74,8 @@ type answer struct {
 	Stages      []stage      `json:"stages"`
 	Expressions []expression `json:"expressions"`
 	Found       []int        `json:"found"`
+	// For each alert: the minutes in which it fires.
+	Firing [][]int `json:"firing"`
 }
 
 func main() {
@@ -97,6 +106,13 @@ func main() {
 			told.Faults = append(told.Faults, one.Expression+": "+err.Error())
 		}
 		told.Found = append(told.Found, found)
+	}
+	for _, one := range asked.Alerts {
+		minutes, err := minutesFiring(one)
+		if err != nil {
+			told.Faults = append(told.Faults, one.Expression+": "+err.Error())
+		}
+		told.Firing = append(told.Firing, minutes)
 	}
 	if err := json.NewEncoder(os.Stdout).Encode(told); err != nil {
 		panic(err)
@@ -160,8 +176,37 @@ type panicking struct{}
 func (panicking) Errorf(format string, values ...any) { panic(fmt.Sprintf(format, values...)) }
 func (panicking) FailNow()                            { panic("the series cannot be read") }
 
-// How many series the expression finds at the situation's last minute: an alert fires for each.
+// How many series the expression finds at the situation's last minute.
 func seriesFound(asked situation) (int, error) {
+	found := 0
+	err := look(asked, asked.Minutes, func(_ int, vector promql.Vector) { found = len(vector) })
+	return found, err
+}
+
+// As Prometheus does: an alert is of one set of labels, waits as long as it is found, and fires once it has waited.
+func minutesFiring(asked alert) ([]int, error) {
+	firing, since := []int{}, map[string]int{}
+	err := look(asked.situation, 0, func(minute int, vector promql.Vector) {
+		present, fires := map[string]int{}, false
+		for _, sample := range vector {
+			key := sample.Metric.DropMetricName().String()
+			began, known := since[key]
+			if !known {
+				began = minute
+			}
+			present[key] = began
+			fires = fires || minute-began >= asked.ForMinutes
+		}
+		since = present
+		if fires {
+			firing = append(firing, minute)
+		}
+	})
+	return firing, err
+}
+
+// Asks the expression at each minute from the first to the situation's last.
+func look(asked situation, from int, each func(minute int, vector promql.Vector)) error {
 	storage := promqltest.LoadedStorage(panicking{}, "load 1m\n"+asked.Series)
 	defer storage.Close()
 	engine := promql.NewEngine(promql.EngineOpts{
@@ -170,12 +215,19 @@ func seriesFound(asked situation) (int, error) {
 		LookbackDelta: 5 * time.Minute,
 	})
 	defer engine.Close()
-	at := time.Unix(0, 0).Add(time.Duration(asked.Minutes) * time.Minute)
-	query, err := engine.NewInstantQuery(context.Background(), storage, nil, asked.Expression, at)
-	if err != nil {
-		return 0, err
+	for minute := from; minute <= asked.Minutes; minute++ {
+		at := time.Unix(0, 0).Add(time.Duration(minute) * time.Minute)
+		query, err := engine.NewInstantQuery(context.Background(), storage, nil, asked.Expression, at)
+		if err != nil {
+			return err
+		}
+		vector, err := query.Exec(context.Background()).Vector()
+		if err != nil {
+			query.Close()
+			return err
+		}
+		each(minute, vector)
+		query.Close()
 	}
-	defer query.Close()
-	found, err := query.Exec(context.Background()).Vector()
-	return len(found), err
+	return nil
 }

@@ -6,6 +6,7 @@ import {
   type FlagsOptions,
   webhookKubeconfig
 } from "../../../src/programs/print/auditPolicy.ts"
+import { resources } from "../../../src/contracts/resources.ts"
 import { startProgram } from "../../support/childProcess.ts"
 
 const collector = "https://collector.example.com:18444/audit/east"
@@ -67,6 +68,25 @@ describe("the printed audit policy", () => {
     assert.include(rules[metadata].resources[0].resources, "serviceaccounts/token")
     assert.deepStrictEqual(rules.at(-1), { level: "RequestResponse" })
     assert.isTrue(rules.slice(0, metadata).every(({ level }: { level: string }) => level !== "RequestResponse"))
+  })
+
+  it("records who read what happened, before it leaves other reads out", () => {
+    const { rules } = parse(auditPolicy)
+    const otherReads = rules.findIndex(
+      ({ level, resources, verbs }: { level: string; resources?: unknown; verbs?: ReadonlyArray<string> }) =>
+        level === "None" && resources === undefined && verbs?.includes("list")
+    )
+    const recorded = rules
+      .slice(0, otherReads)
+      .filter(({ level }: { level: string }) => level !== "None")
+      .flatMap(({ resources }: { resources: ReadonlyArray<{ group: string; resources: ReadonlyArray<string> }> }) =>
+        resources.filter(({ group }) => group === "activity.miloapis.com").flatMap((one) => one.resources)
+      )
+    const facts = resources.filter(({ plural }) => !["activitypolicies", "deadletters", "reindexjobs"].includes(plural))
+    assert.deepStrictEqual(
+      facts.map(({ plural }) => plural).filter((plural) => !recorded.includes(plural)),
+      []
+    )
   })
 
   it("is what the program prints to standard output, and nothing else", { timeout: 60_000 }, async () => {

@@ -123,6 +123,9 @@ const user = (name: string, more: Partial<User> = {}): User => ({
   ...more
 })
 
+/** Whom kube-apiserver names; it has a record of the request. */
+const passedOn = (name: string, more: Partial<User> = {}): User => ({ ...user(name, more), isPassedOn: true })
+
 /** Node's client sends each character as one byte. */
 const utf8 = (text: string): string => Buffer.from(text, "utf8").toString("latin1")
 
@@ -163,15 +166,18 @@ describe("whom a caller is taken for", () => {
         ["iam.miloapis.com/parent-name", ["org-1/ü", "second"]],
         ["bad%zz", ["kept"]],
         ["__proto__", ["a key as any other"]]
-      ])
+      ]),
+      isPassedOn: true
     })
   })
 
   it("system:aggregator, which comes without groups, is authenticated; a caller unknown to kube-apiserver is not", async () => {
-    expect(await server.ask(frontProxy, { "X-Remote-User": "system:aggregator" })).toEqual(user("system:aggregator"))
+    expect(await server.ask(frontProxy, { "X-Remote-User": "system:aggregator" })).toEqual(
+      passedOn("system:aggregator")
+    )
     expect(
       await server.ask(frontProxy, { "X-Remote-User": "system:anonymous", "X-Remote-Group": "system:unauthenticated" })
-    ).toEqual(user("system:anonymous", { groups: ["system:unauthenticated"] }))
+    ).toEqual(passedOn("system:anonymous", { groups: ["system:unauthenticated"] }))
   })
 
   it("a client certificate names its user, whatever the headers say", async () => {
@@ -214,7 +220,7 @@ describe("whom a caller is taken for", () => {
       [
         "the proxy's without a use",
         await proxies.client("front-proxy-client", [], { isForAnything: true }),
-        user("root", { groups: ["system:masters", "system:authenticated"] })
+        passedOn("root", { groups: ["system:masters", "system:authenticated"] })
       ]
     ]
     const found = await Promise.all(
@@ -245,7 +251,7 @@ describe("whom a caller is taken for", () => {
 
   it("impersonation is kube-apiserver's: ignored from it, refused from everybody else", async () => {
     const asRoot = { "impersonate-user": "root", "impersonate-group": "system:masters" }
-    expect(await server.ask(frontProxy, { "X-Remote-User": "alice", ...asRoot })).toEqual(user("alice"))
+    expect(await server.ask(frontProxy, { "X-Remote-User": "alice", ...asRoot })).toEqual(passedOn("alice"))
     expect(await server.ask(carol, asRoot)).toBe(400)
     expect(await server.ask(undefined, { authorization: "Bearer token-of-dave", ...asRoot })).toBe(400)
     expect(await server.ask(undefined, asRoot)).toBe(401)
@@ -284,7 +290,7 @@ describe("authentication settings", () => {
     const both = { "requestheader-client-ca-file": proxies.certificate + newProxies.certificate }
     server.kube.setConfigMap(configMap(newClients, proxies, both))
     await eventually("the new one is known", async () => typeof (await server.ask(newFrontProxy, alice)) === "object")
-    expect(await server.ask(frontProxy, alice)).toEqual(user("alice"))
+    expect(await server.ask(frontProxy, alice)).toEqual(passedOn("alice"))
     expect(await server.ask(newCarol)).toEqual(user("carol"))
     expect(await server.ask(carol)).toBe(401)
     server.kube.setConfigMap(configMap(newClients, newProxies))
@@ -308,7 +314,7 @@ describe("authentication settings", () => {
       await eventually("it is told", () => problems().length > 0)
       expect(problems()).toEqual(["authentication-configuration-current"])
       expect(server.health.report().ready).toBe(true)
-      expect(await server.ask(newFrontProxy, alice)).toEqual(user("alice"))
+      expect(await server.ask(newFrontProxy, alice)).toEqual(passedOn("alice"))
       server.kube.setConfigMap(configMap(newClients, newProxies))
       await eventually("it is well again", () => problems().length === 0)
     }
@@ -334,7 +340,7 @@ describe("authentication settings", () => {
     server.listener.setTls(await servers.server("renewed", ["localhost", "127.0.0.1"]))
     expect(await server.ask(carol)).toEqual(user("carol"))
     expect(await server.ask(await proxies.client("front-proxy-client"), { "x-remote-user": "alice" })).toEqual(
-      user("alice")
+      passedOn("alice")
     )
   })
 

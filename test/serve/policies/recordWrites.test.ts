@@ -55,6 +55,7 @@ const callOf = ({ authorize, body, name = "a", subresource = "", type = "applica
     accepted: { form: { _tag: "Object" }, encoding: "json" },
     user: anonymous,
     authorize: authorize ?? (() => Effect.die("nobody is asked")),
+    gone: Effect.never,
     body: Effect.succeed(Buffer.from(body === undefined ? "" : JSON.stringify(body)))
   }
   return { call, info }

@@ -1,0 +1,148 @@
+/** What a ReindexJob is about, found once: from then on its status says so, whichever replica goes on. */
+import { Clock, Effect, Result, Schema } from "effect"
+import type { ActivityPolicy } from "../../domain/ActivityPolicy.ts"
+import { timestampText } from "../../domain/instant.ts"
+import {
+  batchSizeOtherwise,
+  noProgress,
+  type ReindexJob,
+  type ReindexPosition,
+  type ReindexWindow
+} from "../../domain/ReindexJob.ts"
+import { shortTime } from "../../serve/queries/question.ts"
+import { queryWindow } from "../../serve/queries/queryWindow.ts"
+import { countSources, type SourceWindow } from "../../store/sourceFacts.ts"
+import { readToldKinds, type ToldKind } from "../../store/tellings.ts"
+import { nowText, untilStored, writeStatus } from "./jobStatus.ts"
+import { policiesCurrent, trafficSettled } from "./settled.ts"
+
+/** It cannot be carried out. The sentence is its status' message. */
+export class JobFailed extends Schema.TaggedError<JobFailed>()("JobFailed", { sentence: Schema.String }) {
+  readonly retryable = false
+}
+
+/** Counted for progress; what is beyond takes more than a day at the highest rate. */
+const factsCountedMax = 100_000_000
+
+/** @returns the job, running, with a position */
+export const begun = (job: ReindexJob) =>
+  Effect.gen(function* () {
+    if (job.status?.position !== undefined) return job
+    const times = yield* timesOf(job)
+    const started = yield* writeStatus(job, {
+      ...times,
+      phase: "Running",
+      message: "Waits until everything before it is stored",
+      startedAt: job.status?.startedAt ?? (yield* nowText)
+    })
+    yield* trafficSettled
+    const policies = yield* policiesCurrent
+    const told = yield* readToldKinds(times.effectiveStartTime, times.effectiveEndTime).pipe(untilStored)
+    const chosen = chosenNames(job, policies)
+    yield* refuseUnknown(chosen, policies, told)
+    const windows = windowsOf(policies, told, (name) => chosen?.includes(name) ?? true)
+    const counts = yield* Effect.forEach(windows, (window) =>
+      countSources(sourceWindowOf(started, window), factsCountedMax).pipe(untilStored)
+    )
+    const totalEvents = counts.reduce((sum, count) => sum + count, 0)
+    const position: ReindexPosition = { windows, window: 0 }
+    return yield* writeStatus(started, {
+      message: "Begins",
+      ...(chosen === undefined ? {} : { policies: chosen }),
+      progress: {
+        ...noProgress,
+        totalEvents,
+        totalBatches: Math.ceil(totalEvents / (job.spec.config?.batchSize || batchSizeOtherwise))
+      },
+      position: JSON.stringify(position)
+    })
+  })
+
+export const positionOf = ({ status }: ReindexJob): ReindexPosition =>
+  // The controller wrote it.
+  JSON.parse(status?.position ?? '{"windows":[],"window":0}') as ReindexPosition
+
+/** All facts of a window: rules that a policy had before may have matched any verb. */
+export const sourceWindowOf = ({ status }: ReindexJob, window: ReindexWindow): SourceWindow => ({
+  ...window,
+  scope: { _tag: "Platform" },
+  start: status?.effectiveStartTime ?? "",
+  end: status?.effectiveEndTime ?? "",
+  namespace: undefined,
+  verbs: undefined
+})
+
+/** Relative times count from the moment when the job began. */
+const timesOf = ({ spec, status }: ReindexJob) =>
+  Effect.gen(function* () {
+    const { effectiveEndTime, effectiveStartTime } = status ?? {}
+    if (effectiveStartTime !== undefined && effectiveEndTime !== undefined) {
+      return { effectiveStartTime, effectiveEndTime }
+    }
+    const now = BigInt(yield* Clock.currentTimeMillis) * 1000n
+    const { endTime = "now", startTime } = spec.timeRange
+    const window = queryWindow(
+      { field: "spec.timeRange.startTime", text: startTime },
+      { field: "spec.timeRange.endTime", text: endTime },
+      now,
+      {}
+    )
+    if (Result.isFailure(window)) {
+      const faults = window.failure.map(({ field, message }) => `${field}: ${message}`)
+      return yield* new JobFailed({ sentence: faults.join("; ") })
+    }
+    return {
+      effectiveStartTime: shortTime(timestampText(window.success.start)),
+      effectiveEndTime: shortTime(timestampText(window.success.end))
+    }
+  })
+
+/** Undefined: all, those that are gone included. */
+const chosenNames = (
+  { spec: { policySelector = {} } }: ReindexJob,
+  policies: ReadonlyArray<ActivityPolicy>
+): ReadonlyArray<string> | undefined => {
+  const { matchLabels = {}, names = [] } = policySelector
+  if (names.length > 0) return [...new Set(names)]
+  const wanted = Object.entries(matchLabels)
+  if (wanted.length === 0) return undefined
+  return policies
+    .filter(({ metadata: { labels = {} } }) => wanted.every(([key, value]) => labels[key] === value))
+    .map(({ metadata }) => metadata.name)
+}
+
+/** A policy that is gone has left activities; of any other name nothing is known. */
+const refuseUnknown = (
+  chosen: ReadonlyArray<string> | undefined,
+  policies: ReadonlyArray<ActivityPolicy>,
+  told: ReadonlyArray<ToldKind>
+) => {
+  const known = new Set([...policies.map(({ metadata }) => metadata.name), ...told.map(({ policy }) => policy)])
+  const unknown = chosen?.filter((name) => !known.has(name)) ?? []
+  return unknown.length === 0
+    ? Effect.void
+    : Effect.fail(
+        new JobFailed({ sentence: `there is no ActivityPolicy ${unknown.join(", ")}, nor an activity of it` })
+      )
+}
+
+/** Everything that the policies may tell of, and everything of whose kind they have told. */
+const windowsOf = (
+  policies: ReadonlyArray<ActivityPolicy>,
+  told: ReadonlyArray<ToldKind>,
+  isChosen: (policy: string) => boolean
+): ReadonlyArray<ReindexWindow> => {
+  const ofPolicies = policies
+    .filter(({ metadata }) => isChosen(metadata.name))
+    .flatMap(({ spec: { auditRules = [], eventRules = [], resource } }): ReadonlyArray<ReindexWindow> => [
+      ...(auditRules.length === 0 ? [] : [{ kind: "record", apiGroup: resource.apiGroup, objectKind: "" } as const]),
+      ...(eventRules.length === 0
+        ? []
+        : [{ kind: "event", apiGroup: resource.apiGroup, objectKind: resource.kind } as const])
+    ])
+  const ofActivities = told
+    .filter(({ policy }) => isChosen(policy))
+    .map(({ apiGroup, kind, objectKind }) => ({ kind, apiGroup, objectKind }))
+  const windows = new Map([...ofPolicies, ...ofActivities].map((window) => [JSON.stringify(window), window]))
+  return [...windows.values()]
+}

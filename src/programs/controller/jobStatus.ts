@@ -1,0 +1,81 @@
+/** What a ReindexJob's status says, and how it is written. Only the replica that holds the lease writes it. */
+import { Clock, Effect, Schema } from "effect"
+import type { PolicyCondition } from "../../domain/ActivityPolicy.ts"
+import { secondsTimestampText } from "../../domain/instant.ts"
+import { noProgress, type ReindexJob, type ReindexJobStatus, type ReindexPhase } from "../../domain/ReindexJob.ts"
+import { ReindexJobBucket, ReindexJobs } from "../../store/ReindexJobs.ts"
+import { untilHealed } from "../consumeBatches.ts"
+
+/** The job was deleted, is being deleted, or another has its name. */
+export class JobGone extends Schema.TaggedError<JobGone>()("JobGone", { name: Schema.String }) {
+  readonly retryable = false
+}
+
+/**
+ * Writes over what the status says so far; waits for a store that is away.
+ *
+ * @returns the job as it is then
+ */
+export const writeStatus = (
+  job: ReindexJob,
+  changes: Partial<ReindexJobStatus>
+): Effect.Effect<ReindexJob, JobGone, ReindexJobs | ReindexJobBucket> =>
+  Effect.gen(function* () {
+    const now = yield* nowText
+    const stored = yield* (yield* ReindexJobs).get(job.metadata.name)
+    if (isGone(stored, job)) return yield* new JobGone({ name: job.metadata.name })
+    const status = { ...stored.status, ...changes, phase: changes.phase ?? stored.status?.phase ?? "Pending" }
+    const before = stored.status?.conditions.find(({ type }) => type === "Ready")
+    return yield* (yield* ReindexJobBucket).update({
+      ...stored,
+      status: {
+        ...status,
+        message: status.message ?? "",
+        progress: status.progress ?? noProgress,
+        conditions: [conditionOf(status.phase, status.message ?? "", now, before, stored.metadata.generation ?? 1)]
+      }
+    })
+  }).pipe(
+    Effect.retry({
+      schedule: untilHealed,
+      // Its labels were changed meanwhile, or the store is away.
+      while: (error) => error._tag === "PolicyStoreError" && (error.retryable || error.reason._tag === "PolicyChanged")
+    }),
+    Effect.catchTag("PolicyStoreError", () => Effect.fail(new JobGone({ name: job.metadata.name })))
+  )
+
+/** Waits for a store, or a bus, that is away. */
+export const untilStored = <A, E extends { readonly retryable: boolean }, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.retry(effect, { schedule: untilHealed, while: (error) => error.retryable })
+
+/** @param found what the store has under the name of `job` */
+export const isGone = (found: ReindexJob | undefined, job: ReindexJob): boolean =>
+  found === undefined || found.metadata.uid !== job.metadata.uid || found.metadata.deletionTimestamp !== undefined
+
+export const nowText = Effect.map(Clock.currentTimeMillis, (millis) => secondsTimestampText(BigInt(millis) * 1000n))
+
+/** In the words that existing clients know. */
+const reasons: Readonly<Record<ReindexPhase, string>> = {
+  Pending: "Pending",
+  Running: "InProgress",
+  Succeeded: "Succeeded",
+  Failed: "Failed"
+}
+
+const conditionOf = (
+  phase: ReindexPhase,
+  message: string,
+  now: string,
+  before: PolicyCondition | undefined,
+  observedGeneration: number
+): PolicyCondition => {
+  const status = phase === "Succeeded" ? "True" : "False"
+  return {
+    type: "Ready",
+    status,
+    reason: reasons[phase],
+    message,
+    lastTransitionTime: before?.status === status ? before.lastTransitionTime : now,
+    observedGeneration
+  }
+}

@@ -1,0 +1,162 @@
+/**
+ * One ReindexJob: the facts of its time are read page by page, told by the policies as they are, and what differs from the
+ * stored activities goes to ACTIVITIES.
+ *
+ * At least once: the status holds the position up to where everything is in the bus, and a page that was under way when a
+ * replica died is compared anew. A message has its fact's order at the source, so that a newer live sight of an Event wins
+ * whenever it comes.
+ */
+import { Clock, Effect } from "effect"
+import type { Lease } from "../../clients/Lease.ts"
+import {
+  batchSizeOtherwise,
+  isFinished,
+  noProgress,
+  rateLimitOtherwise,
+  type ReindexJob,
+  type ReindexPosition,
+  type ReindexProgress
+} from "../../domain/ReindexJob.ts"
+import { PolicyCache } from "../../process/PolicyCache.ts"
+import type { ReindexOutcome } from "../../process/Reindex.ts"
+import { ReindexJobs } from "../../store/ReindexJobs.ts"
+import { readSourcePage, readSourceSlices, type SourceWindow } from "../../store/sourceFacts.ts"
+import { begun, JobFailed, positionOf, sourceWindowOf } from "./beginJob.ts"
+import { isGone, nowText, untilStored, writeStatus } from "./jobStatus.ts"
+import { retellPage } from "./retellPage.ts"
+import { policiesCurrent, trafficSettled } from "./settled.ts"
+
+/** Runs a job to its end, or until it is gone. */
+export const runJob = (job: ReindexJob, lease: Lease) =>
+  Effect.gen(function* () {
+    const found = yield* (yield* ReindexJobs).get(job.metadata.name).pipe(untilStored)
+    if (isGone(found, job) || isFinished(found)) return
+    yield* Effect.logInfo("a reindex job begins, or goes on", { job: job.metadata.name })
+    yield* begun(found).pipe(
+      Effect.flatMap((running) => retold(running, lease)),
+      Effect.catchTag(["ClickHouseError", "NatsError"], (error) =>
+        Effect.fail(new JobFailed({ sentence: error.message }))
+      ),
+      Effect.catchDefect((defect) =>
+        Effect.andThen(
+          Effect.logError("a reindex job stopped by a defect", { job: job.metadata.name, defect }),
+          Effect.fail(new JobFailed({ sentence: "it stopped by a defect, which the controller's log tells" }))
+        )
+      ),
+      Effect.catchTag("JobFailed", ({ sentence }) => ended(job, "Failed", sentence))
+    )
+  }).pipe(
+    // Whoever deleted it wants nothing more of it.
+    Effect.catchTag(["JobGone", "PolicyStoreError"], () => Effect.void)
+  )
+
+/** Reads on from the position; ends with the job's last status. */
+const retold = (job: ReindexJob, lease: Lease) =>
+  Effect.gen(function* () {
+    yield* trafficSettled
+    yield* policiesCurrent
+    let running = job
+    const { windows } = positionOf(job)
+    for (;;) {
+      const position = positionOf(running)
+      const window = windows[position.window]
+      if (window === undefined) return yield* ended(running, "Succeeded", summaryOf(running))
+      running = yield* windowRetold(running, sourceWindowOf(running, window), lease)
+    }
+  })
+
+/** @returns the job at the beginning of the next window */
+const windowRetold = (job: ReindexJob, window: SourceWindow, lease: Lease) =>
+  Effect.gen(function* () {
+    const clock = yield* Clock.Clock
+    const { batchSize, dryRun, rate } = limitsOf(job)
+    const slices = yield* readSourceSlices(window).pipe(untilStored)
+    let running = job
+    for (;;) {
+      const began = clock.currentTimeMillisUnsafe()
+      const position = positionOf(running)
+      yield* refuseBroken(running)
+      // The newest slice that is not read yet.
+      const from = slices.find((time) => position.after === undefined || isBehind(time, position.after))
+      const { facts, more } = yield* readSourcePage(window, {
+        from,
+        after: position.after,
+        // A second's worth: so much is done again when this replica dies.
+        limit: Math.min(batchSize, rate)
+      }).pipe(untilStored)
+      const counts = yield* retellPage(running, window, facts, { lease, dryRun })
+      const last = facts.at(-1)?.position
+      const next: ReindexPosition =
+        more && last !== undefined
+          ? { ...position, after: last }
+          : from === undefined
+            ? { windows: position.windows, window: position.window + 1 }
+            : { ...position, after: { time: from, id: lowestId } }
+      running = yield* writeStatus(running, {
+        message: dryRun ? "Counts what would differ; nothing is written" : "Tells activities anew",
+        progress: progressOf(running, counts, facts.length, batchSize),
+        position: JSON.stringify(next)
+      })
+      yield* Effect.sleep(Math.max(0, (facts.length * 1_000) / rate - (clock.currentTimeMillisUnsafe() - began)))
+      if (next.window !== position.window) return running
+    }
+  })
+
+/** Nothing of its time is behind it. */
+const lowestId = "00000000-0000-0000-0000-000000000000"
+
+/** Whether facts at `time` and before, down to the next slice, are still to be read. */
+const isBehind = (time: string, after: NonNullable<ReindexPosition["after"]>): boolean =>
+  time < after.time || (time === after.time && after.id !== lowestId)
+
+const limitsOf = ({ spec: { config = {} } }: ReindexJob) => ({
+  batchSize: config.batchSize || batchSizeOtherwise,
+  rate: config.rateLimit || rateLimitOtherwise,
+  dryRun: config.dryRun === true
+})
+
+/** Without its rules all that a policy told would seem to have no place any more. */
+const refuseBroken = ({ status }: ReindexJob) =>
+  Effect.gen(function* () {
+    const cache = yield* PolicyCache
+    const broken = [...cache.broken().keys()].find((name) => status?.policies?.includes(name) ?? true)
+    if (broken !== undefined) {
+      return yield* new JobFailed({ sentence: `the rules of ActivityPolicy ${broken} are off: they do not compile` })
+    }
+  })
+
+const progressOf = (
+  { status }: ReindexJob,
+  counts: Readonly<Record<ReindexOutcome, number>>,
+  facts: number,
+  batchSize: number
+): ReindexProgress => {
+  const before = status?.progress ?? noProgress
+  const processedEvents = before.processedEvents + facts
+  return {
+    ...before,
+    processedEvents,
+    activitiesGenerated: before.activitiesGenerated + counts.same + counts.changed + counts.new,
+    errors: before.errors + counts.error,
+    currentBatch: Math.ceil(processedEvents / batchSize),
+    same: before.same + counts.same,
+    changed: before.changed + counts.changed,
+    new: before.new + counts.new,
+    lost: before.lost + counts.lost
+  }
+}
+
+const summaryOf = ({ spec, status }: ReindexJob): string => {
+  const { activitiesGenerated, changed, errors, lost, new: added } = status?.progress ?? noProgress
+  const [begin, differs] = spec.config?.dryRun === true ? ["Dry run completed", "would be"] : ["Completed", "were"]
+  return (
+    `${begin}: ${activitiesGenerated} activities generated; of what is stored ${changed} ${differs} changed, ` +
+    `${added} added, ${lost} removed${errors === 0 ? "" : `; ${errors} failed`}`
+  )
+}
+
+const ended = (job: ReindexJob, phase: "Succeeded" | "Failed", message: string) =>
+  Effect.gen(function* () {
+    yield* Effect.logInfo("a reindex job ended", { job: job.metadata.name, phase, message })
+    return yield* writeStatus(job, { phase, message, completedAt: yield* nowText })
+  })

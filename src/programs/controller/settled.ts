@@ -1,0 +1,44 @@
+/** That a job sees what came before it: a reindex compares with what is stored, by the policies as they are. */
+import { Effect } from "effect"
+import { Nats } from "../../clients/nats/Nats.ts"
+import { activities, auditEvents, miloEvents, type StreamDefinition } from "../../domain/streams.ts"
+import { PolicyCache } from "../../process/PolicyCache.ts"
+import { PolicyStore } from "../../store/PolicyStore.ts"
+import { untilHealed } from "../consumeBatches.ts"
+
+const lookEvery = "200 millis"
+
+/**
+ * Returns when every record and Event that is in the bus now has been stored and told, and what was told is stored:
+ * without that, a fact whose activity is still on its way would be told again. Waits for processors and writers that are
+ * away.
+ */
+export const trafficSettled = Effect.gen(function* () {
+  yield* consumed(auditEvents)
+  yield* consumed(miloEvents)
+  yield* consumed(activities)
+})
+
+const consumed = (stream: StreamDefinition) =>
+  Effect.gen(function* () {
+    const nats = yield* Nats
+    const { lastSequence } = yield* nats.streamState(stream.name)
+    for (const durable of stream.requiredConsumers) {
+      while ((yield* nats.ackFloor(stream.name, durable)) < lastSequence) yield* Effect.sleep(lookEvery)
+    }
+  }).pipe(Effect.retry({ schedule: untilHealed }))
+
+/** Returns when the compiled policies are not older than those that the store has now. */
+export const policiesCurrent = Effect.gen(function* () {
+  const cache = yield* PolicyCache
+  yield* cache.listed
+  const { policies } = yield* (yield* PolicyStore).list.pipe(Effect.retry({ schedule: untilHealed }))
+  const isCurrent = () => {
+    const compiled = new Map(cache.current().policies.map(({ generation, name }) => [name, generation]))
+    return policies.every(
+      ({ metadata: { generation = 0, name } }) => cache.broken().has(name) || (compiled.get(name) ?? -1) >= generation
+    )
+  }
+  while (!isCurrent()) yield* Effect.sleep(lookEvery)
+  return policies
+})

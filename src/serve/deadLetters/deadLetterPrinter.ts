@@ -1,0 +1,18 @@
+import type { Call } from "../http/Call.ts"
+import type { ResourceRequest } from "../http/RequestInfo.ts"
+import { includeObjectFrom, type Printer, printerFor } from "../Table.ts"
+import { deadLetterColumns } from "./deadLetterColumns.ts"
+import { deadLetterKind, type ServedDeadLetter } from "./servedDeadLetter.ts"
+
+/** Gives groups in the form that the caller asked for. */
+export const deadLetterPrinter = (
+  call: Call,
+  request: ResourceRequest,
+  nowMillis: () => number
+): Printer<ServedDeadLetter> =>
+  printerFor(
+    call.accepted.form,
+    deadLetterColumns(nowMillis),
+    { apiVersion: `${request.group}/${request.version}`, kind: deadLetterKind.kind },
+    includeObjectFrom(call.query.get("includeObject"))
+  )

@@ -1,0 +1,116 @@
+/**
+ * `deadletters/NAME/redrive` and `/discard`: letters of one group, or, with `all` for its name, of every group that the
+ * selectors choose.
+ */
+import { Effect } from "effect"
+import type { JsonSchema } from "../../contracts/JsonSchema.ts"
+import { deadLetterDiscardSchemas, deadLetterRedriveSchemas } from "../../contracts/deadLetterSchema.ts"
+import { metaReference } from "../../contracts/metaSchemas.ts"
+import { canBeTried } from "../../domain/deadLetter.ts"
+import { DeadLetterGroups, type LetterGroup } from "../../store/DeadLetterGroups.ts"
+import { type ApiFailure, badRequest, invalid, notFound } from "../ApiFailure.ts"
+import { type Answer, type Call, value } from "../http/Call.ts"
+import type { ResourceRequest } from "../http/RequestInfo.ts"
+import { isDryRun } from "../policies/dryRun.ts"
+import { type BodyKind, type CheckedBody, objectBody } from "../objectBody.ts"
+import { busFailureFrom } from "./busFailure.ts"
+import { deadLetterSelector } from "./deadLetterSelectors.ts"
+import { deadLetterKind } from "./servedDeadLetter.ts"
+
+/** No group has this name: those end in ten hex digits. */
+const everyGroup = "all"
+
+/** Of one request: some seconds. */
+const settledMax = 5_000
+
+interface SettleSpec {
+  readonly sequences?: ReadonlyArray<number>
+  readonly reason?: string
+}
+
+const kindOf = (kind: string, schemas: Readonly<Record<string, JsonSchema>>): BodyKind => ({
+  kind,
+  schema: {
+    type: "object",
+    properties: {
+      apiVersion: { type: "string" },
+      kind: { type: "string" },
+      metadata: metaReference("ObjectMeta"),
+      ...schemas
+    }
+  }
+})
+
+const redrive = kindOf("DeadLetterRedrive", deadLetterRedriveSchemas)
+const discard = kindOf("DeadLetterDiscard", deadLetterDiscardSchemas)
+
+const nothing: CheckedBody = { object: {}, warnings: [] }
+
+export const settleDeadLetters = Effect.fn("serve.settleDeadLetters")(function* (call: Call, request: ResourceRequest) {
+  const isRedrive = request.subresource === "redrive"
+  const body = isRedrive ? redrive : discard
+  const isTrial = yield* isDryRun(call.query.getAll("dryRun"))
+  // curl -X POST is enough to try all of a group again.
+  const isEmpty = (yield* call.body).length === 0
+  const { object, warnings } = isEmpty ? nothing : yield* objectBody(call, request, body)
+  // The schema says its shape.
+  const spec = (object["spec"] ?? {}) as SettleSpec
+  if (!isRedrive && (spec.reason ?? "").trim() === "") return yield* reasonMissing(request.name)
+  const letters = yield* DeadLetterGroups
+  const groups = yield* chosenGroups(call, request)
+  const named = new Set(spec.sequences ?? [])
+  const chosen = groups.flatMap((group) =>
+    group.letters
+      .filter(({ sequence }) => named.size === 0 || named.has(sequence))
+      .map(({ sequence }) => ({ sequence, program: group.program }))
+  )
+  const possible = isRedrive ? chosen.filter(canBeTried) : chosen
+  const now = possible.slice(0, settledMax).map(({ sequence }) => sequence)
+  const settled = isTrial
+    ? { done: now.length, gone: 0 }
+    : yield* (isRedrive ? letters.redrive(now) : letters.discard(now)).pipe(Effect.mapError(busFailureFrom))
+  return value(
+    {
+      ...object,
+      apiVersion: `${request.group}/${request.version}`,
+      kind: body.kind,
+      status: {
+        chosen: chosen.length,
+        ...settled,
+        // Named, and in none of the groups: they went before it was asked.
+        gone: settled.gone + Math.max(0, named.size - chosen.length),
+        skipped: chosen.length - possible.length,
+        remaining: possible.length - now.length
+      }
+    },
+    201,
+    warnings
+  ) satisfies Answer
+})
+
+const chosenGroups = (
+  call: Call,
+  request: ResourceRequest
+): Effect.Effect<ReadonlyArray<LetterGroup>, ApiFailure, DeadLetterGroups> =>
+  Effect.gen(function* () {
+    const selected = yield* Effect.fromResult(deadLetterSelector(call.query))
+    const isSelective = ["labelSelector", "fieldSelector"].some((name) => (call.query.get(name) ?? "") !== "")
+    const { groups } = yield* (yield* DeadLetterGroups).current.pipe(Effect.mapError(busFailureFrom))
+    if (request.name === everyGroup) {
+      if (!isSelective) {
+        return yield* badRequest(
+          "deadletters/all needs a labelSelector or a fieldSelector, such as ?fieldSelector=spec.policy.name=NAME"
+        )
+      }
+      return [...groups.values()].filter(selected)
+    }
+    if (isSelective)
+      return yield* badRequest("selectors choose among all groups: use deadletters/all, or leave them out")
+    const group = groups.get(request.name)
+    return group === undefined ? yield* notFound(deadLetterKind, request.name) : [group]
+  })
+
+const reasonMissing = (name: string): ApiFailure =>
+  invalid(deadLetterKind, name, [
+    { field: "spec.reason", reason: "FieldValueRequired", message: "Required value: say why they are not needed" }
+  ])

@@ -1,0 +1,188 @@
+/** The body of a write: JSON or YAML, its fields checked against a schema as `fieldValidation` asks. */
+import { Effect, Result } from "effect"
+import { isScalar, LineCounter, parseDocument, visit } from "yaml"
+import type { JsonSchema } from "../contracts/JsonSchema.ts"
+import { isJsonObject, type Json, type JsonObject } from "../domain/AuditRecord.ts"
+import { type ApiFailure, badRequest, failure, invalid } from "./ApiFailure.ts"
+import { fieldProblems } from "./fieldProblems.ts"
+import type { Call } from "./http/Call.ts"
+import type { ResourceRequest } from "./http/RequestInfo.ts"
+
+/** What a write's body is to be. */
+export interface BodyKind {
+  readonly kind: string
+  /** Of the whole object. What else the schema says (required, enum) is not checked. */
+  readonly schema: JsonSchema
+}
+
+export interface CheckedBody {
+  readonly object: JsonObject
+  /** For Warning headers. */
+  readonly warnings: ReadonlyArray<string>
+}
+
+/** @fails ApiFailure UnsupportedMediaType, RequestEntityTooLarge, BadRequest */
+export const objectBody = (
+  call: Call,
+  request: ResourceRequest,
+  kind: BodyKind
+): Effect.Effect<CheckedBody, ApiFailure> =>
+  Effect.gen(function* () {
+    const type = mediaType(call)
+    if (type !== "" && !/^(application\/(json|yaml|x-yaml|octet-stream)|text\/(yaml|plain))$/.test(type)) {
+      return yield* unsupported(type, ["application/json", "application/yaml"])
+    }
+    return yield* checkedObject(call, request, yield* jsonBody(call), kind)
+  })
+
+/** Of YAML, whose parser takes seconds for what JSON.parse reads in milliseconds. */
+const yamlSizeBytesMax = 64 * 1024
+
+/** Times that aliases are resolved, those in aliased nodes counted. */
+const yamlAliasesMax = 50
+
+/** Objects and lists inside one another; a policy has six. */
+const depthMax = 64
+
+/**
+ * Of the body, whatever else its type says: YAML holds JSON.
+ *
+ * @fails ApiFailure UnsupportedMediaType, RequestEntityTooLarge, BadRequest
+ */
+export const jsonBody = (call: Call): Effect.Effect<Json, ApiFailure> => {
+  const type = mediaType(call)
+  if (binaryTypes.test(type)) return Effect.fail(unsupported(type, ["application/json", "application/yaml"]))
+  return Effect.flatMap(call.body, (bytes) => {
+    const text = bytes.toString("utf8")
+    const isJson = /^\s*[[{]/.test(text)
+    if (!isJson && bytes.length > yamlSizeBytesMax) {
+      return Effect.fail(
+        failure(
+          "RequestEntityTooLarge",
+          `a YAML body may have at most ${yamlSizeBytesMax} bytes, it has ${bytes.length}: send JSON, which may be larger`
+        )
+      )
+    }
+    return Effect.flatMap(
+      Effect.try({
+        // Both parsers give JSON, or a date or a number that the schema refuses.
+        try: () => (isJson ? JSON.parse(text) : fromYaml(text)) as Json,
+        catch: (cause) =>
+          badRequest(
+            `the body is neither JSON nor YAML: ${String(cause instanceof Error ? cause.message : cause).split("\n", 1)[0]}`
+          )
+      }),
+      (body) => (isTooDeep(body) ? Effect.fail(tooDeep()) : Effect.succeed(body))
+    )
+  })
+}
+
+/** Other forms of Kubernetes, which its clients send only when they are told to. */
+const binaryTypes = /^application\/(vnd\.kubernetes\.protobuf|(apply-patch\+)?cbor)$/
+
+const tooDeep = (): ApiFailure =>
+  badRequest(`the body is nested too deeply: objects and lists may stand ${depthMax} deep inside one another`)
+
+/** Level by level, because what is too deep would end a recursion. */
+const isTooDeep = (value: Json | undefined): boolean => {
+  let level: ReadonlyArray<unknown> = [value]
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > depthMax) return true
+    level = level.flatMap((inner) => (typeof inner === "object" && inner !== null ? Object.values(inner) : []))
+  }
+  return false
+}
+
+/**
+ * The library's own check for keys that are given twice compares each with each, and its pretty errors search the text
+ * anew for each error: 250 KB took 33 s.
+ *
+ * @throws with a sentence and its place
+ */
+const fromYaml = (text: string): unknown => {
+  const lines = new LineCounter()
+  const document = parseDocument(text, { uniqueKeys: false, prettyErrors: false, lineCounter: lines })
+  const fail = (message: string, offset: number): never => {
+    const { line, col } = lines.linePos(offset)
+    throw new Error(`${message} at line ${line}, column ${col}`)
+  }
+  const [error] = document.errors
+  if (error !== undefined) fail(error.message, error.pos[0])
+  visit(document, {
+    Map: (_, map) => {
+      const keys = new Set<unknown>()
+      for (const { key } of map.items) {
+        if (!isScalar(key)) continue
+        if (keys.has(key.value)) fail(`Map keys must be unique; ${String(key.value)} is repeated`, key.range?.[0] ?? 0)
+        keys.add(key.value)
+      }
+    }
+  })
+  return document.toJS({ maxAliasCount: yamlAliasesMax })
+}
+
+export const mediaType = (call: Call): string =>
+  (call.header("content-type").split(";", 1)[0] ?? "").trim().toLowerCase()
+
+export const unsupported = (type: string, supported: ReadonlyArray<string>, more = ""): ApiFailure =>
+  failure(
+    "UnsupportedMediaType",
+    `the body of the request was in an unknown format - accepted media types include: ${supported.join(", ")}` +
+      (more === "" ? ` (it was ${JSON.stringify(type)})` : `. ${more}`)
+  )
+
+/**
+ * Unknown fields are refused, told or dropped, as the client asked; a field of the wrong type is refused.
+ *
+ * @fails ApiFailure BadRequest, also when it is an object of another kind or version
+ */
+export const checkedObject = (
+  call: Call,
+  request: ResourceRequest,
+  body: Json | undefined,
+  { kind, schema }: BodyKind
+): Effect.Effect<CheckedBody, ApiFailure> =>
+  Effect.suspend(() => {
+    const validation = call.query.get("fieldValidation") ?? ""
+    if (!["", "Ignore", "Warn", "Strict"].includes(validation)) {
+      return Effect.fail(
+        invalid({ group: "meta.k8s.io", plural: "", kind: "CreateOptions" }, "", [
+          {
+            field: "fieldValidation",
+            reason: "FieldValueNotSupported",
+            message: `Unsupported value: ${JSON.stringify(validation)}: supported values: "Ignore", "Strict", "Warn"`
+          }
+        ])
+      )
+    }
+    const refused = (why: string) =>
+      Effect.fail(
+        badRequest(`${kind} in version ${JSON.stringify(request.version)} cannot be handled as a ${kind}: ${why}`)
+      )
+    if (!isJsonObject(body)) return refused("it is no object")
+    // Again, because a patch may have made it so.
+    if (isTooDeep(body)) return Effect.fail(tooDeep())
+    const named = typeFrom(body, request, kind)
+    if (Result.isFailure(named)) return Effect.fail(badRequest(named.failure))
+    const { kept, mismatches, unknown } = fieldProblems(schema, body)
+    if (mismatches[0] !== undefined) return refused(mismatches[0])
+    if (unknown.length > 0 && validation === "Strict") {
+      return refused(`strict decoding error: ${unknown.map((path) => `unknown field "${path}"`).join(", ")}`)
+    }
+    return Effect.succeed({
+      // An object without some of its fields.
+      object: kept as JsonObject,
+      warnings: validation === "Ignore" ? [] : unknown.map((path) => `unknown field "${path}"`)
+    })
+  })
+
+const typeFrom = (body: JsonObject, request: ResourceRequest, kind: string): Result.Result<void, string> => {
+  const expected = `${request.group}/${request.version}`
+  if (body["kind"] !== kind)
+    return Result.fail(`the kind in the data (${String(body["kind"] ?? "none")}) is not ${kind}`)
+  return body["apiVersion"] === expected
+    ? Result.succeed(undefined)
+    : Result.fail(
+        `the API version in the data (${String(body["apiVersion"] ?? "none")}) does not match the expected API version (${expected})`
+      )
+}

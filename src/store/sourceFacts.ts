@@ -1,0 +1,148 @@
+/** Stored audit records and Kubernetes Events, with what they need to be evaluated once more. */
+import { Effect } from "effect"
+import type { ClickHouse, ClickHouseError, Row } from "../clients/clickhouse/ClickHouse.ts"
+import type { AuditRequest } from "../domain/AuditRecord.ts"
+import type { Tenant } from "../domain/Tenant.ts"
+import type { Position } from "./ActivityQueries.ts"
+import { all, type Condition, condition } from "./Condition.ts"
+import { factTables } from "./factTables.ts"
+import { behind, type FactWindow, windowCondition } from "./factWindow.ts"
+import { scopedCount, scopedRead, scopedReadUpTo } from "./scopedRead.ts"
+
+/** Facts that a rule of one kind's policies may be asked about, as far as columns tell. */
+export interface SourceWindow extends Pick<FactWindow, "scope" | "start" | "end" | "namespace"> {
+  readonly kind: "record" | "event"
+  /** Of the object that the fact is about. */
+  readonly apiGroup: string
+  /** Of an Event's object. A record names no kind. */
+  readonly objectKind: string
+  /** Of records; undefined: any. */
+  readonly verbs: ReadonlyArray<string> | undefined
+  /** Of records: of subresources only `scale`. */
+  readonly mainResourcesOnly?: boolean
+}
+
+export interface SourceFact {
+  readonly cluster: string
+  readonly tenant: Tenant
+  /** As it was stored. */
+  readonly json: string
+  /** The order at its source, a decimal number: what the upper half of its row's version says. */
+  readonly order: string
+  readonly position: Position
+  /** Of a record: its request, as far as rules are chosen by it. Reading it out of the JSON would take as long as evaluating. */
+  readonly request: AuditRequest | undefined
+}
+
+/** About 3 MB of records: read in some 20 ms, and parsed in one go. */
+const sliceRows = 1_000
+
+/** Of the JSON of one page: at most three are held at a time. */
+const pageSizeBytesMax = 16 * 2 ** 20
+
+/**
+ * The times that part the window, newest first: between two of them lie about {@link sliceRows} facts. Rows of several
+ * tenants lie apart from one another: a page that does not say how far back it reaches would be looked for in all of them.
+ */
+export const readSourceSlices = (
+  window: SourceWindow
+): Effect.Effect<ReadonlyArray<string>, ClickHouseError, ClickHouse> =>
+  Effect.gen(function* () {
+    const rows = yield* scopedRead(window.scope, {
+      table: factTables[window.kind].table,
+      columns: "toString(ts) AS time, row_number() OVER (ORDER BY ts DESC, id DESC) AS place",
+      where: yield* sourceCondition(window),
+      tail: `QUALIFY place % ${sliceRows} = 0 ORDER BY place`,
+      final: true
+    })
+    return rows.map((row) => String(row["time"]))
+  })
+
+/** @returns `more`: others, from `from` on, did not fit the page */
+export const readSourcePage = (
+  window: SourceWindow,
+  page: { readonly from?: string | undefined; readonly after?: Position | undefined; readonly limit: number }
+) =>
+  Effect.gen(function* () {
+    const rows = yield* scopedReadUpTo(
+      window.scope,
+      {
+        table: factTables[window.kind].table,
+        columns:
+          "json, ts, id, cluster, tenant_type, tenant_name, toString(ts) AS time, toString(id) AS key, " +
+          "toString(bitShiftRight(ver, 64)) AS source_order" +
+          (window.kind === "record" ? requestColumns : ""),
+        where: all([
+          yield* sourceCondition(window),
+          ...(page.from === undefined
+            ? []
+            : [condition("ts >= {from_ts:DateTime64(6, 'UTC')}", { from_ts: page.from })]),
+          ...(page.after === undefined ? [] : [behind(page.after)])
+        ]),
+        tail: `ORDER BY ts DESC, id DESC LIMIT ${page.limit + 1}`,
+        final: true
+      },
+      pageSizeBytesMax
+    )
+    const facts = rows.slice(0, page.limit).map((row): SourceFact => ({
+      cluster: String(row["cluster"]),
+      tenant: { type: String(row["tenant_type"]), name: String(row["tenant_name"]) },
+      json: String(row["json"]),
+      order: String(row["source_order"]),
+      position: { time: String(row["time"]), id: String(row["key"]) },
+      request: window.kind === "record" ? requestOf(row) : undefined
+    }))
+    return { facts, more: Number(rows[0]?.["found"] ?? 0) > facts.length }
+  })
+
+const requestColumns =
+  ", stage, verb, api_group, resource, subresource, namespace, resource_name, object_uid, status_code"
+
+/** Of a row of audit_logs. */
+const requestOf = (row: Row): AuditRequest => ({
+  stage: String(row["stage"]),
+  verb: String(row["verb"]),
+  objectRef: {
+    apiGroup: String(row["api_group"]),
+    // No rule is chosen by it.
+    apiVersion: "",
+    resource: String(row["resource"]),
+    subresource: String(row["subresource"]),
+    namespace: String(row["namespace"]),
+    name: String(row["resource_name"]),
+    uid: String(row["object_uid"])
+  },
+  // What has none is of no resource: no policy's.
+  hasObjectRef: true,
+  statusCode: Number(row["status_code"])
+})
+
+export const countSources = (
+  window: SourceWindow,
+  rowsMax: number
+): Effect.Effect<number, ClickHouseError, ClickHouse> =>
+  Effect.flatMap(sourceCondition(window), (where) =>
+    scopedCount(window.scope, { table: factTables[window.kind].table, where, rowsMax })
+  )
+
+/** Without the scope. What it leaves out no rule is ever asked about. */
+const sourceCondition = (window: SourceWindow): Effect.Effect<Condition, ClickHouseError> =>
+  Effect.map(windowCondition({ ...window, search: "" }), (inWindow) =>
+    all([
+      inWindow,
+      window.kind === "event"
+        ? condition("regarding_api_group = {source_group:String} AND regarding_kind = {source_kind:String}", {
+            source_group: window.apiGroup,
+            source_kind: window.objectKind
+          })
+        : condition("api_group = {source_group:String} AND stage IN ('ResponseComplete', 'Panic') AND dry_run = 0", {
+            source_group: window.apiGroup
+          }),
+      ...(window.kind === "event" || window.verbs === undefined
+        ? []
+        : [condition("verb IN {source_verbs:Array(String)}", { source_verbs: window.verbs })]),
+      ...(window.kind === "record" && window.mainResourcesOnly === true
+        ? [condition("subresource IN ('', 'scale')")]
+        : [])
+    ])
+  )

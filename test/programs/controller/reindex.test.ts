@@ -1,0 +1,276 @@
+/**
+ * ReindexJobs over everything recorded: told by other policies first, then anew by the sample policies, whose activities
+ * were read by a person. The programs run as processes of their own, on a real nats-server and on a ClickHouse bridge
+ * (the embedded engine behind HTTP, not a ClickHouse server).
+ */
+import { Effect, Result } from "effect"
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import { parse } from "yaml"
+import { Nats } from "../../../src/clients/nats/Nats.ts"
+import { natsLayer } from "../../../src/clients/nats/natsLayer.ts"
+import type { ActivityPolicySpec, PolicyRule } from "../../../src/domain/ActivityPolicy.ts"
+import type { JsonObject } from "../../../src/domain/AuditRecord.ts"
+import type { ReindexJob, ReindexJobSpec } from "../../../src/domain/ReindexJob.ts"
+import { platformTenant } from "../../../src/domain/Tenant.ts"
+import { kubernetesEventFrom } from "../../../src/normalise/kubernetesEventFrom.ts"
+import { eventMessage } from "../../../src/programs/eventMessage.ts"
+import { eventually } from "../../support/eventually.ts"
+import { auditRecordLines, watchFrames } from "../../support/recordedData.ts"
+import { type RunningProgram, startSystem, type System } from "../../support/system.ts"
+
+const cluster = "recorded"
+const projectFolder = new URL("../../../", import.meta.url).pathname
+const group = "/apis/activity.miloapis.com/v1alpha1"
+const apiVersion = "activity.miloapis.com/v1alpha1"
+
+/** By name: what each activity of the recorded data says, read by a person. */
+const golden = new Map(
+  readFileSync(join(projectFolder, "test/data/golden-activities.tsv"), "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => {
+      const [name = "", , summary = ""] = line.split("\t")
+      return [name, summary] as const
+    })
+)
+
+interface Policy {
+  readonly metadata: { readonly name: string; readonly labels?: Readonly<Record<string, string>> }
+  readonly spec: ActivityPolicySpec
+}
+
+const samples: ReadonlyArray<Policy> = readdirSync(join(projectFolder, "infra/policies"))
+  .filter((file) => file.endsWith(".yaml"))
+  .map((file): Policy => parse(readFileSync(join(projectFolder, "infra/policies", file), "utf8")))
+
+const everything: PolicyRule = { match: "true", summary: "{{ actor }} did something" }
+
+/** Its first rules are missing, the next say something else, and a last one tells of everything: of reads, too. */
+const otherwise = ({ metadata, spec }: Policy): Policy => ({
+  metadata,
+  spec: {
+    ...spec,
+    auditRules: [
+      ...(spec.auditRules ?? []).slice(1, 2).map((rule) => ({ ...rule, summary: "{{ actor }} was here" })),
+      ...(spec.auditRules ?? []).slice(2),
+      everything
+    ],
+    eventRules: (spec.eventRules ?? []).slice(0, 1)
+  }
+})
+
+/** Of a kind that no sample policy is for. */
+const gone: Policy = {
+  metadata: { name: "zz-gone" },
+  spec: { resource: { apiGroup: "discovery.k8s.io", kind: "EndpointSlice" }, auditRules: [everything] }
+}
+
+interface Seen {
+  readonly type: string
+  readonly name: string
+  readonly summary: string
+}
+
+describe("reindex jobs", () => {
+  let system: System
+  let api: RunningProgram
+  let controller: RunningProgram
+  let standby: RunningProgram
+  /** Of the activities before the first job. */
+  let before: { readonly summaries: ReadonlyMap<string, string>; readonly resourceVersion: string }
+
+  const send = async (path: string, method: string, body: unknown) => {
+    const answer = await api.request(`${group}/${path}`, {
+      method,
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body)
+    })
+    return { status: answer.status, value: answer.json() }
+  }
+  const write = async (method: "POST" | "PUT", policy: Policy) => {
+    const path = method === "POST" ? "activitypolicies" : `activitypolicies/${policy.metadata.name}`
+    const { status, value } = await send(path, method, { apiVersion, kind: "ActivityPolicy", ...policy })
+    assert.include([200, 201], status, JSON.stringify(value))
+  }
+  const create = async (name: string, spec: Partial<ReindexJobSpec>): Promise<void> => {
+    const job = {
+      apiVersion,
+      kind: "ReindexJob",
+      metadata: { name },
+      spec: { timeRange: { startTime: "2026-11-01T00:00:00Z" }, ...spec }
+    }
+    const { status, value } = await send("reindexjobs", "POST", job)
+    assert.strictEqual(status, 201, JSON.stringify(value))
+  }
+  const jobOf = async (name: string): Promise<ReindexJob> => (await api.request(`${group}/reindexjobs/${name}`)).json()
+  const ended = (name: string) =>
+    eventually(
+      `the job ${name} ends`,
+      async () => {
+        const { status } = await jobOf(name)
+        return status?.phase === "Succeeded" || status?.phase === "Failed" ? status : undefined
+      },
+      { deadlineMillis: 120_000 }
+    )
+
+  beforeAll(async () => {
+    system = await startSystem()
+    api = await system.start("apiserver")
+    for (const policy of [...samples.map(otherwise), gone]) await write("POST", policy)
+    const collector = await system.start("collector", ["--cluster", cluster])
+    await system.start("processor")
+    await system.start("writer")
+    const records = auditRecordLines()
+    for (let from = 0; from < records.length; from += 500) {
+      const body = `{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[${records.slice(from, from + 500).join(",")}]}`
+      assert.strictEqual((await collector.request("", { method: "POST", body })).status, 200)
+    }
+    await publishEvents(system)
+    controller = await system.start("controller", ["--lease-duration", "3s"])
+    standby = await system.start("controller", ["--lease-duration", "3s"])
+    // It begins when all that came before is stored; dry, it changes nothing.
+    await create("first", { config: { dryRun: true, rateLimit: 1_000 } })
+    const status = await ended("first")
+    assert.strictEqual(status.phase, "Succeeded", status.message)
+    assert.deepInclude(status.progress, { changed: 0, new: 0, lost: 0, errors: 0 })
+    before = await listAll(api)
+  }, 240_000)
+  afterAll(() => system[Symbol.asyncDispose]())
+
+  it(
+    "a job is killed (-9) half way, and the standby ends it: all is told by the policies as they are, each once",
+    { timeout: 240_000 },
+    async () => {
+      assert.notDeepEqual(before.summaries, golden)
+      const [told] = await system.query<{ count: string }>(
+        "SELECT count() AS count FROM activities FINAL WHERE policy = 'zz-gone'"
+      )
+      assert.isAbove(Number(told?.count), 0)
+      for (const policy of samples) await write("PUT", policy)
+      await api.request(`${group}/activitypolicies/zz-gone`, { method: "DELETE" })
+
+      await create("dry", { config: { dryRun: true, rateLimit: 1_000 } })
+      const dry = await ended("dry")
+      await create("real", { config: { rateLimit: 400 } })
+      await eventually("it is half way", async () => {
+        const { processedEvents = 0, totalEvents = 0 } = (await jobOf("real")).status?.progress ?? {}
+        return totalEvents > 0 && processedEvents > totalEvents / 3
+      })
+      await controller.process.kill()
+      const real = await ended("real")
+      assert.match(standby.process.log(), /"job":"real","phase":"Succeeded"/)
+      assert.strictEqual(real.phase, "Succeeded", real.message)
+      assert.strictEqual(real.progress.processedEvents, real.progress.totalEvents)
+      assert.strictEqual(dry.progress.activitiesGenerated, golden.size)
+      assert.strictEqual(real.progress.activitiesGenerated, golden.size)
+      assert.strictEqual(real.progress.errors, 0)
+
+      await create("after", { config: { dryRun: true, rateLimit: 1_000 } })
+      const after = (await ended("after")).progress
+      assert.deepInclude(after, { same: golden.size, changed: 0, new: 0, lost: 0 })
+      const listed = await listAll(api)
+      assert.deepStrictEqual(listed.summaries, golden)
+      assert.strictEqual(listed.count, golden.size)
+
+      // What a watch saw meanwhile leads from what was there to what is there, each activity once.
+      const seen = await watched(api, before.resourceVersion)
+      assert.strictEqual(new Set(seen.map(({ name }) => name)).size, seen.length)
+      const counts = Object.fromEntries(["ADDED", "MODIFIED", "DELETED"].map((type) => [type, countOf(seen, type)]))
+      assert.deepStrictEqual(counts, {
+        ADDED: dry.progress.new,
+        MODIFIED: dry.progress.changed,
+        DELETED: dry.progress.lost
+      })
+      for (const count of Object.values(counts)) assert.isAbove(count ?? 0, 0)
+      const followed = new Map(before.summaries)
+      for (const { name, summary, type } of seen) {
+        if (type === "DELETED") followed.delete(name)
+        else followed.set(name, summary)
+      }
+      assert.deepStrictEqual(followed, golden)
+    }
+  )
+
+  it("a job that is deleted stops, and the next begins", async () => {
+    await create("slow", { config: { rateLimit: 10 } })
+    await eventually("it runs", async () => ((await jobOf("slow")).status?.progress.processedEvents ?? 0) > 0)
+    await create("next", {
+      policySelector: { names: ["apps-deployment"] },
+      config: { rateLimit: 1_000 },
+      ttlSecondsAfterFinished: 0
+    })
+    assert.strictEqual((await jobOf("next")).status?.phase, "Pending")
+    assert.strictEqual((await api.request(`${group}/reindexjobs/slow`, { method: "DELETE" })).status, 200)
+    await eventually("the next has ended, and is deleted after its time", async () => {
+      const answer = await api.request(`${group}/reindexjobs/next`)
+      return answer.status === 404
+    })
+    // Whichever replica works.
+    const logs = controller.process.log() + standby.process.log()
+    assert.match(logs, /"job":"next","phase":"Succeeded"/)
+    assert.notMatch(logs, /"job":"slow","phase"/)
+  })
+
+  it("a job says why it cannot be carried out", async () => {
+    await create("unknown", { policySelector: { names: ["apps-deployment", "nothing"] } })
+    const status = await ended("unknown")
+    assert.deepInclude(status, {
+      phase: "Failed",
+      message: "there is no ActivityPolicy nothing, nor an activity of it"
+    })
+    assert.deepInclude(status.conditions[0], { type: "Ready", status: "False", reason: "Failed" })
+  })
+})
+
+const countOf = (seen: ReadonlyArray<Seen>, wanted: string): number => seen.filter(({ type }) => type === wanted).length
+
+const publishEvents = (system: System) => {
+  const messages = watchFrames("events.k8s.io/v1")
+    .filter(({ type }) => type !== "DELETED")
+    .map(({ object, type }) => {
+      // A recorded object is JSON.
+      const event = kubernetesEventFrom(object as unknown as JsonObject, { cluster, tenant: platformTenant })
+      return eventMessage(Result.getOrThrow(event), type === "ADDED" ? "added" : "modified")
+    })
+  return Effect.runPromise(
+    Nats.use((nats) => nats.publish(messages)).pipe(
+      Effect.provide(natsLayer({ servers: [system.nats.url], name: "test" })),
+      Effect.scoped
+    )
+  )
+}
+
+interface Listed {
+  readonly metadata: { readonly name: string }
+  readonly spec: { readonly summary: string }
+}
+
+const listAll = async (api: RunningProgram) => {
+  const summaries = new Map<string, string>()
+  let [count, next, resourceVersion] = [0, "", ""]
+  do {
+    const query = new URLSearchParams({ start: "2026-11-01T00:00:00Z", limit: "500", continue: next })
+    const page = (await api.request(`${group}/activities?${query}`)).json()
+    const items: ReadonlyArray<Listed> = page.items
+    for (const { metadata, spec } of items) summaries.set(metadata.name, spec.summary)
+    count += items.length
+    resourceVersion ||= page.metadata.resourceVersion
+    next = page.metadata.continue ?? ""
+  } while (next !== "")
+  return { summaries, count, resourceVersion }
+}
+
+/** Everything that a watch sees that begins behind a resourceVersion. */
+const watched = async (api: RunningProgram, resourceVersion: string): Promise<ReadonlyArray<Seen>> => {
+  const query = new URLSearchParams({ watch: "true", resourceVersion, timeoutSeconds: "3" })
+  const answer = await api.request(`${group}/activities?${query}`)
+  return answer.text
+    .trim()
+    .split("\n")
+    .map((line): Seen => {
+      const { object, type } = JSON.parse(line)
+      return { type, name: object.metadata.name, summary: object.spec.summary }
+    })
+}

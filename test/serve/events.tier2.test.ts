@@ -1,0 +1,170 @@
+/** Events as a person at a terminal sees them: the real kubectl prints ours as it prints a real cluster's. */
+import { execFile } from "node:child_process"
+import { createServer, type Server } from "node:http"
+import type { AddressInfo } from "node:net"
+import { promisify } from "node:util"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import type { JsonObject } from "../../src/domain/AuditRecord.ts"
+import { type Cluster, showLogsOfFailures, startCluster, startMillisMax } from "../system/cluster.ts"
+import { eventually } from "../support/eventually.ts"
+import { writeKubeconfig } from "../support/kubeconfig.ts"
+import { findKubectl } from "../support/kubectl.ts"
+import { type Api, startApi } from "./apiFixture.ts"
+import { publishEvents } from "./eventMessages.ts"
+
+const pod = {
+  apiVersion: "v1",
+  kind: "Pod",
+  metadata: { name: "web", namespace: "shop" },
+  spec: { containers: [{ name: "main", image: "example.com/web" }] }
+}
+
+const about = (uid: string) => ({ kind: "Pod", namespace: "shop", name: "web", uid, apiVersion: "v1" })
+const minutesAgo = (minutes: number) => new Date(Date.now() - minutes * 60_000).toISOString()
+
+/** Of an older reporter, seen often; and a series. The scheduler adds its own. */
+const eventsAbout = (uid: string): ReadonlyArray<object> => [
+  {
+    apiVersion: "v1",
+    kind: "Event",
+    metadata: { name: "web.often", namespace: "shop" },
+    involvedObject: { ...about(uid), fieldPath: "spec.containers{main}" },
+    reason: "BackOff",
+    message: "Back-off restarting failed container",
+    source: { component: "kubelet", host: "node-1" },
+    firstTimestamp: `${minutesAgo(200).slice(0, 19)}Z`,
+    lastTimestamp: `${minutesAgo(20).slice(0, 19)}Z`,
+    count: 42,
+    type: "Warning"
+  },
+  {
+    apiVersion: "events.k8s.io/v1",
+    kind: "Event",
+    metadata: { name: "web.series", namespace: "shop" },
+    eventTime: minutesAgo(300).replace("Z", "000Z"),
+    series: { count: 7, lastObservedTime: minutesAgo(30).replace("Z", "000Z") },
+    reportingController: "example.com/controller",
+    reportingInstance: "controller-1",
+    action: "Pull",
+    reason: "Pulling",
+    regarding: about(uid),
+    note: "Pulling the image",
+    type: "Normal"
+  }
+]
+
+/** Cells of a table, without ages, which are a second older in the second answer. */
+const cells = (table: string): ReadonlyArray<string> =>
+  table
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) =>
+      line
+        .trim()
+        .split(/ {2,}/)
+        .map((cell) => cell.replaceAll(/\b(\d+[dhms])+\b/g, "AGE"))
+        .join(" | ")
+    )
+    .toSorted()
+
+const eventList = (described: string): string => described.slice(described.indexOf("\nEvents:"))
+
+describe("kubectl and our Events", () => {
+  let cluster: Cluster
+  let api: Api
+  let kubectl = ""
+  let proxy: Server
+  let ours = ""
+  let throughProxy = ""
+  const run = async (kubeconfig: string, ...parameters: ReadonlyArray<string>): Promise<string> => {
+    const cache = `${kubeconfig}.cache`
+    const { stdout } = await promisify(execFile)(kubectl, [
+      "--kubeconfig",
+      kubeconfig,
+      "--cache-dir",
+      cache,
+      ...parameters
+    ])
+    return stdout
+  }
+
+  beforeAll(async () => {
+    ;[cluster, api, kubectl] = await Promise.all([startCluster(), startApi(), findKubectl()])
+    await cluster.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: "shop" } })
+    await eventually("the Pod is there", () => cluster.apply(pod).then(() => true))
+    const get = async (path: string) => JSON.parse((await cluster.request("admin", path)).text)
+    const { metadata } = await get("/api/v1/namespaces/shop/pods/web")
+    await cluster.apply(...eventsAbout(metadata.uid))
+    const events = async () => (await get("/apis/events.k8s.io/v1/namespaces/shop/events")).items
+    const said = (list: ReadonlyArray<JsonObject>) => list.some(({ reason }) => reason === "FailedScheduling")
+    await eventually("the scheduler has said something", async () => said(await events()))
+    // From now on nothing is added to it.
+    await cluster.kubeScheduler.kill()
+    const list: ReadonlyArray<JsonObject> = await events()
+    await publishEvents(
+      api,
+      list.map((event) => ({ event }))
+    )
+    await eventually(
+      "they are stored",
+      async () => (await api.request("admin", "/api/v1/namespaces/shop/events")).json().items.length === list.length
+    )
+    // What a proxy in front of both does: Events from us, everything else from the cluster.
+    proxy = createServer((request, response) => {
+      const path = request.url ?? ""
+      const headers = { accept: request.headers.accept ?? "" }
+      const isOfEvents = /^\/api\/v1\/(namespaces\/[^/]+\/)?events/.test(path)
+      const answer = isOfEvents ? api.request("admin", path, { headers }) : cluster.request("admin", path, { headers })
+      answer.then(
+        ({ headers: answered, status, text }) => {
+          response.writeHead(status, { "content-type": String(answered["content-type"] ?? "application/json") })
+          response.end(text)
+        },
+        () => response.destroy()
+      )
+    })
+    await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve))
+    // It listens on a port, so its address is no text.
+    const { port } = proxy.address() as AddressInfo
+    throughProxy = writeKubeconfig(api.folder, `http://127.0.0.1:${port}`)
+    ours = writeKubeconfig(api.folder, api.url, { token: "token-admin" })
+  }, startMillisMax)
+  afterAll(async () => {
+    proxy?.close()
+    await api?.[Symbol.asyncDispose]()
+    await cluster?.[Symbol.asyncDispose]()
+  })
+  showLogsOfFailures(() => cluster)
+
+  it("describe pod has the Events that the cluster itself tells", async () => {
+    const own = eventList((await cluster.kubectl("admin", ["describe", "pod", "web", "-n", "shop"])).stdout)
+    const through = eventList(await run(throughProxy, "describe", "pod", "web", "-n", "shop"))
+    expect(cells(through)).toEqual(cells(own))
+    expect(cells(own).join("\n")).toMatch(/BackOff.*\(x42 over AGE\)/)
+    expect(cells(own).length).toBeGreaterThanOrEqual(6)
+  })
+
+  it.each([[[]], [["-o", "wide"]]])("get events prints what it prints of the cluster: %s", async (wide) => {
+    const own = await cluster.kubectl("admin", ["get", "events", "-n", "shop", ...wide])
+    for (const [kubeconfig, resource] of [
+      [throughProxy, "events"],
+      [ours, "events"],
+      [ours, "events.events.k8s.io"],
+      [ours, "eventrecords"]
+    ] as const) {
+      const flags = kubeconfig === ours ? ["--insecure-skip-tls-verify"] : []
+      expect(cells(await run(kubeconfig, "get", resource, "-n", "shop", ...wide, ...flags))).toEqual(cells(own.stdout))
+    }
+  })
+
+  it("standalone, kubectl takes us for no whole cluster, and explains what we have", async () => {
+    const flag = "--insecure-skip-tls-verify"
+    await expect(run(ours, "get", "pods", flag)).rejects.toThrow(`the server doesn't have a resource type "pods"`)
+    expect((await run(ours, "api-resources", "-o", "name", flag)).split("\n")).toEqual(
+      expect.arrayContaining(["events", "events.events.k8s.io", "eventrecords.activity.miloapis.com"])
+    )
+    expect(await run(ours, "explain", "eventrecord.event.series.lastObservedTime", flag)).toContain(
+      "When it was last seen."
+    )
+  })
+})

@@ -1,0 +1,355 @@
+/**
+ * What `kubectl activity` of the Go implementation sends, command by command, and what it reads out of the answers. The
+ * bodies are written by hand from the description of its commands, as Go's encoder would write them.
+ */
+import { Effect } from "effect"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { insertRows } from "../../src/store/insertRows.ts"
+import type { StoredLine, StoredTable } from "../../src/store/rows.ts"
+import { eventually } from "../support/eventually.ts"
+import { eventRow, recordRow } from "../support/factRows.ts"
+import { type Api, group, startApi } from "./apiFixture.ts"
+
+const tenant = { type: "Platform", name: "" }
+
+/** Go's times of whole seconds, so many before now. */
+const ago = (seconds: number): string => `${new Date(Date.now() - seconds * 1_000).toISOString().slice(0, 19)}Z`
+
+describe("the Go client", () => {
+  let api: Api
+  const created = ago(300)
+  const deleted = ago(200)
+  const seen = ago(100)
+
+  const insert = (table: StoredTable, rows: ReadonlyArray<StoredLine>) =>
+    api.run(insertRows({ table, rows, onPoison: (_, refused) => Effect.die(refused) }))
+
+  /** As client-go's typed clients create: `status` is empty, and the time that nothing has is null. */
+  const create = async (plural: string, kind: string, spec: object) => {
+    const answer = await api.request("admin", `${group}/${plural}`, {
+      method: "POST",
+      headers: {
+        accept: "application/json, */*",
+        "content-type": "application/json",
+        "user-agent": "kubectl-activity/v0.0.0 (linux/amd64) kubernetes/$Format"
+      },
+      body: JSON.stringify({
+        kind,
+        apiVersion: "activity.miloapis.com/v1alpha1",
+        metadata: { creationTimestamp: null },
+        spec,
+        status: {}
+      })
+    })
+    expect([answer.status, answer.headers["content-type"]]).toEqual([201, "application/json"])
+    const { status, ...question } = answer.json()
+    expect(question).toEqual({ kind, apiVersion: "activity.miloapis.com/v1alpha1", metadata: {}, spec })
+    return status
+  }
+
+  const web = (replicas: number) => ({
+    kind: "Deployment",
+    apiVersion: "apps/v1",
+    metadata: { name: "web", namespace: "team-1", labels: { app: "web" } },
+    spec: { replicas }
+  })
+  const deployments = { resource: "deployments", namespace: "team-1", name: "web", apiGroup: "apps", apiVersion: "v1" }
+
+  beforeAll(async () => {
+    api = await startApi()
+    await insert("audit_logs", [
+      recordRow({
+        auditID: "9f1d2c3b-0000-4000-8000-000000000001",
+        received: created,
+        tenant,
+        verb: "create",
+        user: { username: "alice@example.com", uid: "uid-alice" },
+        code: 201,
+        objectRef: deployments,
+        more: { responseObject: web(1) }
+      }),
+      recordRow({
+        auditID: "9f1d2c3b-0000-4000-8000-000000000002",
+        received: ago(250),
+        tenant,
+        verb: "update",
+        objectRef: deployments,
+        more: { responseObject: web(3) }
+      }),
+      recordRow({
+        auditID: "9f1d2c3b-0000-4000-8000-000000000003",
+        received: ago(240),
+        tenant,
+        verb: "get",
+        objectRef: deployments
+      }),
+      // Several within each second, answered after all were received: pages once skipped and repeated such.
+      ...Array.from({ length: 305 }, (_, index) =>
+        recordRow({
+          auditID: `9f1d2c3b-0000-4000-8000-${String(1_000 + index).padStart(12, "0")}`,
+          received: index % 2 === 0 ? deleted : ago(199),
+          tenant,
+          verb: "delete",
+          objectRef: { resource: "secrets", name: `s-${index}`, apiVersion: "v1" },
+          more: { stageTimestamp: ago(150) }
+        })
+      )
+    ])
+    await insert("k8s_events", [
+      eventRow({
+        uid: "5b7e1c7e-0000-4000-8000-000000000001",
+        created,
+        lastSeen: `${seen.slice(0, 19)}.000000Z`,
+        tenant,
+        event: {
+          type: "Warning",
+          reason: "BackOff",
+          note: "Back-off restarting failed container",
+          regarding: {
+            kind: "Pod",
+            namespace: "team-1",
+            name: "web-1",
+            uid: "uid-web-1",
+            apiVersion: "v1",
+            fieldPath: "spec.containers{web}"
+          }
+        }
+      }),
+      eventRow({ uid: "5b7e1c7e-0000-4000-8000-000000000002", created, tenant })
+    ])
+    await api.publish([
+      {
+        id: "9f1d2c3b-0000-4000-8000-000000000001",
+        name: "web",
+        summary: "alice created Deployment web",
+        ageSeconds: 300
+      },
+      { id: "other", name: "db", kind: "StatefulSet", summary: "bob deleted StatefulSet db", actor: { name: "bob" } },
+      { id: "system", name: "web-2", summary: "the scheduler placed Pod web-2", changeSource: "system" }
+    ])
+    await eventually(
+      "the activities are stored",
+      async () => (await api.request("admin", `${group}/activities`)).json().items.length === 3
+    )
+  }, 120_000)
+  afterAll(() => api[Symbol.asyncDispose]())
+
+  it("audit --resource deployments --verb create --user alice@example.com", async () => {
+    const status = await create("auditlogqueries", "AuditLogQuery", {
+      startTime: "now-24h",
+      endTime: "now",
+      filter: 'objectRef.resource == "deployments" && verb == "create" && user.username == "alice@example.com"',
+      limit: 25
+    })
+    // Columns: Timestamp, Verb, User, Resource, Status. The rest is the record, as -o yaml prints it.
+    expect(status.results).toEqual([
+      {
+        kind: "Event",
+        apiVersion: "audit.k8s.io/v1",
+        level: "Metadata",
+        auditID: "9f1d2c3b-0000-4000-8000-000000000001",
+        stage: "ResponseComplete",
+        requestURI: "/api/v1/namespaces/team-1/configmaps/web",
+        verb: "create",
+        user: { username: "alice@example.com", uid: "uid-alice" },
+        sourceIPs: ["192.0.2.1"],
+        userAgent: "kubectl/v1.34.4",
+        objectRef: { resource: "deployments", namespace: "team-1", name: "web", apiGroup: "apps", apiVersion: "v1" },
+        responseStatus: { metadata: {}, code: 201 },
+        responseObject: web(1),
+        requestReceivedTimestamp: created,
+        stageTimestamp: created
+      }
+    ])
+    // The end of the pages: no hint on stderr.
+    expect("continue" in status).toBe(false)
+    for (const time of [status.effectiveStartTime, status.effectiveEndTime]) {
+      expect(time).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/)
+    }
+  })
+
+  it("audit --verb delete --all-pages: 305 deletes are 305", async () => {
+    const spec = { startTime: "now-24h", endTime: "now", filter: 'verb == "delete"', limit: 25 }
+    const names = new Set<string>()
+    let rows = 0
+    let pages = 0
+    let token: string | undefined
+    do {
+      const status = await create("auditlogqueries", "AuditLogQuery", {
+        ...spec,
+        ...(token === undefined ? {} : { continue: token })
+      })
+      for (const { objectRef } of status.results) names.add(objectRef.name)
+      rows += status.results.length
+      token = status.continue
+      pages++
+    } while (token !== undefined)
+    expect([rows, names.size, pages]).toEqual([305, 305, 13])
+  })
+
+  it("audit --suggest verb", async () => {
+    const status = await create("auditlogfacetsqueries", "AuditLogFacetsQuery", {
+      timeRange: { start: "now-24h", end: "now" },
+      facets: [{ field: "verb", limit: 20 }]
+    })
+    expect(status.facets).toEqual([
+      {
+        field: "verb",
+        values: [
+          { value: "delete", count: 305 },
+          { value: "create", count: 1 },
+          { value: "get", count: 1 },
+          { value: "update", count: 1 }
+        ]
+      }
+    ])
+  })
+
+  it("events -n team-1 --type Warning --reason BackOff --regarding-kind Pod --regarding-name web-1", async () => {
+    const status = await create("eventqueries", "EventQuery", {
+      startTime: "now-24h",
+      endTime: "now",
+      namespace: "team-1",
+      fieldSelector: "type=Warning,reason=BackOff,regarding.kind=Pod,regarding.name=web-1",
+      limit: 25
+    })
+    const metadata = {
+      name: "web.5b7e1c7e-0000-4000-8000-000000000001",
+      namespace: "team-1",
+      uid: "5b7e1c7e-0000-4000-8000-000000000001",
+      resourceVersion: "1",
+      creationTimestamp: created
+    }
+    // Columns: Last Seen, Type, Reason, Object, Message.
+    expect(status.results).toEqual([
+      {
+        apiVersion: "activity.miloapis.com/v1alpha1",
+        kind: "EventRecord",
+        metadata,
+        event: {
+          apiVersion: "events.k8s.io/v1",
+          kind: "Event",
+          metadata,
+          eventTime: created,
+          series: { count: 2, lastObservedTime: `${seen.slice(0, 19)}.000000Z` },
+          reportingController: "kubelet",
+          reportingInstance: "node-1",
+          action: "Pulling",
+          reason: "BackOff",
+          regarding: {
+            kind: "Pod",
+            namespace: "team-1",
+            name: "web-1",
+            uid: "uid-web-1",
+            apiVersion: "v1",
+            fieldPath: "spec.containers{web}"
+          },
+          note: "Back-off restarting failed container",
+          type: "Warning"
+        }
+      }
+    ])
+  })
+
+  it("events --suggest reason", async () => {
+    const status = await create("eventfacetqueries", "EventFacetQuery", {
+      timeRange: { start: "now-24h", end: "now" },
+      facets: [{ field: "reason", limit: 20 }]
+    })
+    expect(status.facets).toEqual([
+      {
+        field: "reason",
+        values: [
+          { value: "BackOff", count: 1 },
+          { value: "Pulled", count: 1 }
+        ]
+      }
+    ])
+  })
+
+  it("feed --actor alice --kind Deployment --change-source human --search created", async () => {
+    const status = await create("activityqueries", "ActivityQuery", {
+      startTime: "now-24h",
+      endTime: "now",
+      filter: 'spec.actor.name == "alice" && spec.resource.kind == "Deployment" && spec.changeSource == "human"',
+      search: "created",
+      limit: 25
+    })
+    expect(status.results.length).toBe(1)
+    const [{ apiVersion, kind, metadata, spec }] = status.results
+    // Columns: Timestamp, Actor, Source, Summary.
+    expect([apiVersion, kind]).toEqual(["activity.miloapis.com/v1alpha1", "Activity"])
+    expect(metadata.creationTimestamp).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/)
+    expect(spec).toMatchObject({
+      summary: "alice created Deployment web",
+      changeSource: "human",
+      actor: { type: "user", name: "alice" },
+      resource: { apiGroup: "apps", apiVersion: "v1", kind: "Deployment", name: "web", namespace: "team-1" },
+      tenant: { type: "Platform", name: "" },
+      origin: { type: "audit", id: "9f1d2c3b-0000-4000-8000-000000000001" }
+    })
+  })
+
+  it("feed --suggest spec.actor.name", async () => {
+    const status = await create("activityfacetqueries", "ActivityFacetQuery", {
+      timeRange: { start: "now-24h", end: "now" },
+      facets: [{ field: "spec.actor.name", limit: 20 }]
+    })
+    expect(status.facets).toEqual([
+      {
+        field: "spec.actor.name",
+        values: [
+          { value: "alice", count: 2 },
+          { value: "bob", count: 1 }
+        ]
+      }
+    ])
+  })
+
+  it("feed --watch", async () => {
+    const watch = api.watch("admin", `${group}/activities?watch=true`)
+    await eventually("what there is", () => watch.frames.length === 3)
+    await api.publish([{ id: "live", summary: "carol scaled Deployment web" }])
+    await eventually("what happens", () => watch.frames.length === 4)
+    watch.stop()
+    const { object, type } = watch.frames[3]!
+    expect([type, object.kind, object.spec.summary]).toEqual(["ADDED", "Activity", "carol scaled Deployment web"])
+  })
+
+  it("history deployments web -n team-1 --diff", async () => {
+    const status = await create("auditlogqueries", "AuditLogQuery", {
+      startTime: "now-30d",
+      endTime: "now",
+      filter:
+        'objectRef.resource == "deployments" && objectRef.name == "web" && verb in ["create", "update", "patch", "delete"] && objectRef.namespace == "team-1"',
+      limit: 100
+    })
+    // It turns them around, and compares each response with the one before.
+    expect(
+      status.results.map((one: { verb: string; responseObject: object }) => [one.verb, one.responseObject])
+    ).toEqual([
+      ["update", web(3)],
+      ["create", web(1)]
+    ])
+  })
+
+  it("a mistake is 422, with a cause for its field", async () => {
+    const answer = await api.request("admin", `${group}/auditlogqueries`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({
+        kind: "AuditLogQuery",
+        apiVersion: "activity.miloapis.com/v1alpha1",
+        metadata: { creationTimestamp: null },
+        spec: { startTime: "now-24h", endTime: "now", filter: "verb === 'x'" },
+        status: {}
+      })
+    })
+    expect(answer.status).toBe(422)
+    const { apiVersion, code, details, kind, reason, status } = answer.json()
+    expect([apiVersion, kind, status, code, reason]).toEqual(["v1", "Status", "Failure", 422, "Invalid"])
+    expect(details.causes).toEqual([
+      { reason: "FieldValueInvalid", field: "spec.filter", message: expect.stringMatching(/line 1, column \d+/) }
+    ])
+  })
+})

@@ -1,0 +1,602 @@
+/**
+ * Every resource, every verb, every kind of caller: not one byte of somebody else's.
+ *
+ * Each fact is marked in all its texts with whose it is, and answers are searched for marks as they come over the wire:
+ * exactly those that the caller may see must be in them.
+ */
+import { Effect } from "effect"
+import { appendFileSync } from "node:fs"
+import { join } from "node:path"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { stringify } from "yaml"
+import { type Resource, resources } from "../../src/contracts/resources.ts"
+import { activityFacetFields, auditLogFacetFields, eventFacetFields } from "../../src/domain/facetFields.ts"
+import type { Tenant } from "../../src/domain/Tenant.ts"
+import { insertRows } from "../../src/store/insertRows.ts"
+import { kubernetesEventLine, type StoredLine, type StoredTable } from "../../src/store/rows.ts"
+import { eventually } from "../support/eventually.ts"
+import { recordRow } from "../support/factRows.ts"
+import { type Api, defaultTenant, group, nameOf, startApi, type TestActivity, type UserName } from "./apiFixture.ts"
+import { eventOf, publishEvents, type TestSight } from "./eventMessages.ts"
+
+const project = (name: string): Tenant => ({ type: "Project", name })
+
+interface Owner {
+  readonly tenant: Tenant
+  readonly cluster?: string
+  readonly namespace?: string
+  readonly apiGroup?: string
+  /** Of who did it. */
+  readonly uid?: string
+}
+
+/** By the mark of their facts. Names of tenants meet when they are cut, folded or decoded carelessly. */
+const owners = {
+  mark0x: { tenant: project("a") },
+  mark1x: { tenant: project("A") },
+  mark2x: { tenant: project("a.b") },
+  mark3x: { tenant: project("a_b") },
+  mark4x: { tenant: project("%61") },
+  mark5x: { tenant: { type: "Organization", name: "a" } },
+  mark6x: { tenant: { type: "User", name: "uid-1" } },
+  mark7x: { tenant: project("z"), uid: "uid-1" },
+  mark8x: { tenant: defaultTenant },
+  mark9x: { tenant: defaultTenant, namespace: "team-2" },
+  mark10x: { tenant: defaultTenant, cluster: "elsewhere" },
+  mark11x: { tenant: project("z"), apiGroup: "" },
+  mark12x: { tenant: project("z"), apiGroup: "apps.example.com", namespace: "" }
+} as const satisfies Readonly<Record<string, Owner>>
+type Mark = keyof typeof owners
+// The keys of a literal are its type's.
+const marks = Object.keys(owners) as ReadonlyArray<Mark>
+
+/** Two facts of each kind, so that every caller has a second page. */
+const copies = [1, 2] as const
+
+interface Caller {
+  readonly user: UserName
+  /** Asks inside this namespace alone. */
+  readonly namespace?: string
+  /** Asks for this API group alone. */
+  readonly apiGroup?: string
+  readonly sees: ReadonlyArray<Mark>
+  /** Of Events, which nobody does. */
+  readonly seesOfEvents?: ReadonlyArray<Mark>
+}
+
+const ofGroupApps = marks.filter((mark) => !["mark11x", "mark12x"].includes(mark))
+
+const callers: ReadonlyArray<Caller> = [
+  { user: "tenant-a", sees: ["mark0x"] },
+  { user: "tenant-A", sees: ["mark1x"] },
+  { user: "tenant-a.b", sees: ["mark2x"] },
+  { user: "tenant-a_b", sees: ["mark3x"] },
+  { user: "tenant-%61", sees: ["mark4x"] },
+  { user: "tenant-a", namespace: "team-1", sees: ["mark0x"] },
+  { user: "tenant-a", namespace: "team-2", sees: [] },
+  { user: "tenant-a", apiGroup: "apps", sees: ["mark0x"] },
+  { user: "user-scope", sees: ["mark7x"], seesOfEvents: [] },
+  { user: "viewer", namespace: "team-1", sees: ["mark8x"] },
+  { user: "viewer", namespace: "team-2", sees: ["mark9x"] },
+  { user: "team-1-viewer", namespace: "team-1", sees: ["mark8x"] },
+  { user: "apps-provider", apiGroup: "apps", sees: ofGroupApps },
+  { user: "admin", sees: marks }
+]
+
+/** They may see nothing at all of what they ask for here. */
+const refusedCallers: ReadonlyArray<Omit<Caller, "sees">> = [
+  ...(["half-type", "half-name", "empty-name", "unknown-type", "repeated"] as const).flatMap((user) => [
+    { user },
+    { user, namespace: "team-1" },
+    { user, apiGroup: "apps" }
+  ]),
+  { user: "nobody" },
+  { user: "viewer" },
+  { user: "viewer", apiGroup: "apps" },
+  { user: "apps-provider" },
+  { user: "apps-provider", apiGroup: "batch" }
+]
+
+const callerText = ({ apiGroup, namespace, user }: Omit<Caller, "sees">): string =>
+  [
+    user,
+    ...(namespace === undefined ? [] : [`in ${namespace}`]),
+    ...(apiGroup === undefined ? [] : [`of ${apiGroup}`])
+  ].join(" ")
+
+/** Cluster configuration: RBAC alone decides who sees it, and nothing of it is a tenant's. */
+const configuration: ReadonlySet<string> = new Set(["activitypolicies", "deadletters", "reindexjobs"])
+
+interface QueryOf {
+  readonly kind: string
+  readonly facts: "activities" | "events" | "records"
+  /** What of its facts a caller of one API group asks for. */
+  readonly inGroup: (apiGroup: string) => string
+  /** A filter that everything passes. */
+  readonly always: string
+  readonly searches: boolean
+}
+
+const ofActivities = {
+  facts: "activities",
+  inGroup: (apiGroup: string) => `spec.resource.apiGroup == '${apiGroup}'`,
+  always: "spec.summary != ''",
+  searches: true
+} as const
+const ofRecords = {
+  facts: "records",
+  inGroup: (apiGroup: string) => `objectRef.apiGroup == '${apiGroup}'`,
+  always: "verb != ''",
+  searches: false
+} as const
+const ofEvents = {
+  facts: "events",
+  inGroup: (apiGroup: string) => `regarding.apiVersion == '${apiGroup}/v1'`,
+  always: "reason != ''",
+  searches: true
+} as const
+
+const queries: Readonly<Record<string, QueryOf>> = {
+  activityqueries: { kind: "ActivityQuery", ...ofActivities },
+  auditlogqueries: { kind: "AuditLogQuery", ...ofRecords },
+  eventqueries: { kind: "EventQuery", ...ofEvents }
+}
+
+const facetQueries: Readonly<Record<string, QueryOf & { readonly fields: ReadonlyArray<string> }>> = {
+  activityfacetqueries: { kind: "ActivityFacetQuery", ...ofActivities, fields: activityFacetFields },
+  auditlogfacetsqueries: { kind: "AuditLogFacetsQuery", ...ofRecords, fields: auditLogFacetFields },
+  eventfacetqueries: { kind: "EventFacetQuery", ...ofEvents, fields: eventFacetFields }
+}
+
+interface ListOf {
+  readonly facts: QueryOf["facts"]
+  readonly always: string
+  readonly groupSelector: (apiGroup: string) => string
+  readonly nameOf: (mark: Mark) => string
+  /** What was seen of one of the mark's facts, and how it goes on. */
+  readonly live: ReadonlyArray<"added" | "deleted" | "modified">
+}
+
+/** Of the fact in a frame. */
+const liveName = (mark: Mark): string => `web.${mark}-live`
+
+const lists: Readonly<Record<string, ListOf>> = {
+  activities: {
+    facts: "activities",
+    always: ofActivities.always,
+    groupSelector: (apiGroup) => `spec.resource.apiGroup=${apiGroup}`,
+    nameOf: (mark) => {
+      const { cluster }: Owner = owners[mark]
+      return nameOf(`web.${mark}-1`, cluster)
+    },
+    live: ["added", "modified", "deleted"]
+  },
+  eventrecords: {
+    facts: "events",
+    always: ofEvents.always,
+    groupSelector: (apiGroup) => `regarding.apiVersion=${apiGroup}/v1`,
+    nameOf: (mark) => `web.${mark}-1`,
+    // That one is gone from its cluster is no fact.
+    live: ["added", "modified"]
+  }
+}
+
+const previews = "policypreviews"
+
+/** Everything that the table speaks of. A resource that it leaves out fails the first test. */
+const spokenOf: ReadonlySet<string> = new Set([
+  ...configuration,
+  ...Object.keys(queries),
+  ...Object.keys(facetQueries),
+  ...Object.keys(lists),
+  previews
+])
+
+const markPattern = /mark\d+x/g
+
+const marksIn = (text: string): ReadonlyArray<string> => [...new Set(text.match(markPattern))].toSorted()
+
+const expected = (sees: ReadonlyArray<Mark>): ReadonlyArray<string> => [...sees].toSorted()
+
+describe("the tenant matrix", () => {
+  let api: Api
+  const began = Date.now()
+  const ago = (seconds: number): string => new Date(began - seconds * 1_000).toISOString().replace("Z", "789Z")
+
+  const insert = (table: StoredTable, rows: ReadonlyArray<StoredLine>) =>
+    api.run(insertRows({ table, rows, onPoison: (_, refused) => Effect.die(refused) }))
+
+  const facts = <A>(make: (mark: Mark, owner: Owner, copy: number, seconds: number) => A): ReadonlyArray<A> =>
+    marks.flatMap((mark, place) => copies.map((copy) => make(mark, owners[mark], copy, 60 + place * 2 + copy)))
+
+  const activity = (id: string, mark: Mark, seconds: number): TestActivity => {
+    const { apiGroup, cluster, namespace, tenant, uid }: Owner = owners[mark]
+    return {
+      id,
+      tenant,
+      name: `web-${mark}`,
+      summary: `someone ${mark} changed web`,
+      ageSeconds: seconds,
+      actor: { name: mark, uid: uid ?? `uid-${mark}` },
+      ...(apiGroup === undefined ? {} : { apiGroup }),
+      ...(cluster === undefined ? {} : { cluster }),
+      ...(namespace === undefined ? {} : { namespace })
+    }
+  }
+
+  const event = (mark: Mark, uid: string, created: string, resourceVersion = "1"): TestSight => {
+    const { apiGroup = "apps", cluster = "local", namespace = "team-1", tenant }: Owner = owners[mark]
+    return {
+      cluster,
+      tenant,
+      event: {
+        apiVersion: "events.k8s.io/v1",
+        kind: "Event",
+        metadata: {
+          name: `web.${uid}`,
+          namespace: namespace === "" ? "default" : namespace,
+          uid,
+          resourceVersion,
+          creationTimestamp: `${created.slice(0, 19)}Z`
+        },
+        eventTime: created,
+        note: `someone ${mark} pulled web`,
+        reason: mark,
+        action: mark,
+        type: "Normal",
+        reportingController: mark,
+        reportingInstance: mark,
+        regarding: {
+          apiVersion: apiGroup === "" ? "v1" : `${apiGroup}/v1`,
+          kind: "Deployment",
+          namespace,
+          name: `web-${mark}`
+        }
+      }
+    }
+  }
+
+  beforeAll(async () => {
+    api = await startApi()
+    await insert(
+      "audit_logs",
+      facts((mark, { apiGroup = "apps", cluster = "local", namespace = "team-1", tenant, uid }, copy, seconds) =>
+        recordRow({
+          auditID: `${mark}-${copy}`,
+          received: ago(seconds),
+          cluster,
+          tenant,
+          user: { username: mark, uid: uid ?? `uid-${mark}` },
+          objectRef: { resource: "deployments", apiGroup, namespace, name: `web-${mark}`, uid: `object-${mark}` },
+          more: {
+            userAgent: `agent-${mark}`,
+            annotations: { mark },
+            requestObject: { metadata: { name: mark } },
+            responseObject: { metadata: { name: mark } }
+          }
+        })
+      )
+    )
+    await insert(
+      "k8s_events",
+      facts((mark, _, copy, seconds) => {
+        const sight = event(mark, `${mark}-${copy}`, ago(seconds))
+        return kubernetesEventLine(eventOf(sight), 1)
+      })
+    )
+    await api.publish(facts((mark, _, copy, seconds) => activity(`web.${mark}-${copy}`, mark, seconds)))
+    await eventually(
+      "the activities are stored",
+      async () =>
+        (await api.request("admin", `${group}/activities`)).json().items.length === marks.length * copies.length
+    )
+  }, 120_000)
+  afterAll(() => api[Symbol.asyncDispose]())
+
+  const seenOf = (caller: Caller, of: QueryOf["facts"]): ReadonlyArray<Mark> =>
+    of === "events" ? (caller.seesOfEvents ?? caller.sees) : caller.sees
+
+  const ask = (plural: string, { kind }: QueryOf, user: UserName, spec: object) =>
+    api.request(user, `${group}/${plural}`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ apiVersion: "activity.miloapis.com/v1alpha1", kind, metadata: {}, spec })
+    })
+
+  /** Where the caller asks, as a part of a question. */
+  const limits = ({ apiGroup, namespace }: Omit<Caller, "sees">, { inGroup }: QueryOf): object => ({
+    ...(namespace === undefined ? {} : { namespace }),
+    ...(apiGroup === undefined ? {} : { filter: inGroup(apiGroup) })
+  })
+
+  const day = { startTime: "now-1d", endTime: "now" }
+
+  it("every resource of the API is in it", () => {
+    const all = resources.map(({ plural }: Resource) => plural)
+    // To add one: say above whose facts it shows, and ask for them below in each way that it has.
+    expect(all.filter((plural) => !spokenOf.has(plural))).toEqual([])
+    expect([...spokenOf].filter((plural) => !all.includes(plural))).toEqual([])
+  })
+
+  describe.each(Object.entries(queries))("%s", (plural, query) => {
+    it.each(callers.map((caller) => [callerText(caller), caller] as const))(
+      "%s: pages, totals, filters, words",
+      async (_, caller) => {
+        const sees = expected(seenOf(caller, query.facts))
+        const spec = { ...day, ...limits(caller, query) }
+        const whole = await ask(plural, query, caller.user, { ...spec, limit: 1_000 })
+        expect([whole.status, marksIn(whole.text)]).toEqual([201, sees])
+        expect(whole.json().status.total).toEqual({ count: sees.length * copies.length, exact: true })
+        let pages = ""
+        let next = ""
+        do {
+          const page = await ask(plural, query, caller.user, { ...spec, limit: 1, continue: next })
+          expect(page.status).toBe(201)
+          pages += JSON.stringify(page.json().status.results)
+          next = page.json().status.continue ?? ""
+        } while (next !== "")
+        expect(marksIn(pages)).toEqual(sees)
+        const filter = [...(caller.apiGroup === undefined ? [] : [query.inGroup(caller.apiGroup)]), query.always]
+        const others = [{ filter: filter.join(" && ") }, ...(query.searches ? [{ search: "someone" }] : [])]
+        for (const other of others) {
+          const answer = await ask(plural, query, caller.user, { ...spec, limit: 1_000, ...other })
+          expect([answer.status, marksIn(answer.text)]).toEqual([201, sees])
+        }
+      }
+    )
+
+    it.each(refusedCallers.map((caller) => [callerText(caller), caller] as const))("%s: refused", async (_, caller) => {
+      const answer = await ask(plural, query, caller.user, { ...day, ...limits(caller, query) })
+      expect([answer.status, marksIn(answer.text)]).toEqual([403, []])
+    })
+
+    it("a filter that leaves other API groups open opens none", async () => {
+      const { always, inGroup } = query
+      for (const filter of [`${inGroup("apps")} || ${always}`, `!(${inGroup("batch")})`, always]) {
+        const answer = await ask(plural, query, "apps-provider", { ...day, filter })
+        expect([filter, answer.status, marksIn(answer.text)]).toEqual([filter, 403, []])
+      }
+    })
+
+    it("a page's token is of no use to anybody else", async () => {
+      const first = await ask(plural, query, "tenant-a", { ...day, limit: 1 })
+      const token: string = first.json().status.continue
+      for (const user of ["tenant-A", "tenant-a.b", "user-scope", "admin"] as const) {
+        const stolen = await ask(plural, query, user, { ...day, limit: 1, continue: token })
+        expect([user, stolen.status, marksIn(stolen.text)]).toEqual([user, 400, []])
+      }
+    })
+  })
+
+  describe.each(Object.entries(facetQueries))("%s", (plural, query) => {
+    const asked = (fields: ReadonlyArray<string>) => ({
+      timeRange: { start: "now-1d", end: "now" },
+      facets: fields.map((field) => ({ field, limit: 100 })),
+      histogram: { interval: "1h" }
+    })
+    const count = (values: ReadonlyArray<{ readonly count: number }>) => values.reduce((sum, one) => sum + one.count, 0)
+
+    it.each(callers.map((caller) => [callerText(caller), caller] as const))("%s: every field", async (_, caller) => {
+      const sees = seenOf(caller, query.facts)
+      const facts = sees.length * copies.length
+      let told = ""
+      for (let at = 0; at < query.fields.length; at += 10) {
+        const spec = { ...asked(query.fields.slice(at, at + 10)), ...limits(caller, query) }
+        const answer = await ask(plural, query, caller.user, spec)
+        expect(answer.status).toBe(201)
+        const { facets, histogram } = answer.json().status
+        expect(count(histogram.buckets)).toBe(facts)
+        for (const facet of facets) expect(count(facet.values)).toBeLessThanOrEqual(facts)
+        told += answer.text
+      }
+      expect(marksIn(told)).toEqual(expected(sees))
+    })
+
+    it.each(refusedCallers.map((caller) => [callerText(caller), caller] as const))("%s: refused", async (_, caller) => {
+      const answer = await ask(plural, query, caller.user, {
+        ...asked(query.fields.slice(0, 10)),
+        ...limits(caller, query)
+      })
+      expect([answer.status, marksIn(answer.text)]).toEqual([403, []])
+    })
+  })
+
+  describe.each(Object.entries(lists))("%s", (plural, list) => {
+    const collection = ({ namespace }: Omit<Caller, "sees">): string =>
+      namespace === undefined ? `${group}/${plural}` : `${group}/namespaces/${namespace}/${plural}`
+    const parameters = ({ apiGroup }: Omit<Caller, "sees">, more: Record<string, string> = {}): string =>
+      new URLSearchParams({
+        ...(apiGroup === undefined ? {} : { fieldSelector: list.groupSelector(apiGroup) }),
+        ...more
+      }).toString()
+
+    it.each(callers.map((caller) => [callerText(caller), caller] as const))("%s: lists and gets", async (_, caller) => {
+      const seen = seenOf(caller, list.facts)
+      const sees = expected(seen)
+      const forms: ReadonlyArray<string> = [
+        "application/json",
+        "application/yaml",
+        "application/json;as=Table;v=v1;g=meta.k8s.io"
+      ]
+      for (const accept of forms) {
+        const answer = await api.request(caller.user, `${collection(caller)}?${parameters(caller)}`, {
+          headers: { accept }
+        })
+        expect([accept, answer.status, marksIn(answer.text)]).toEqual([accept, 200, sees])
+      }
+      const found = await api.request(
+        caller.user,
+        `${collection(caller)}?${parameters(caller, { search: "someone", filter: list.always })}`
+      )
+      expect([found.status, marksIn(found.text)]).toEqual([200, sees])
+      let pages = ""
+      let next = ""
+      do {
+        const page = await api.request(
+          caller.user,
+          `${collection(caller)}?${parameters(caller, { limit: "1", ...(next === "" ? {} : { continue: next }) })}`
+        )
+        expect(page.status).toBe(200)
+        pages += JSON.stringify(page.json().items)
+        next = page.json().metadata.continue ?? ""
+      } while (next !== "")
+      expect(marksIn(pages)).toEqual(sees)
+      if (caller.apiGroup !== undefined) return
+      for (const mark of marks) {
+        const one = await api.request(caller.user, `${collection(caller)}/${list.nameOf(mark)}`)
+        const isSeen = seen.includes(mark)
+        // What is refused names what was asked for, and nothing else.
+        const told = one.text.replaceAll(list.nameOf(mark), "")
+        expect([mark, one.status, marksIn(told)]).toEqual([mark, isSeen ? 200 : 404, isSeen ? [mark] : []])
+      }
+    })
+
+    it.each(refusedCallers.map((caller) => [callerText(caller), caller] as const))("%s: refused", async (_, caller) => {
+      for (const more of [{}, { watch: "true" }, { watch: "true", resourceVersion: "0" }]) {
+        const answer = await api.request(caller.user, `${collection(caller)}?${parameters(caller, more)}`)
+        expect([answer.status, marksIn(answer.text)]).toEqual([403, []])
+      }
+    })
+
+    it("a page's token is of no use to anybody else", async () => {
+      const first = await api.request("tenant-a", `${group}/${plural}?limit=1`)
+      const token = encodeURIComponent(first.json().metadata.continue)
+      for (const user of ["tenant-A", "tenant-a.b", "user-scope", "admin"] as const) {
+        const stolen = await api.request(user, `${group}/${plural}?limit=1&continue=${token}`)
+        expect([user, stolen.status, marksIn(stolen.text)]).toEqual([user, 400, []])
+      }
+    })
+
+    it("watches: what was there, what comes, what changes and what goes", async () => {
+      const watches = callers.map((caller) => ({
+        caller,
+        watch: api.watch(
+          caller.user,
+          `${collection(caller)}?${parameters(caller, { watch: "true", resourceVersion: "0" })}`
+        )
+      }))
+      const namesIn = (watch: (typeof watches)[number]["watch"]) =>
+        new Set(watch.frames.map(({ object, type }) => `${type} ${object.metadata?.name}`))
+      const all = (type: string, name: (mark: Mark) => string) =>
+        eventually(`${type} everywhere`, () =>
+          watches.every(({ caller, watch }) => {
+            const seen = namesIn(watch)
+            return seenOf(caller, list.facts).every((mark) => seen.has(`${type} ${name(mark)}`))
+          })
+        )
+      await all("ADDED", list.nameOf)
+      for (const [place, mark] of list.live.entries()) {
+        await (list.facts === "events"
+          ? publishEvents(
+              api,
+              marks.map((owner) => ({ ...event(owner, `${owner}-live`, ago(0), String(place + 2)), mark }))
+            )
+          : api.publish(
+              marks.map((owner) => ({
+                ...activity(liveName(owner), owner, 1),
+                summary: `someone ${owner} for the ${place}. time`,
+                mark
+              }))
+            ))
+      }
+      await all(list.live.at(-1)?.toUpperCase() ?? "", (owner) => {
+        const { cluster }: Owner = owners[owner]
+        return list.facts === "events" ? liveName(owner) : nameOf(liveName(owner), cluster)
+      })
+      for (const { caller, watch } of watches) {
+        watch.stop()
+        expect([callerText(caller), marksIn(JSON.stringify(watch.frames))]).toEqual([
+          callerText(caller),
+          expected(seenOf(caller, list.facts))
+        ])
+      }
+    })
+  })
+
+  describe.each([...configuration])("%s", (plural) => {
+    it.each(callers.filter(({ user }) => user !== "admin").map((caller) => [callerText(caller), caller] as const))(
+      "%s: without a role for it, nothing",
+      async (_, { user }) => {
+        for (const path of ["", "?watch=true", "?watch=true&resourceVersion=0", "/one"]) {
+          const answer = await api.request(user, `${group}/${plural}${path}`)
+          expect([path, answer.status]).toEqual([path, 403])
+        }
+      }
+    )
+  })
+
+  describe(previews, () => {
+    const policyOf = (apiGroup: string) => ({
+      resource: { apiGroup, kind: "Deployment" },
+      auditRules: [{ match: "true", summary: "{{ actor }} did it" }],
+      eventRules: [{ match: "true", summary: "{{ event.note }}" }]
+    })
+    const ways: ReadonlyArray<object> = [
+      { autoFetch: { limit: 50, timeRange: "1d", sources: "both" } },
+      {
+        policyName: "tried",
+        backtest: { sources: "both", limit: 500, outcomes: ["same", "changed", "new", "lost", "error"] }
+      }
+    ]
+    const preview = (user: UserName, apiGroup: string, spec: object) =>
+      api.request(user, `${group}/${previews}`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({
+          apiVersion: "activity.miloapis.com/v1alpha1",
+          kind: "PolicyPreview",
+          metadata: {},
+          spec: { policy: policyOf(apiGroup), ...spec }
+        })
+      })
+    // What a backtest compares with are policies: who sees none of them is told nothing by it.
+    beforeAll(async () => {
+      appendFileSync(
+        join(api.folder, "roles.yaml"),
+        documentsText(
+          {
+            apiVersion,
+            kind: "ClusterRole",
+            metadata: { name: "policy-readers" },
+            rules: [{ apiGroups: ["activity.miloapis.com"], resources: ["activitypolicies"], verbs: ["list"] }]
+          },
+          {
+            apiVersion,
+            kind: "ClusterRoleBinding",
+            metadata: { name: "policy-readers" },
+            roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "policy-readers" },
+            subjects: [{ kind: "Group", apiGroup: "rbac.authorization.k8s.io", name: "system:authenticated" }]
+          }
+        )
+      )
+      await eventually(
+        "the role counts",
+        async () => (await api.request("tenant-a", `${group}/activitypolicies`)).status === 200
+      )
+    }, 60_000)
+    const apiVersion = "rbac.authorization.k8s.io/v1"
+    const documentsText = (...documents: ReadonlyArray<object>) =>
+      documents.map((document) => `---\n${stringify(document)}`).join("")
+    const limit = ({ namespace }: Omit<Caller, "sees">) => (namespace === undefined ? {} : { namespace })
+
+    it.each(callers.map((caller) => [callerText(caller), caller] as const))(
+      "%s: what was stored",
+      async (_, caller) => {
+        const sees = expected(caller.sees.filter((mark) => ofGroupApps.includes(mark)))
+        for (const way of ways) {
+          const answer = await preview(caller.user, "apps", { ...limit(caller), ...way })
+          expect([answer.status, marksIn(answer.text)]).toEqual([201, sees])
+        }
+      }
+    )
+
+    // It names an API group always.
+    const refused = refusedCallers.filter(({ apiGroup, user }) => user !== "apps-provider" || apiGroup !== undefined)
+    it.each(refused.map((caller) => [callerText(caller), caller] as const))("%s: refused", async (_, caller) => {
+      for (const way of ways) {
+        const answer = await preview(caller.user, caller.apiGroup ?? "apps", { ...limit(caller), ...way })
+        expect([answer.status, marksIn(answer.text)]).toEqual([403, []])
+      }
+    })
+  })
+})
