@@ -2,7 +2,6 @@ import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { connect } from "@nats-io/transport-node"
 import { jetstreamManager, type JetStreamManager } from "@nats-io/jetstream"
 import { Effect, Fiber } from "effect"
-import { durableConfig } from "../../../src/clients/nats/durableConsumer.ts"
 import type { Consumer } from "../../../src/clients/nats/Nats.ts"
 import { startNatsServer, type TestNatsServer } from "../../support/natsServer.ts"
 import { connected, idIn, messagesOf, streamOf, until } from "./fixtures.ts"
@@ -179,38 +178,6 @@ describe("consumer", () => {
               return (yield* nats.ackFloor("DELETED", "reader")) === (yield* nats.streamState("DELETED")).lastSequence
             })
           )
-        })
-      ),
-    timeout
-  )
-
-  it.live(
-    "what a consumer has sent is settled when another process has deleted it and made it anew",
-    () =>
-      connected(server, (nats) =>
-        Effect.gen(function* () {
-          const stream = streamOf("ANEW")
-          yield* nats.ensureStreams([stream])
-          yield* nats.publish(messagesOf(stream, "a", 4_000))
-          // Of 3,500 that are acknowledged it remembers 2,000: the first of the new one's fill its buffer.
-          const consumer = yield* nats.consumer({ stream: "ANEW", durable: "reader", ackPendingMax: 1_000 })
-          yield* readUntil(consumer, new Map(), 3_500)
-          const held = yield* consumer.take(500, "5 seconds")
-          yield* administered(async (manager) => {
-            await manager.consumers.delete("ANEW", "reader")
-            await manager.consumers.add("ANEW", durableConfig("reader", undefined, 1_000))
-          })
-          // The new one has sent none of these, and takes no more while its buffer is full: it never answers for them.
-          yield* consumer.acknowledge(held)
-          const again = new Map<string, number>()
-          const reading = yield* Effect.forkChild(readUntil(consumer, again, 4_000))
-          yield* until(
-            "the floor is at the end",
-            Effect.gen(function* () {
-              return (yield* nats.ackFloor("ANEW", "reader")) === (yield* nats.streamState("ANEW")).lastSequence
-            })
-          )
-          yield* Fiber.interrupt(reading)
         })
       ),
     timeout
