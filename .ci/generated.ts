@@ -5,7 +5,7 @@
 import { readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { stringify } from "yaml"
-import { policyRecordDefinition } from "../src/contracts/policyRecordDefinition.ts"
+import { recordDefinitions } from "../src/contracts/recordDefinitions.ts"
 import { readFigures } from "../test/bench/figures.ts"
 import { performancePage } from "../test/bench/performancePage.ts"
 import { apiReference } from "./apiReference.ts"
@@ -20,10 +20,11 @@ interface GeneratedFile {
 
 const generatedFiles: ReadonlyArray<GeneratedFile> = [
   { path: "package-lock.json", print: () => lockText(completedLock(readLock())) },
-  {
-    path: "infra/crds/storage.activity.miloapis.com_activitypolicyrecords.yaml",
-    print: () => `# Printed by npm run generate.\n${stringify(policyRecordDefinition, { lineWidth: 0 })}`
-  },
+  ...recordDefinitions.map((definition) => ({
+    path: `infra/crds/${definition.spec.group}_${definition.spec.names.plural}.yaml`,
+    print: () =>
+      `# Printed by npm run generate.\n${stringify(definition, { lineWidth: 0, aliasDuplicateObjects: false })}`
+  })),
   { path: "docs/api.md", print: apiReference },
   { path: "docs/performance.md", print: () => performancePage(readFigures()) }
 ]

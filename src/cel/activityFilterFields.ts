@@ -41,7 +41,8 @@ export const activityFilterFields: FilterFields = fieldTable([
   // Left out of an activity that was seen once: its last sight is its first.
   field("spec.lastTimestamp", "timestamp", { absentAs: [["spec", "timestamp"]] }),
   /** Each is an object with `marker`, `start`, `end` and `resource`. */
-  field("spec.links", "list"),
-  /** Each is an object with `field`, `old` and `new`. */
-  field("spec.changes", "list")
+  field("spec.links", "list")
 ])
+
+/** What the API tells of an activity besides: worked out when it is read, so that no filter can ask for it. */
+export const unstoredFields = ["spec.changes", "spec.changesLeftOut"] as const

@@ -354,6 +354,12 @@ const matchFrom = (
     throw new FilterRefusal(argument ?? ast, "matches() takes one constant pattern")
   }
   const pattern = argument.args
+  if ([...pattern.matchAll(/\\(.)/gs)].some(([, escaped]) => escaped === "B")) {
+    throw new FilterRefusal(
+      argument,
+      "\\B is not supported in patterns: the store finds it between the bytes of a character"
+    )
+  }
   around.budget.patternSizes += patternSize(pattern)
   try {
     if (around.budget.patternSizes > filterPatternsMax) {

@@ -1,6 +1,7 @@
 /** Finds what the paths of a filter name: fields, and what lies inside of maps, lists and bodies. */
 import type { ASTNode } from "@marcbachmann/cel-js"
 import { type FilterExpression, typeOf } from "./FilterExpression.ts"
+import { unstoredFields } from "./activityFilterFields.ts"
 import type { FilterFields } from "./FilterField.ts"
 import { chainOf, type FilterBudget, FilterRefusal } from "./filterSyntax.ts"
 
@@ -72,6 +73,13 @@ export const charge = (node: ASTNode, { budget, items }: Surroundings): void => 
 }
 
 export const noField = (ast: ASTNode, path: string, { fields, items }: Surroundings): FilterRefusal => {
+  const unstored = unstoredFields.find((name) => `${path}.`.startsWith(`${name}.`))
+  if (unstored !== undefined) {
+    return new FilterRefusal(
+      ast,
+      `${unstored} is not stored, but worked out when a single activity is read: ask for audit records instead, by paths into requestObject and responseObject`
+    )
+  }
   const known = new Set([...fields.values()].filter(({ type }) => type !== "object").map((field) => field.path))
   return new FilterRefusal(ast, `there is no field ${path}; fields are ${[...items, ...known].join(", ")}`)
 }

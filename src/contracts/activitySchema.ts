@@ -101,6 +101,28 @@ export const activitySpecSchema: JsonSchema = object(
         rule: text("Name of the rule in the policy's auditRules or eventRules.")
       },
       ["name", "generation", "rule"]
+    ),
+    changes: list(
+      "What the request changed, field by field. Worked out when a single activity is read, so lists, watches and queries are without it: kubectl get activity NAME -o yaml. Of updates and patches that were carried out, from their audit record and those before it; absent where those do not tell, an empty list where nothing was changed. Status, managedFields, resourceVersion and the like are left out.",
+      object(
+        "A field, and what it was and became.",
+        {
+          field: text(
+            "Path of the field, such as spec.template.spec.containers[name=web].image, metadata.annotations[example.com/note] or rules[0]."
+          ),
+          old: text(
+            "Value before the request: a text as it is, anything else as JSON, from 1,000 characters on an excerpt. Absent where there was none, or where no record tells it; what is redacted is REDACTED."
+          ),
+          new: text(
+            "Value after the request, in the same form. Absent where there is none any more. Both are REDACTED where a patch set what is redacted."
+          )
+        },
+        ["field"]
+      )
+    ),
+    changesLeftOut: whole(
+      "How many changes there are besides: more than the 100 that are shown, or such as may have been made by others since the record before.",
+      "int32"
     )
   },
   ["summary", "changeSource", "timestamp", "actor", "resource", "tenant", "origin"]

@@ -38,7 +38,7 @@ export const deadLetterSchemas = {
 } satisfies Readonly<Record<string, JsonSchema>>
 
 const chosen = {
-  sequences: list("Which letters of the group; all when there are none.", whole("status.newest[].sequence"))
+  sequences: list("Which letters of the group; all of them where this is left out.", whole("status.newest[].sequence"))
 }
 
 const settled = object("What became of it.", {
@@ -57,7 +57,12 @@ export const deadLetterRedriveSchemas = {
 export const deadLetterDiscardSchemas = {
   spec: object(
     "Which letters are to be deleted for good, and why.",
-    { ...chosen, reason: text("Why they are not needed. It is kept in the audit log.") },
+    {
+      ...chosen,
+      reason: text(
+        "Why they are not needed, in at most 1,024 characters. It is kept in the log and in the audit record."
+      )
+    },
     ["reason"]
   ),
   status: settled

@@ -20,7 +20,7 @@ export const eventsResource: Resource = {
   shortNames: ["ev"],
   categories: [],
   namespaced: true,
-  verbs: ["get", "list", "watch"],
+  verbs: ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
   subresources: {},
   description: "Event is what a component of a cluster has to say about an object.",
   properties: {}

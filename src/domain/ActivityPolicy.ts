@@ -1,27 +1,15 @@
 /** The ActivityPolicy API object: how the records and Events of one kind are told. */
+import type { ObjectMetadata, StatusCondition } from "./KeptObject.ts"
+
 export interface ActivityPolicy {
   readonly apiVersion: string
   readonly kind: "ActivityPolicy"
-  readonly metadata: PolicyMetadata
+  readonly metadata: ObjectMetadata
   readonly spec: ActivityPolicySpec
   readonly status?: {
-    readonly conditions?: ReadonlyArray<PolicyCondition>
+    readonly conditions?: ReadonlyArray<StatusCondition>
     readonly observedGeneration?: number
   }
-}
-
-export interface PolicyMetadata {
-  readonly name: string
-  readonly uid?: string
-  readonly resourceVersion?: string
-  readonly generation?: number
-  readonly creationTimestamp?: string
-  readonly deletionTimestamp?: string
-  readonly labels?: Readonly<Record<string, string>>
-  readonly annotations?: Readonly<Record<string, string>>
-  readonly finalizers?: ReadonlyArray<string>
-  readonly managedFields?: ReadonlyArray<unknown>
-  readonly ownerReferences?: ReadonlyArray<unknown>
 }
 
 export interface ActivityPolicySpec {
@@ -49,13 +37,4 @@ export interface PolicyRule {
   readonly summary: string
   /** Which requests an audit rule sees; Success when absent. */
   readonly outcome?: "Success" | "Failure" | "Any"
-}
-
-export interface PolicyCondition {
-  readonly type: string
-  readonly status: "True" | "False" | "Unknown"
-  readonly reason: string
-  readonly message: string
-  readonly lastTransitionTime: string
-  readonly observedGeneration?: number
 }

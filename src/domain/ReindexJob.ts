@@ -1,10 +1,10 @@
 /** The ReindexJob API object: stored records and Events are told once more, by the policies as they are now. */
-import type { PolicyCondition, PolicyMetadata } from "./ActivityPolicy.ts"
+import type { ObjectMetadata, StatusCondition } from "./KeptObject.ts"
 
 export interface ReindexJob {
   readonly apiVersion: string
   readonly kind: "ReindexJob"
-  readonly metadata: PolicyMetadata
+  readonly metadata: ObjectMetadata
   readonly spec: ReindexJobSpec
   readonly status?: ReindexJobStatus
 }
@@ -46,7 +46,7 @@ export interface ReindexJobStatus {
   readonly policies?: ReadonlyArray<string>
   /** Up to where everything is done: a {@link ReindexPosition} as JSON. */
   readonly position?: string
-  readonly conditions: ReadonlyArray<PolicyCondition>
+  readonly conditions: ReadonlyArray<StatusCondition>
 }
 
 export interface ReindexProgress {
@@ -85,7 +85,11 @@ export interface ReindexWindow {
 }
 
 export const batchSizeOtherwise = 1_000
+export const batchSizeMin = 100
+export const batchSizeMax = 10_000
 export const rateLimitOtherwise = 100
+export const rateLimitMin = 10
+export const rateLimitMax = 1_000
 
 export const isFinished = ({ status }: ReindexJob): boolean =>
   status?.phase === "Succeeded" || status?.phase === "Failed"
@@ -101,4 +105,18 @@ export const noProgress: ReindexProgress = {
   changed: 0,
   new: 0,
   lost: 0
+}
+
+/** Of a job that nobody has begun. @param now RFC 3339 */
+export const pendingStatus = ({ metadata }: ReindexJob, now: string): ReindexJobStatus => {
+  const message = "Waits for its turn"
+  const condition: StatusCondition = {
+    type: "Ready",
+    status: "False",
+    reason: "Pending",
+    message,
+    lastTransitionTime: now,
+    observedGeneration: metadata.generation ?? 1
+  }
+  return { phase: "Pending", message, progress: noProgress, conditions: [condition] }
 }

@@ -52,6 +52,8 @@ export const headerNames = {
   mark: "Activity-Mark",
   /** The order at the source, a decimal number: an Event's resourceVersion (and more where those went back), `0` for an audit record. */
   order: "Activity-Order",
+  /** The trace that a fact is part of, on what is traced alone (decision 0030-tracing). */
+  trace: "traceparent",
   /** Dead letters: why, by which policy and rule, how often tried, where the fact came from. */
   cause: "Activity-Cause",
   policy: "Activity-Policy",
@@ -65,3 +67,9 @@ export const headerNames = {
 } as const
 
 export type Mark = "added" | "modified" | "deleted"
+
+/**
+ * In place of a mark, on a message of MILO_EVENTS without a body: it is no fact, and passed over by all who read facts.
+ * The next write of an Event follows it (decision 0026-events-writes).
+ */
+export const anchorMark = "anchor"

@@ -51,6 +51,18 @@ export interface FactSubject {
 export const eventSubject = (fact: FactSubject): string =>
   `events.${tenantTokens(fact)}.${subjectToken(fact.apiGroup)}.${objectTokens(fact)}`
 
+/**
+ * `events.<tenant_type>.<tenant_name>.written.<namespace>.<name>`, of the Event itself: what is written of it through
+ * the API, and nothing else. It has one token less than {@link eventSubject}, so no two of them meet.
+ */
+export const writtenEventSubject = (event: Omit<FactSubject, "apiGroup" | "kind">): string =>
+  `events.${tenantTokens(event)}.written.${subjectToken(event.namespace)}.${subjectToken(event.name)}`
+
+const writtenTokens = 6
+
+export const isWrittenEventSubject = (subject: string): boolean =>
+  subject.startsWith("events.") && subject.split(".").length === writtenTokens
+
 /** `activities.<tenant_type>.<tenant_name>.<api_group>.<source>.<kind>.<namespace>.<name>` (seed 001). */
 export const activitySubject = (fact: FactSubject, source: "audit" | "event"): string =>
   `activities.${tenantTokens(fact)}.${subjectToken(fact.apiGroup)}.${source}.${objectTokens(fact)}`
@@ -59,7 +71,7 @@ export const activitySubject = (fact: FactSubject, source: "audit" | "event"): s
 export const deadLetterSubject = (stream: string, program: string, reason: string, subject: string): string =>
   `dead.${subjectToken(stream)}.${subjectToken(program)}.${subjectToken(reason)}.${subjectToken(subject)}`
 
-const tenantTokens = (fact: FactSubject): string =>
+const tenantTokens = (fact: Pick<FactSubject, "tenantType" | "tenantName">): string =>
   `${subjectToken(fact.tenantType.toLowerCase())}.${subjectToken(fact.tenantName)}`
 
 const objectTokens = (fact: FactSubject): string =>

@@ -9,7 +9,7 @@
 import type { Activity } from "../domain/Activity.ts"
 import type { AuditRecord, AuditRequest } from "../domain/AuditRecord.ts"
 import type { KubernetesEvent } from "../domain/KubernetesEvent.ts"
-import { storageGroup } from "../domain/policyRecord.ts"
+import { storageGroup } from "../domain/keptRecord.ts"
 import type { Mark } from "../domain/streams.ts"
 import { activityFromAudit, activityFromEvent } from "./activityFrom.ts"
 import { auditActor, eventActor, type ResolvedActor } from "./actor.ts"

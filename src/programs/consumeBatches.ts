@@ -8,6 +8,7 @@
 import { Clock, type Duration, Effect, Schedule } from "effect"
 import type { Consumer, Delivery, NatsError } from "../clients/nats/Nats.ts"
 import { Health } from "../runtime/Health.ts"
+import { type BatchTraces, inTracesOf } from "./batchTraces.ts"
 
 export interface BatchLoop<E, R> {
   /** For the log and the probes: which flow this is, as in "AUDIT_EVENTS to audit_logs". */
@@ -17,7 +18,9 @@ export interface BatchLoop<E, R> {
   readonly batchWait: Duration.Input
   /** Batches handled at once. More than one lets the next be read while this one waits for the other side. */
   readonly inFlight: number
-  readonly handle: (batch: ReadonlyArray<Delivery>) => Effect.Effect<void, E, R>
+  readonly handle: (batch: ReadonlyArray<Delivery>, traces: BatchTraces) => Effect.Effect<void, E, R>
+  /** Of what a batch does in the traces of its messages, as in "writer.batch". */
+  readonly span: string
 }
 
 /** 100 ms, doubled up to 10 s, jittered. */
@@ -53,15 +56,17 @@ export const consumeBatches = <E extends { readonly retryable: boolean; readonly
       const batch = yield* loop.consumer.take(loop.batchMax, loop.batchWait)
       if (batch.length === 0) return
       const own = Symbol("batch")
-      yield* loop.handle(batch).pipe(
-        Effect.tapError((error) => {
-          if (failing.has(own) || !error.retryable) return Effect.void
-          failing.set(own, { sinceMillis: clock.currentTimeMillisUnsafe(), why: error.message })
-          return Effect.logWarning(`${loop.name}: waiting`, error)
-        }),
-        Effect.retry({ schedule: untilHealed, while: (error) => error.retryable }),
-        Effect.tap(() => (failing.delete(own) ? Effect.logInfo(`${loop.name}: goes on`) : Effect.void)),
-        Effect.ensuring(Effect.sync(() => failing.delete(own)))
+      yield* inTracesOf(batch, loop.span, (traces) =>
+        loop.handle(batch, traces).pipe(
+          Effect.tapError((error) => {
+            if (failing.has(own) || !error.retryable) return Effect.void
+            failing.set(own, { sinceMillis: clock.currentTimeMillisUnsafe(), why: error.message })
+            return Effect.logWarning(`${loop.name}: waiting`, error)
+          }),
+          Effect.retry({ schedule: untilHealed, while: (error) => error.retryable }),
+          Effect.tap(() => (failing.delete(own) ? Effect.logInfo(`${loop.name}: goes on`) : Effect.void)),
+          Effect.ensuring(Effect.sync(() => failing.delete(own)))
+        )
       )
       // A lost acknowledgement only means that the batch comes again: its facts have the same keys.
       yield* loop.consumer.acknowledge(batch).pipe(

@@ -1,12 +1,14 @@
 /** The layers that programs have in common. */
-import { Config, Effect, Layer } from "effect"
+import { Config, Effect, Layer, References } from "effect"
 import { layerFromUrl } from "../clients/clickhouse/layerFromUrl.ts"
 import { kubeLayer } from "../clients/kube/kubeLayer.ts"
 import type { ConnectionOptions } from "../clients/nats/Connection.ts"
 import { natsLayer } from "../clients/nats/natsLayer.ts"
 import { Health } from "../runtime/Health.ts"
 import { Metrics } from "../runtime/Metrics.ts"
+import { makeSpanExport } from "../runtime/SpanExport.ts"
 import { StartRefused } from "../runtime/StartRefused.ts"
+import { Tracing } from "../runtime/Tracing.ts"
 import { readPem } from "./readTls.ts"
 
 /** @fails StartRefused when the URL, the folder or the authorities' file cannot be used */
@@ -79,6 +81,32 @@ const inPod = (name: string, otherwise: string) =>
 
 /** Health and metrics of one process. */
 export const observed = Layer.mergeAll(Health.layer, Metrics.layer)
+
+export interface TracingSettings {
+  readonly otlpEndpoint: string
+  readonly otlpHeaders: Readonly<Record<string, string>>
+  readonly traceRatio: number
+}
+
+/**
+ * Traces of a program, where there is somebody to send them to. What is not traced makes no spans at all.
+ *
+ * @fails StartRefused when OTEL_RESOURCE_ATTRIBUTES, which the exporter reads by itself, cannot be read
+ */
+export const tracingFrom = (settings: TracingSettings, program: string) =>
+  Layer.mergeAll(
+    Layer.succeed(References.TracerEnabled, false),
+    settings.otlpEndpoint === ""
+      ? Layer.empty
+      : Layer.effect(
+          Tracing,
+          makeSpanExport({
+            endpoint: settings.otlpEndpoint,
+            headers: settings.otlpHeaders,
+            serviceName: `activity-${program}`
+          }).pipe(Effect.map((tracer) => ({ tracer, ratio: settings.traceRatio })))
+        )
+  )
 
 const sentence = (text: string): string => {
   const whole = text.endsWith(".") ? text : `${text}.`

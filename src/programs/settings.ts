@@ -1,5 +1,5 @@
 /** Settings that more than one program has, under the same names everywhere. */
-import { Result } from "effect"
+import { Result, Schema } from "effect"
 import * as Flag from "effect/cli/Flag"
 import {
   clusterName,
@@ -7,6 +7,7 @@ import {
   factor,
   listenAddress,
   oneOf,
+  part,
   type Reader,
   setting,
   sizeBytes,
@@ -107,6 +108,33 @@ export const policyStore = setting({
   read: oneOf(["nats", "kubernetes"])
 })
 
+const leaseDuration: Reader<number> = (value) =>
+  Result.flatMap(durationMillis(value), (millis) =>
+    millis >= 3_000 ? Result.succeed(millis) : Result.fail("a duration of at least 3s")
+  )
+
+/** By which one of several replicas of a program works. */
+export const leaseSettings = (program: string) => ({
+  leaseNamespace: setting({
+    name: "lease-namespace",
+    description: `the namespace of the lease by which one of several ${program}s works`,
+    default: "activity-system",
+    read: text
+  }),
+  leaseName: setting({
+    name: "lease-name",
+    description: "the name of that lease",
+    default: `activity-${program}`,
+    read: text
+  }),
+  leaseDuration: setting({
+    name: "lease-duration",
+    description: "how long a lease that is not renewed keeps others from taking over, at least 3s",
+    default: "15s",
+    read: leaseDuration
+  })
+})
+
 export const cluster = setting({
   name: "cluster",
   description: "the name of the cluster that facts come from, where the source does not name it",
@@ -175,6 +203,54 @@ export const activityRetention = setting({
   default: "",
   read: retention
 })
+
+const percentDecoded = Schema.decodeUnknownResult(Schema.StringFromUriComponent)
+
+/**
+ * `name=value,name=value`, values percent-encoded.
+ *
+ * @source https://opentelemetry.io/docs/specs/otel/protocol/exporter/#specifying-headers-via-environment-variables
+ */
+const headerList: Reader<Readonly<Record<string, string>>> = (value) => {
+  const headers: Record<string, string> = {}
+  for (const pair of value.split(",").filter((one) => one.trim() !== "")) {
+    const [, name = "", encoded = ""] = /^\s*([\w!#$%&'*+.^`|~-]+)\s*=\s*([\x21-\x7e]*)\s*$/.exec(pair) ?? []
+    const decoded = percentDecoded(encoded)
+    if (name === "" || Result.isFailure(decoded) || /[\r\n]/.test(decoded.success)) {
+      return Result.fail("name=value, comma-separated, values percent-encoded")
+    }
+    headers[name.toLowerCase()] = decoded.success
+  }
+  return Result.succeed(headers)
+}
+
+/** Where traces go; the same in every program (decision 0030-tracing). */
+export const tracingSettings = {
+  otlpEndpoint: setting({
+    name: "otlp-endpoint",
+    description:
+      "an OpenTelemetry collector that traces are sent to by OTLP over HTTP, as http://host:4318; empty: none",
+    default: "",
+    environment: "OTEL_EXPORTER_OTLP_ENDPOINT",
+    mayHoldSecret: true,
+    read: url(["http://", "https://"], { optional: true })
+  }),
+  otlpHeaders: setting({
+    name: "otlp-headers",
+    description: "headers for that collector: name=value, comma-separated, values percent-encoded",
+    default: "",
+    environment: "OTEL_EXPORTER_OTLP_HEADERS",
+    mayHoldSecret: "all",
+    read: headerList
+  }),
+  traceRatio: setting({
+    name: "trace-ratio",
+    description:
+      "the part of webhook batches and API requests that is traced where the sender has not decided it, 0 to 1",
+    default: "1",
+    read: part
+  })
+}
 
 /** Programs that make the same streams must be given the same, or each would set its own. */
 export const streamScale = setting({

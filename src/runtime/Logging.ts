@@ -1,10 +1,12 @@
 /**
  * Logs: one JSON line per change of state, on standard error, or in a file where standard output is for people.
  *
- * A line is `{"time", "level", "message", …}`; what was logged beside the message, and annotations, are its other fields.
+ * A line is `{"time", "level", "message", …}`; what was logged beside the message, and annotations, are its other fields,
+ * and `trace_id` and `span_id` where it was logged within a trace.
  */
-import { Cause, Effect, type Layer, Logger, References } from "effect"
+import { Cause, Effect, type Layer, Logger, References, type Tracer } from "effect"
 import { createWriteStream } from "node:fs"
+import { Tracing } from "./Tracing.ts"
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -16,11 +18,16 @@ const fieldsOf: Logger.Logger<unknown, Fields> = Logger.make(({ cause, date, fib
     time: date.toISOString(),
     level: logLevel.toLowerCase(),
     message: typeof text === "string" ? text : JSON.stringify(text),
+    ...(fiber.getRef(Tracing) === undefined ? {} : traceOf(fiber.cache.span)),
     ...fiber.getRef(References.CurrentLogAnnotations),
     ...Object.assign({}, ...rest.map(fieldFrom)),
     ...(cause.reasons.length === 0 ? {} : { cause: Cause.pretty(cause) })
   }
 })
+
+/** Of what is traced alone: only that can be found by it. */
+const traceOf = (span: Tracer.AnySpan | undefined): Fields =>
+  span?.sampled === true ? { trace_id: span.traceId, span_id: span.spanId } : {}
 
 /** Errors by name and sentence: what they carry besides is for programs. */
 const fieldFrom = (value: unknown): Fields => {

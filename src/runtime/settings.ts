@@ -19,8 +19,8 @@ export interface SettingOptions<A> {
   readonly read: Reader<A>
   /** Other than `ACTIVITY_<NAME>`, where a name is known everywhere. */
   readonly environment?: string
-  /** A wrong value is shown without what may be a password. */
-  readonly mayHoldSecret?: boolean
+  /** A wrong value is shown without what may be a password; `all`: nothing of it is shown. */
+  readonly mayHoldSecret?: boolean | "all"
 }
 
 /** What a program gets from its table of flags. */
@@ -48,7 +48,7 @@ export const setting = <A>(options: SettingOptions<A>): Flag.Flag<A> => {
           Effect.fail(
             new CliError.InvalidValue({
               option: options.name,
-              value: options.mayHoldSecret === true ? withoutSecret(value) : value,
+              value: shownValue(options.mayHoldSecret, value),
               expected,
               kind: "flag"
             })
@@ -58,6 +58,9 @@ export const setting = <A>(options: SettingOptions<A>): Flag.Flag<A> => {
     )
   )
 }
+
+const shownValue = (mayHoldSecret: boolean | "all" | undefined, value: string): string =>
+  mayHoldSecret === "all" ? "***" : mayHoldSecret === true ? withoutSecret(value) : value
 
 /** Three stars for what may be a user, a password or a token: all before the last `@`, all behind a `?` or `#`. */
 export const withoutSecret = (value: string): string =>
@@ -120,6 +123,14 @@ export const factor: Reader<number> = (value) => {
   return /^\d{1,5}(\.\d{1,12})?$/.test(value) && number > 0 && number <= 10_000
     ? Result.succeed(number)
     : Result.fail("a number above 0 and at most 10000, such as 0.5 or 50")
+}
+
+/** `0`, `0.01`, `1`: a part of a whole. */
+export const part: Reader<number> = (value) => {
+  const number = Number(value)
+  return /^\d(\.\d{1,12})?$/.test(value) && number <= 1
+    ? Result.succeed(number)
+    : Result.fail("a number from 0 to 1, such as 0.01")
 }
 
 /** One of these words. */

@@ -119,6 +119,7 @@ export interface FieldFault {
     | "FieldValueDuplicate"
     | "FieldValueNotSupported"
     | "FieldValueForbidden"
+    | "FieldValueTooLong"
     | "FieldValueTooMany"
   readonly message: string
 }

@@ -6,6 +6,7 @@ import { isJsonObject, type Json, type JsonObject } from "../domain/AuditRecord.
 import { type ApiFailure, badRequest, failure, invalid } from "./ApiFailure.ts"
 import { fieldProblems } from "./fieldProblems.ts"
 import type { Call } from "./http/Call.ts"
+import { apiVersionOf } from "./facts/FactResource.ts"
 import type { ResourceRequest } from "./http/RequestInfo.ts"
 
 /** What a write's body is to be. */
@@ -177,7 +178,7 @@ export const checkedObject = (
   })
 
 const typeFrom = (body: JsonObject, request: ResourceRequest, kind: string): Result.Result<void, string> => {
-  const expected = `${request.group}/${request.version}`
+  const expected = apiVersionOf(request)
   if (body["kind"] !== kind)
     return Result.fail(`the kind in the data (${String(body["kind"] ?? "none")}) is not ${kind}`)
   return body["apiVersion"] === expected

@@ -1,15 +1,17 @@
 /**
  * From a request to its answer: who calls, whether it may, then what it asks for.
  */
-import { Cause, Clock, Effect, Metric } from "effect"
+import { Cause, Clock, Effect, Metric, type Scope } from "effect"
 import { randomUUID } from "node:crypto"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { Health } from "../runtime/Health.ts"
 import { counterFamily } from "../runtime/Metrics.ts"
+import { traced, type TracedWork } from "../runtime/Tracing.ts"
 import type { ActivityQueries } from "../store/ActivityQueries.ts"
 import type { DeadLetterGroups } from "../store/DeadLetterGroups.ts"
 import type { FactQueries } from "../store/FactQueries.ts"
 import { PolicyStore } from "../store/PolicyStore.ts"
+import { ReindexJobs } from "../store/ReindexJobs.ts"
 import {
   type ApiFailure,
   badRequest,
@@ -46,7 +48,10 @@ import { Drain } from "./Drain.ts"
 import { selectedEventGroup } from "./events/eventFacts.ts"
 import type { EventFeed } from "./events/EventFeed.ts"
 import { eventRecords } from "./events/eventRecords.ts"
+import type { EventLog } from "./events/EventLog.ts"
 import { servedEvents } from "./events/servedEvents.ts"
+import { writeEvents } from "./events/writeEvents.ts"
+import type { Exports } from "./exports/Exports.ts"
 import type { FactListOptions } from "./facts/listFacts.ts"
 import { serveFacts } from "./facts/serveFacts.ts"
 import { acceptedForm } from "./http/accept.ts"
@@ -58,11 +63,11 @@ import { openApi } from "./openApi/openApi.ts"
 import { policyRequest } from "./policies/policyRequest.ts"
 import type { PolicyWrites } from "./policies/PolicyWrites.ts"
 import { reindexJobRequest } from "./reindexJobs/reindexJobRequest.ts"
-import { ReindexJobStorage } from "./reindexJobs/ReindexJobStorage.ts"
-import type { QueryOptions } from "./queries/createQuery.ts"
+import type { ReindexJobWrites } from "./reindexJobs/ReindexJobWrites.ts"
+import type { QueryOptions } from "./queries/askedQuery.ts"
 import { createPreview } from "./previews/createPreview.ts"
 import type { Backtests } from "./previews/Backtests.ts"
-import { queryRequest } from "./queries/queryRequest.ts"
+import { isExportable, queryRequest } from "./queries/queryRequest.ts"
 import { RequestsInFlight } from "./RequestsInFlight.ts"
 import { versionAnswer } from "./serverVersion.ts"
 
@@ -89,10 +94,14 @@ export type RouteServices =
   | DeadLetterGroups
   | Drain
   | EventFeed
+  | EventLog
+  | Exports
   | FactQueries
   | Health
   | PolicyStore
   | PolicyWrites
+  | ReindexJobs
+  | ReindexJobWrites
   | RequestRecords
   | RequestsInFlight
 
@@ -105,11 +114,11 @@ export const handle = (
     const drain = yield* Drain
     const receivedMillis = yield* Clock.currentTimeMillis
     const url = targetOf(request)
-    const accepted = acceptedForm(request.headers.accept ?? "")
+    const info = url === undefined ? undefined : requestInfo(request.method ?? "GET", url.pathname, url.searchParams)
+    const accepted = acceptedForm(request.headers.accept ?? "", info?._tag === "Resource" && isExportable(info))
     const auditID = auditIDOf(request)
     const encoding = accepted?.encoding ?? "json"
     const context: AnswerContext = { request, response, encoding, auditID, closing: drain.begun }
-    const info = url === undefined ? undefined : requestInfo(request.method ?? "GET", url.pathname, url.searchParams)
     const isWatch = info?._tag === "Resource" && info.verb === "watch"
     const inFlight = yield* RequestsInFlight
     const records = yield* RequestRecords
@@ -163,6 +172,7 @@ export const handle = (
             receivedMillis,
             answeredMillis,
             body: sent,
+            exportedAs: accepted?.form._tag === "Export" ? accepted.form.type : undefined,
             exit
           })
         })
@@ -171,10 +181,24 @@ export const handle = (
     const written = Effect.scoped(writing(context, answered))
     // Probes and discovery are answered from memory, however much there is to do: without them kube-apiserver takes
     // this server for gone.
-    yield* (info?._tag === "Resource" ? inFlight.admit(isWatch, written) : written).pipe(
+    const admitted = (info?._tag === "Resource" ? inFlight.admit(isWatch, written) : written).pipe(
       Effect.catch((error) => writing(context, Effect.fail(error)))
     )
+    // A watch would be a span of hours.
+    yield* info?._tag === "Resource" && !isWatch
+      ? traced(`apiserver.${info.verb}`, tracedRequest(request, info, auditID), admitted)
+      : admitted
   })
+
+const tracedRequest = (request: IncomingMessage, info: ResourceRequest, auditID: string): TracedWork => ({
+  kind: "server",
+  // Two of them are joined by a comma, and are none then.
+  traceparent: request.headersDistinct["traceparent"]?.join(),
+  attributes: {
+    "activity.audit_id": auditID,
+    "activity.resource": info.subresource === "" ? info.resource : `${info.resource}/${info.subresource}`
+  }
+})
 
 const writing = <R>(
   context: AnswerContext,
@@ -194,6 +218,7 @@ const writing = <R>(
     const status = answer._tag === "Chunks" ? 200 : answer.status
     const counter = requestsByStatus[String(status)]
     if (counter !== undefined) yield* Metric.update(counter, 1)
+    yield* Effect.annotateCurrentSpan({ "http.response.status_code": status })
     if (answer._tag === "Chunks" && answer.live) yield* Metric.modify(openWatches, 1)
     yield* writeAnswer(context, answer).pipe(
       Effect.ensuring(answer._tag === "Chunks" && answer.live ? Metric.modify(openWatches, -1) : Effect.void)
@@ -239,20 +264,21 @@ const authenticate = (request: IncomingMessage, path: string): Effect.Effect<Use
     )
   })
 
-type Handler = Effect.Effect<Answer, ApiFailure, RouteServices>
+/** What it holds until its answer is written, its scope gives back. */
+type Handler = Effect.Effect<Answer, ApiFailure, RouteServices | Scope.Scope>
 
 /** A sentence while there is nowhere to keep the resource's objects. */
 type Absence = (resource: Resource) => string | undefined
 
 const route = (options: RouteOptions, call: Call): Handler =>
   Effect.gen(function* () {
-    const policies = yield* PolicyStore
-    const absence: Absence = (resource) => (resource === activityPoliciesResource ? policies.absence() : undefined)
+    const stores = new Map<Resource, { readonly absence: () => string | undefined }>([
+      [activityPoliciesResource, yield* PolicyStore],
+      [reindexJobsResource, yield* ReindexJobs]
+    ])
+    const absence: Absence = (resource) => stores.get(resource)?.absence()
     if (call.info._tag === "Resource") return yield* routeResource(options, call, call.info, absence)
-    const keepsJobs = (yield* ReindexJobStorage) !== undefined
-    const present = resources.filter(
-      (resource) => absence(resource) === undefined && (keepsJobs || resource !== reindexJobsResource)
-    )
+    const present = resources.filter((resource) => absence(resource) === undefined)
     const known =
       discovery(call, present, options.tellsOfEvents ?? false) ??
       openApi(call) ??
@@ -326,7 +352,9 @@ const eventRecordVerb = (options: RouteOptions, call: Call, request: ResourceReq
 const eventVerb = (options: RouteOptions, call: Call, request: ResourceRequest): Handler =>
   Effect.gen(function* () {
     const scope = yield* callerScope(call.user, request, options, selectedEventGroup(call))
-    return yield* serveFacts(call, request, scope, options, yield* servedEvents(request))
+    return yield* isChange(request)
+      ? writeEvents(call, request, scope, options)
+      : serveFacts(call, request, scope, options, yield* servedEvents(request))
   })
 
 /** Undefined: the path names nothing that this server has. */

@@ -15,6 +15,7 @@ import type { ActivityQueries } from "../store/ActivityQueries.ts"
 import type { DeadLetterGroups } from "../store/DeadLetterGroups.ts"
 import type { FactQueries } from "../store/FactQueries.ts"
 import type { PolicyStore } from "../store/PolicyStore.ts"
+import type { ReindexJobs } from "../store/ReindexJobs.ts"
 import { ActivityFeed } from "./activities/ActivityFeed.ts"
 import type { RecordedRequests } from "./audit/recordedRequests.ts"
 import { RequestRecords } from "./audit/RequestRecords.ts"
@@ -29,8 +30,11 @@ import { subjectAccessLayer } from "./auth/subjectAccess.ts"
 import { tokenFile } from "./auth/tokenFile.ts"
 import { Drain } from "./Drain.ts"
 import { EventFeed } from "./events/EventFeed.ts"
+import { EventLog } from "./events/EventLog.ts"
+import { Exports } from "./exports/Exports.ts"
 import { Backtests } from "./previews/Backtests.ts"
 import type { PolicyWrites } from "./policies/PolicyWrites.ts"
+import type { ReindexJobWrites } from "./reindexJobs/ReindexJobWrites.ts"
 import { RequestsInFlight } from "./RequestsInFlight.ts"
 import { handle, type RouteOptions, type RouteServices } from "./routes.ts"
 
@@ -70,6 +74,8 @@ type Stores =
   | Nats
   | PolicyStore
   | PolicyWrites
+  | ReindexJobs
+  | ReindexJobWrites
   | Scope.Scope
 
 /**
@@ -108,7 +114,9 @@ const listenForApi = <R>(
         access,
         ActivityFeed.layer,
         EventFeed.layer,
+        EventLog.layer,
         Backtests.layer,
+        Exports.layer,
         RequestsInFlight.layer,
         requestRecords
       ).pipe(Layer.provideMerge(Drain.layer))

@@ -23,7 +23,7 @@ export const pageRowsMax = 1_000
 export interface Position {
   /** As the table shows it, in full precision. */
   readonly time: string
-  /** The activity's key. ClickHouse orders UUIDs in its own way: never compare them here. */
+  /** The activity's key. ClickHouse orders UUIDs in its own way, which `store/newestFirst` alone knows. */
   readonly id: string
 }
 

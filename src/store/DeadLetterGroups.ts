@@ -109,6 +109,8 @@ const settledAtOnce = 8
 const makeDeadLetterGroups = Effect.gen(function* () {
   const nats = yield* Nats
   const looking = yield* Semaphore.make(1)
+  // A discard beside a redrive of the same letters would miss what that writes anew.
+  const settling = yield* Semaphore.make(1)
   let known: LetterGroups = { groups: new Map(), version: 0 }
   let seen: StreamState | undefined
   /** What went, oldest first. */
@@ -166,7 +168,7 @@ const makeDeadLetterGroups = Effect.gen(function* () {
       // What is asked for next is what this has left.
       restUntil = 0
       return { done: done.filter(Boolean).length, gone: done.filter((did) => !did).length }
-    })
+    }).pipe(settling.withPermits(1))
 
   const redriveOne = (sequence: number) =>
     Effect.gen(function* () {

@@ -3,7 +3,7 @@
  *
  * A fact counts once, in its newest version, however often it was stored; deleted ones are never seen.
  */
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Layer, Option } from "effect"
 import type { ClickHouse, ClickHouseError, Row } from "../clients/clickhouse/ClickHouse.ts"
 import type { Scope } from "../domain/Scope.ts"
 import type { Position } from "./ActivityQueries.ts"
@@ -12,7 +12,14 @@ import { type Facet, type FacetValue, readFacets } from "./facets.ts"
 import { factTables } from "./factTables.ts"
 import { behind, type FactWindow, windowCondition } from "./factWindow.ts"
 import { type HistogramBucket, readHistogram } from "./histogram.ts"
-import { scopedCount, scopedRead, scopedReadUpTo } from "./scopedRead.ts"
+import {
+  readEarlierRecords,
+  readRecordsOf,
+  type RecordObject,
+  type RecordStanding,
+  type StoredRecord
+} from "./objectHistory.ts"
+import { type ScopedRead, scopedCount, scopedRead, scopedReadUpTo } from "./scopedRead.ts"
 import { countSources, readSourcePage, readSourceSlices, type SourceFact, type SourceWindow } from "./sourceFacts.ts"
 
 export interface StoredFact {
@@ -22,11 +29,34 @@ export interface StoredFact {
   readonly sequence: number
 }
 
+export interface PlacedFact extends StoredFact {
+  readonly position: Position
+}
+
 export interface FactPage {
   /** By time and key, newest first. */
   readonly facts: ReadonlyArray<StoredFact>
   /** Undefined on the last page. */
   readonly next: Position | undefined
+}
+
+export interface AskedPage {
+  readonly limit: number
+  readonly sizeBytesMax?: number
+  readonly after?: Position | undefined
+}
+
+export interface PlacedPage extends FactPage {
+  readonly facts: ReadonlyArray<PlacedFact>
+}
+
+/** Where a stored Event comes from. */
+export interface EventOrigin {
+  readonly cluster: string
+  /** At its source. */
+  readonly order: bigint
+  /** Of the sight that this was said with. */
+  readonly sequence: number
 }
 
 export interface Total {
@@ -44,11 +74,13 @@ export const totalExactMax = 100_000
 export class FactQueries extends Context.Service<
   FactQueries,
   {
-    /** One page of at most `limit` facts behind `after`, fewer where they pass {@link pageSizeBytesMax}. */
-    readonly page: (
-      window: FactWindow,
-      page: { readonly limit: number; readonly after?: Position | undefined }
-    ) => Effect.Effect<FactPage, ClickHouseError>
+    /** One page of at most `limit` facts behind `after`, fewer where they pass `sizeBytesMax` ({@link pageSizeBytesMax}). */
+    readonly page: (window: FactWindow, page: AskedPage) => Effect.Effect<PlacedPage, ClickHouseError>
+    /** None: there is no Event at that position, or not for this scope. */
+    readonly eventOrigin: (
+      scope: Scope,
+      position: Position
+    ) => Effect.Effect<Option.Option<EventOrigin>, ClickHouseError>
     readonly total: (window: FactWindow) => Effect.Effect<Total, ClickHouseError>
     /** The commonest values of each facet, in the order of `facets`, all in one pass. */
     readonly facets: (
@@ -69,6 +101,18 @@ export class FactQueries extends Context.Service<
     ) => Effect.Effect<{ readonly facts: ReadonlyArray<SourceFact>; readonly more: boolean }, ClickHouseError>
     /** How many of those there are, up to `rowsMax`. */
     readonly sourceCount: (window: SourceWindow, rowsMax: number) => Effect.Effect<number, ClickHouseError>
+    /** Records of one audit ID: the stages of a request, and other requests that chose the same. */
+    readonly recordsOf: (
+      scope: Scope,
+      auditID: string,
+      standing: RecordStanding
+    ) => Effect.Effect<ReadonlyArray<StoredRecord>, ClickHouseError>
+    /** The last few records before it that tell of the same object, newest first. None for a user's scope. */
+    readonly earlierRecords: (
+      scope: Scope,
+      object: RecordObject,
+      standing: RecordStanding
+    ) => Effect.Effect<ReadonlyArray<StoredRecord>, ClickHouseError>
   }
 >()("activity/store/FactQueries") {
   static readonly layer = Layer.effect(
@@ -78,13 +122,17 @@ export class FactQueries extends Context.Service<
       const traced = <A>(name: string, read: Effect.Effect<A, ClickHouseError, ClickHouse>) =>
         read.pipe(Effect.provide(context), Effect.withSpan(`FactQueries.${name}`))
       return FactQueries.of({
-        page: (window, { after, limit }) => traced("page", readPage(window, limit, after)),
+        page: (window, page) => traced("page", readPage(window, page)),
+        eventOrigin: (scope, position) => traced("eventOrigin", readEventOrigin(scope, position)),
         total: (window) => traced("total", readTotal(window)),
         facets: (window, facets) => traced("facets", readFacets(window, facets)),
         histogram: (window, intervalSeconds) => traced("histogram", readHistogram(window, intervalSeconds)),
         sourceSlices: (window) => traced("sourceSlices", readSourceSlices(window)),
         sourcePage: (window, page) => traced("sourcePage", readSourcePage(window, page)),
-        sourceCount: (window, rowsMax) => traced("sourceCount", countSources(window, rowsMax))
+        sourceCount: (window, rowsMax) => traced("sourceCount", countSources(window, rowsMax)),
+        recordsOf: (scope, auditID, standing) => traced("recordsOf", readRecordsOf(scope, auditID, standing)),
+        earlierRecords: (scope, object, standing) =>
+          traced("earlierRecords", readEarlierRecords(scope, object, standing))
       })
     })
   )
@@ -103,68 +151,118 @@ const readTotal = (window: FactWindow): Effect.Effect<Total, ClickHouseError, Cl
 
 const readPage = (
   window: FactWindow,
-  limit: number,
-  after: Position | undefined
-): Effect.Effect<FactPage, ClickHouseError, ClickHouse> =>
+  { after, limit, sizeBytesMax = pageSizeBytesMax }: AskedPage
+): Effect.Effect<PlacedPage, ClickHouseError, ClickHouse> =>
   Effect.gen(function* () {
-    const where = all([yield* windowCondition(window), ...(after === undefined ? [] : [behind(after)])])
-    // One row more than asked tells whether another page follows.
-    const rows = yield* spansTenants(window.scope)
-      ? readNewest(window, where, limit + 1)
-      : readFrom(window, where, limit + 1, undefined)
+    const position = after === undefined ? [] : [behind(after)]
+    const read: PageRead = {
+      window,
+      seen: all([yield* windowCondition(window), ...position]),
+      began: all([yield* windowCondition(window, "beganInWindow"), ...position]),
+      // One row more than asked tells whether another page follows.
+      rowsMax: limit + 1,
+      sizeBytesMax
+    }
+    const rows = yield* spansTenants(window.scope) ? readNewest(read) : readFrom(read)
     const shown = rows.slice(0, limit)
     const last = shown.at(-1)
     const found = foundOf(rows)
     return {
-      facts: shown.map((row) => ({ json: String(row["json"]), sequence: Number(row["sequence"]) })),
-      next:
-        found > shown.length && last !== undefined ? { time: String(last["time"]), id: String(last["key"]) } : undefined
+      facts: shown.map((row) => ({
+        json: String(row["json"]),
+        sequence: Number(row["sequence"]),
+        position: positionOf(row)
+      })),
+      next: found > shown.length && last !== undefined ? positionOf(last) : undefined
     }
   })
+
+interface PageRead {
+  readonly window: FactWindow
+  /** What the window keeps, behind the page before. */
+  readonly seen: Condition
+  /** The same of what began within the window. */
+  readonly began: Condition
+  readonly rowsMax: number
+  readonly sizeBytesMax: number
+}
+
+const readEventOrigin = (
+  scope: Scope,
+  { id, time }: Position
+): Effect.Effect<Option.Option<EventOrigin>, ClickHouseError, ClickHouse> =>
+  scopedRead(scope, {
+    table: "k8s_events",
+    columns: "cluster, toString(bitShiftRight(ver, 64)) AS source_order, toString(seq) AS sequence",
+    where: condition("ts = {at_ts:DateTime64(6, 'UTC')} AND id = {at_id:UUID}", { at_ts: time, at_id: id }),
+    tail: "LIMIT 1",
+    final: true
+  }).pipe(
+    Effect.map(([row]) =>
+      row === undefined
+        ? Option.none()
+        : Option.some({
+            cluster: String(row["cluster"]),
+            order: BigInt(String(row["source_order"])),
+            sequence: Number(row["sequence"])
+          })
+    )
+  )
+
+const positionOf = (row: Row): Position => ({ time: String(row["time"]), id: String(row["key"]) })
 
 /** Rows of one tenant lie together, in the order of pages; those of all do not. */
 const spansTenants = (scope: Scope): boolean => scope._tag !== "Tenant" && scope._tag !== "Namespace"
 
 /**
- * The exact read over all tenants starts at the time of about the 2·limit-th newest match, told by a cheap read that
- * may count old versions, and starts earlier when that was too late. A version's time never differs from the other
- * versions' of its row, so each of these reads is exact.
+ * Over all tenants the rows of a page lie scattered, and FINAL uses neither the projection by time nor, at a bearable
+ * price, an index. So each exact read is limited to the keys of the newest matches among all versions, old ones too,
+ * which both serve: any match is among them, since all versions of a row share its key, hence its place in the order.
+ * Where too many of them were old versions, the next read begins earlier.
+ *
+ * @decision 0017-what-reads-cost
  */
-const readNewest = (window: FactWindow, where: Condition, rowsMax: number) =>
+const readNewest = (read: PageRead): Effect.Effect<ReadonlyArray<Row>, ClickHouseError, ClickHouse> =>
   Effect.gen(function* () {
-    // 2, 8 and 32 times the page: beyond, so many versions match that nothing less than all of it will do.
-    for (const factor of [2, 8, 32]) {
+    const { began, rowsMax, seen, window } = read
+    const first = yield* readFrom(read, {
+      where: began,
+      tail: `ORDER BY ts DESC, id DESC LIMIT ${Math.ceil(1.25 * rowsMax)}`
+    })
+    if (foundOf(first) === rowsMax) return first
+    // Beyond 32 times the page so many versions match that nothing less than all of it will do.
+    for (const factor of [4, 32]) {
       const [match] = yield* scopedRead(window.scope, {
         table: factTables[window.kind].table,
         columns: "toString(ts) AS time",
-        where,
+        where: began,
         tail: `ORDER BY ts DESC LIMIT 1 OFFSET ${factor * rowsMax - 1}`,
         final: false
       })
-      const from = match === undefined ? undefined : String(match["time"])
-      const rows = yield* readFrom(window, where, rowsMax, from)
-      if (from === undefined || foundOf(rows) === rowsMax) return rows
+      if (match === undefined) return yield* readFrom(read, { where: seen, tail: "" })
+      // By time and not by number: what arrives, or is merged, between two statements does not change what this means.
+      const from = condition("ts >= {from_ts:DateTime64(6, 'UTC')}", { from_ts: String(match["time"]) })
+      const rows = yield* readFrom(read, { where: all([began, from]), tail: "" })
+      if (foundOf(rows) === rowsMax) return rows
     }
-    return yield* readFrom(window, where, rowsMax, undefined)
+    return yield* readFrom(read)
   })
 
 const readFrom = (
-  window: FactWindow,
-  where: Condition,
-  rowsMax: number,
-  from: string | undefined
+  { rowsMax, seen, sizeBytesMax, window }: PageRead,
+  among?: ScopedRead["among"]
 ): Effect.Effect<ReadonlyArray<Row>, ClickHouseError, ClickHouse> =>
   scopedReadUpTo(
     window.scope,
     {
       table: factTables[window.kind].table,
       columns: "json, ts, id, toString(seq) AS sequence, toString(ts) AS time, toString(id) AS key",
-      where:
-        from === undefined ? where : all([where, condition("ts >= {from_ts:DateTime64(6, 'UTC')}", { from_ts: from })]),
+      where: seen,
       tail: `ORDER BY ts DESC, id DESC LIMIT ${rowsMax}`,
-      final: true
+      final: true,
+      among
     },
-    pageSizeBytesMax
+    sizeBytesMax
   )
 
 /** How many rows there were, those included that were too large for the page. */

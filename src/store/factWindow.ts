@@ -26,10 +26,17 @@ export interface FactWindow {
   readonly namespace?: string | undefined
 }
 
-/** Without the scope, which {@link scopedRead} adds. Fails when a time is none. */
-export const windowCondition = (window: FactWindow): Effect.Effect<Condition, ClickHouseError> =>
+/**
+ * Without the scope, which {@link scopedRead} adds. Fails when a time is none.
+ *
+ * @param which all that was seen in the window, or only what began in it
+ */
+export const windowCondition = (
+  window: FactWindow,
+  which: "inWindow" | "beganInWindow" = "inWindow"
+): Effect.Effect<Condition, ClickHouseError> =>
   Effect.gen(function* () {
-    const { inWindow, namespace, text } = factTables[window.kind]
+    const { namespace, text, [which]: inWindow } = factTables[window.kind]
     const columns = filterColumns[window.kind]
     const words = text === undefined ? [] : searchWords(window.search ?? "")
     return all([
@@ -54,7 +61,7 @@ export const behind = (position: Position): Condition =>
   })
 
 /** CANNOT_PARSE_DATETIME, as the engine itself would say. */
-const timeOrRefuse = (text: string): Effect.Effect<string, ClickHouseError> => {
+export const timeOrRefuse = (text: string): Effect.Effect<string, ClickHouseError> => {
   const time = storedTimeFrom(text)
   return time === undefined
     ? Effect.fail(

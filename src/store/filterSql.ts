@@ -81,8 +81,7 @@ const sqlOf = (one: Expression, printer: Printer): Piece => {
     }
     case "matches": {
       const text = sqlOf(one.text, printer)
-      // ClickHouse sets RE2's flag s unless it is told not to.
-      return { sql: `match(${text.sql}, ${hold(`(?-s)${one.pattern}`, "String")})`, fails: text.fails }
+      return { sql: `match(${text.sql}, ${hold(enginePattern(one.pattern), "String")})`, fails: text.fails }
     }
     case "lowerAscii": {
       const text = sqlOf(one.text, printer)
@@ -141,6 +140,15 @@ const constantSql = (one: Expression & { readonly op: "constant" }, hold: Hold):
       return { ...sure(hold(String(one.value), "Int64")), micros: true }
   }
 }
+
+/**
+ * The same pattern for the engine, which sets RE2's flag s unless it is told not to.
+ *
+ * It also looks for a text that every match must hold before it matches, and finds a wrong one where a character has more
+ * than one byte, is NUL, or a class begins with `]` (26.7). Beside an alternative, that nothing matches, it looks for none.
+ */
+const enginePattern = (pattern: string): string =>
+  /^[ -~]*$/.test(pattern) && !/\[\^?\]/.test(pattern) ? `(?-s)${pattern}` : `(?-s)[^\\x00-\\x{10FFFF}]|${pattern}`
 
 /** A declared field; a list or map is read by its users. */
 const fieldSql = (field: FilterField, printer: Printer): Piece => {

@@ -51,13 +51,14 @@ export const auditLogLine = (record: AuditRecord, sequence: number): StoredLine 
     source_ip: record.sourceIP
   })
 
-/** The row of a Kubernetes Event, as the sight at `sequence` of MILO_EVENTS shows it. */
-export const kubernetesEventLine = (event: KubernetesEvent, sequence: number): StoredLine =>
+/** The row of a Kubernetes Event, as the sight at `sequence` of MILO_EVENTS shows it; deleted, it is no longer read. */
+export const kubernetesEventLine = (event: KubernetesEvent, sequence: number, mark: Mark = "added"): StoredLine =>
   storedLine(event.key, versionOf(event.order, sequence), event.json, {
     ts: event.creationTimestamp,
     first_ts: event.firstSeen,
     last_ts: event.lastSeen,
     seq: String(sequence),
+    ...(mark === "deleted" ? { is_deleted: 1 } : {}),
     cluster: event.cluster,
     uid: event.uid,
     resource_version: event.resourceVersion,

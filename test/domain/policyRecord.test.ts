@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { policyFromRecord, recordFromPolicy, withRuleNames } from "../../src/domain/policyRecord.ts"
+import { policyRecords, withRuleNames } from "../../src/domain/policyRecord.ts"
 
 const resource = { apiGroup: "apps", kind: "Deployment" }
 const rule = (name?: string) => ({ ...(name === undefined ? {} : { name }), match: "true", summary: "x" })
@@ -30,7 +30,7 @@ describe("an ActivityPolicyRecord", () => {
       spec: { resource, auditRules: [rule("create")], kindLabel: text },
       status: { observedGeneration: 1 }
     }
-    const policy = policyFromRecord(record, "activity.miloapis.com/v1")
+    const policy = policyRecords.objectFrom(record, "activity.miloapis.com/v1")
     assert.deepStrictEqual(policy, {
       apiVersion: "activity.miloapis.com/v1",
       kind: "ActivityPolicy",
@@ -38,15 +38,15 @@ describe("an ActivityPolicyRecord", () => {
       spec: record.spec,
       status: record.status
     })
-    assert.deepStrictEqual(recordFromPolicy(policy), record)
+    assert.deepStrictEqual(policyRecords.recordFrom(policy), record)
   })
 
   it("tells what kubectl applied as the policy that it was, and takes it back as it was stored", () => {
     const annotation = "kubectl.kubernetes.io/last-applied-configuration"
     const withText = (text: string) => ({ metadata: { name: "one", annotations: { [annotation]: text } } })
     const shown = (text: string) =>
-      policyFromRecord(withText(text), "activity.miloapis.com/v1").metadata.annotations?.[annotation] ?? ""
-    const kept = (text: string) => recordFromPolicy(withText(text)).metadata?.annotations?.[annotation]
+      policyRecords.objectFrom(withText(text), "activity.miloapis.com/v1").metadata.annotations?.[annotation] ?? ""
+    const kept = (text: string) => policyRecords.recordFrom(withText(text)).metadata?.annotations?.[annotation]
     // As kube-apiserver 1.34.4 wrote it.
     const rest =
       '"metadata":{"name":"one","resourceVersion":"228","uid":"38f08b22"},"spec":{"kindLabel":"{\\"apiVersion\\":\\"storage.activity.miloapis.com/v1alpha1\\""}}\n'
@@ -60,7 +60,7 @@ describe("an ActivityPolicyRecord", () => {
   })
 
   it("of a part of a policy is that part", () => {
-    assert.deepStrictEqual(recordFromPolicy({ metadata: { name: "one" } }), {
+    assert.deepStrictEqual(policyRecords.recordFrom({ metadata: { name: "one" } }), {
       apiVersion: "storage.activity.miloapis.com/v1alpha1",
       kind: "ActivityPolicyRecord",
       metadata: { name: "one" }

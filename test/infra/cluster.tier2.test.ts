@@ -65,6 +65,7 @@ describe("infra in a cluster", { timeout: 180_000 }, () => {
     const expected = {
       apiserver: 2,
       collector: 2,
+      controller: 2,
       exporter: 2,
       migrate: 1,
       processor: 2,
@@ -93,22 +94,37 @@ describe("infra in a cluster", { timeout: 180_000 }, () => {
 
   it("a program's account may do what the program does, and nothing that is worth stealing", async () => {
     const records = "activitypolicyrecords.storage.activity.miloapis.com"
+    const jobs = "reindexjobrecords.storage.activity.miloapis.com"
     const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
       collector: [],
       writer: [],
       exporter: ["watch events", "list events.events.k8s.io", "watch namespaces", "create leases.coordination.k8s.io"],
-      processor: [`watch ${records}`, `patch ${records}/status`, "list customresourcedefinitions.apiextensions.k8s.io"],
+      processor: [`watch ${records}`, "list customresourcedefinitions.apiextensions.k8s.io"],
+      controller: [
+        `watch ${records}`,
+        `update ${records}/status`,
+        `watch ${jobs}`,
+        `update ${jobs}/status`,
+        `delete ${jobs}`,
+        "list customresourcedefinitions.apiextensions.k8s.io",
+        "create leases.coordination.k8s.io"
+      ],
       apiserver: [
         `create ${records}`,
         `patch ${records}`,
         `update ${records}/status`,
         `delete ${records}`,
+        `create ${jobs}`,
+        `patch ${jobs}`,
+        `update ${jobs}/status`,
+        `delete ${jobs}`,
         "create tokenreviews.authentication.k8s.io",
         "create subjectaccessreviews.authorization.k8s.io"
       ],
       migrate: [
         "create customresourcedefinitions.apiextensions.k8s.io",
-        `patch customresourcedefinitions.apiextensions.k8s.io ${records}`
+        `patch customresourcedefinitions.apiextensions.k8s.io ${records}`,
+        `patch customresourcedefinitions.apiextensions.k8s.io ${jobs}`
       ]
     }
     const everything = [...new Set(Object.values(allowed).flat())]
@@ -130,15 +146,18 @@ describe("infra in a cluster", { timeout: 180_000 }, () => {
     const reader = `system:serviceaccount:${namespace}:activity-apiserver`
     assert.isTrue(await isAllowed(reader, "watch configmaps extension-apiserver-authentication", "kube-system"))
     assert.isFalse(await isAllowed(reader, "get configmaps other", "kube-system"))
-    const exporter = `system:serviceaccount:${namespace}:activity-exporter`
-    assert.isTrue(await isAllowed(exporter, "update leases.coordination.k8s.io activity-exporter"))
-    assert.isFalse(await isAllowed(exporter, "update leases.coordination.k8s.io other"))
-    assert.isFalse(await isAllowed(exporter, "create leases.coordination.k8s.io", "kube-system"))
+    for (const program of ["exporter", "controller"]) {
+      const holder = `system:serviceaccount:${namespace}:activity-${program}`
+      assert.isTrue(await isAllowed(holder, `update leases.coordination.k8s.io activity-${program}`))
+      assert.isFalse(await isAllowed(holder, "update leases.coordination.k8s.io other"))
+      assert.isFalse(await isAllowed(holder, "create leases.coordination.k8s.io", "kube-system"))
+    }
   })
 
-  /** The apiserver, too, reads the records whose status the processor writes. */
+  /** The apiserver, too, reads the records whose status the controller writes, and the kinds that it resolves. */
   const seenBySeveral = (program: string, question: string): boolean =>
-    program === "apiserver" && /^(watch|patch) activitypolicyrecords/.test(question)
+    program === "apiserver" &&
+    /^((watch|patch) activitypolicyrecords|watch reindexjobrecords|list customresourcedefinitions)/.test(question)
 
   const isAllowed = async (user: string, question: string, inside = namespace): Promise<boolean> => {
     const [verb, target = "", name] = question.split(" ")
@@ -160,13 +179,9 @@ describe("infra in a cluster", { timeout: 180_000 }, () => {
     return answer.json().status.allowed
   }
 
-  it("the definition of stored policies is established", async () => {
-    await kubectl(
-      "wait",
-      "--for=condition=Established",
-      "--timeout=30s",
-      "customresourcedefinition/activitypolicyrecords.storage.activity.miloapis.com"
-    )
+  it.each(["activitypolicyrecords", "reindexjobrecords"])("the definition of %s is established", async (plural) => {
+    const name = `customresourcedefinition/${plural}.storage.activity.miloapis.com`
+    await kubectl("wait", "--for=condition=Established", "--timeout=30s", name)
   })
 
   it("everything but the registration is applied first, then the registration", async () => {

@@ -14,6 +14,7 @@ import { projectFolder } from "../../.ci/projectFolder.ts"
 import { natsServerVersion } from "../../src/clients/nats/fetchNatsServer.ts"
 import { apiServerSettings } from "../../src/programs/apiserver/config.ts"
 import { collectorSettings } from "../../src/programs/collector/config.ts"
+import { controllerSettings } from "../../src/programs/controller/config.ts"
 import { exporterSettings } from "../../src/programs/exporter/config.ts"
 import { migrateSettings } from "../../src/programs/migrate/config.ts"
 import { processorSettings } from "../../src/programs/processor/config.ts"
@@ -32,6 +33,7 @@ type Flags = Readonly<Record<string, Flag.Flag<unknown>>>
 const settingsOf: Readonly<Record<string, Flags>> = {
   apiserver: apiServerSettings,
   collector: collectorSettings,
+  controller: controllerSettings,
   exporter: exporterSettings,
   migrate: migrateSettings,
   processor: processorSettings,
@@ -97,7 +99,7 @@ describe("infra", () => {
       programPods(installed)
         .map(({ container }) => container.args[0])
         .toSorted(),
-      ["apiserver", "collector", "exporter", "migrate", "processor", "writer"]
+      ["apiserver", "collector", "controller", "exporter", "migrate", "processor", "writer"]
     )
   })
 

@@ -118,6 +118,11 @@ export const situations: Readonly<Record<string, AlertSituations>> = {
     clears: ["0x70", "1x70"],
     quiet: [`activity_exporter_leader{pod="a"} 0x70`, `activity_exporter_leader{pod="b"} 1x70`]
   },
+  ActivityNobodyControls: {
+    fires: [`activity_controller_leader{pod="a"} 0x70`, `activity_controller_leader{pod="b"} 0x70`],
+    clears: ["0x70", "1x70"],
+    quiet: [`activity_controller_leader{pod="a"} 0x70`, `activity_controller_leader{pod="b"} 1x70`]
+  },
   ActivityEventsWatchStale: {
     fires: [health(`program="exporter",check="events",role="ready"`, 0)],
     clears: ["1x70"],

@@ -130,7 +130,7 @@ describe("bad input", () => {
       [nodes(60_000), 431, /larger than 131072 bytes/],
       [nodes(1_500), 422, /./],
       [`${"(".repeat(5_000)}true${")".repeat(5_000)}`, 422, /./],
-      ["spec.summary.matches('(a+)+$')", 422, /matches/],
+      ["spec.summary.matches('((a{100}){100}){100}')", 422, /repeats too much|steps together/],
       ["spec.nothing == 1", 422, /line 1, column/]
     ]
     for (const [filter, status, says] of filters) {

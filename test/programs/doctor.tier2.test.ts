@@ -64,20 +64,22 @@ describe("activity doctor at a cluster", { timeout: 180_000 }, () => {
     assert.match(found[0] ?? "", /^the API server cannot be asked: .*ECONNREFUSED/)
   })
 
-  it("nothing was installed: definition, registrations and rights are missing", async () => {
+  it("nothing was installed: definitions, registrations and rights are missing", async () => {
     const found = await problems(accounts)
     assert.deepStrictEqual(
       found.map((problem) => problem.replace(/ may not .*/, " may not")),
       [
-        "the definition activitypolicyrecords.storage.activity.miloapis.com is missing: no policy can be kept",
+        "the definition activitypolicyrecords.storage.activity.miloapis.com is missing: no ActivityPolicyRecord can be kept",
+        "the definition reindexjobrecords.storage.activity.miloapis.com is missing: no ReindexJobRecord can be kept",
         "the APIService v1alpha1.activity.miloapis.com is missing: kubectl does not know activities",
         "the APIService v1.activity.miloapis.com is missing: kubectl does not know activities",
         "system:serviceaccount:activity-system:activity-exporter may not",
         "system:serviceaccount:activity-system:activity-processor may not",
+        "system:serviceaccount:activity-system:activity-controller may not",
         "system:serviceaccount:activity-system:activity-apiserver may not"
       ]
     )
-    assert.include(found[3], "may not list events.events.k8s.io, watch events.events.k8s.io, list namespaces")
+    assert.include(found[4], "may not list events.events.k8s.io, watch events.events.k8s.io, list namespaces")
   })
 
   it("the user of the kubeconfig has no rights", async () => {
@@ -89,7 +91,7 @@ describe("activity doctor at a cluster", { timeout: 180_000 }, () => {
   it("what infra/base grants is what the programs need; one binding less is found", async () => {
     await apply("apply", "--kustomize", join(copy.path, "infra/base"))
     const registered = (problem: string) => !problem.startsWith("the APIService")
-    await eventually("the definition is established", async () =>
+    await eventually("the definitions are established", async () =>
       (await problems(accounts)).every((problem) => !/is not established|may not/.test(problem))
     )
     assert.deepStrictEqual((await problems(accounts)).filter(registered), ["there is no policy: nothing is told"])

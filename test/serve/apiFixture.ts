@@ -30,12 +30,12 @@ import { FactQueries } from "../../src/store/FactQueries.ts"
 import { migrate } from "../../src/store/migrate.ts"
 import { type PolicyBucket, policyBucketLayer } from "../../src/store/PolicyBucket.ts"
 import type { PolicyStore } from "../../src/store/PolicyStore.ts"
-import { reindexJobStorageLayer } from "../../src/serve/reindexJobs/ReindexJobStorage.ts"
-import { reindexJobBucketLayer } from "../../src/store/ReindexJobs.ts"
-import { bucketWritesLayer } from "../../src/serve/policies/bucketWrites.ts"
-import { recordWritesLayer } from "../../src/serve/policies/recordWrites.ts"
+import { ReindexJobWrites } from "../../src/serve/reindexJobs/ReindexJobWrites.ts"
+import { reindexJobBucketLayer } from "../../src/store/ReindexJobBucket.ts"
+import { reindexJobRecordsLayer } from "../../src/store/ReindexJobRecords.ts"
+import type { ReindexJobs } from "../../src/store/ReindexJobs.ts"
 import { policyRecordsLayer } from "../../src/store/PolicyRecords.ts"
-import type { PolicyWrites } from "../../src/serve/policies/PolicyWrites.ts"
+import { PolicyWrites } from "../../src/serve/policies/PolicyWrites.ts"
 import { https, type HttpsAnswer, type HttpsOptions } from "../support/httpsJson.ts"
 import { startNatsServer, type TestNatsServer } from "../support/natsServer.ts"
 import { temporaryFolder } from "../support/temporaryFolder.ts"
@@ -55,6 +55,7 @@ const users = [
   { username: "nobody" },
   { username: "editor", groups: ["editors"] },
   { username: "team-1-viewer" },
+  { username: "asker" },
   { username: "apps-provider", groups: ["viewers"] },
   { username: "tenant-a.b", groups: ["viewers"], ...parent("Project", "a.b") },
   { username: "tenant-a_b", groups: ["viewers"], ...parent("project", "a_b") },
@@ -111,10 +112,18 @@ const questionRule = {
   verbs: ["create"]
 }
 
+/** Takes away all that a question finds. */
+const exportRule = {
+  apiGroups: ["activity.miloapis.com"],
+  resources: ["activityqueries/export", "auditlogqueries/export", "eventqueries/export"],
+  verbs: ["create"]
+}
+
 const roles = [
   role("admins", { apiGroups: ["activity.miloapis.com"], resources: ["*"], verbs: ["*"] }),
   role("viewers", activityRule),
   role("askers", questionRule),
+  role("takers", exportRule),
   role("editors", {
     apiGroups: ["activity.miloapis.com"],
     resources: ["activitypolicies"],
@@ -129,9 +138,19 @@ const roles = [
   binding("admins", "admins"),
   binding("viewers", "viewers"),
   binding("askers", "viewers"),
+  binding("takers", "viewers"),
   {
     ...binding("asker", ""),
     roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "askers" },
+    subjects: ["team-1-viewer", "asker"].map((name) => ({
+      kind: "User",
+      apiGroup: "rbac.authorization.k8s.io",
+      name
+    }))
+  },
+  {
+    ...binding("taker", ""),
+    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "takers" },
     subjects: [{ kind: "User", apiGroup: "rbac.authorization.k8s.io", name: "team-1-viewer" }]
   },
   role("apps-provider", {
@@ -241,6 +260,8 @@ export interface Api extends AsyncDisposable {
       | PolicyBucket
       | PolicyStore
       | PolicyWrites
+      | ReindexJobs
+      | ReindexJobWrites
       | ActivityQueries
       | DeadLetterGroups
       | FactQueries
@@ -295,16 +316,16 @@ export const startApi = async (options: ApiFixtureOptions = {}): Promise<Api> =>
     Health.layer
   )
   const inBucket = Layer.mergeAll(
-    bucketWritesLayer.pipe(Layer.provideMerge(policyBucketLayer)),
-    reindexJobStorageLayer.pipe(Layer.provide(reindexJobBucketLayer))
+    PolicyWrites.layerBucket.pipe(Layer.provideMerge(policyBucketLayer)),
+    ReindexJobWrites.layerBucket.pipe(Layer.provideMerge(reindexJobBucketLayer))
   )
   const policies =
     options.policiesIn === undefined
       ? inBucket
-      : recordWritesLayer.pipe(
-          Layer.provideMerge(policyRecordsLayer),
-          Layer.provide(kubeLayer({ kubeconfig: options.policiesIn, name: "test" }))
-        )
+      : Layer.mergeAll(
+          PolicyWrites.layerRecords.pipe(Layer.provideMerge(policyRecordsLayer)),
+          ReindexJobWrites.layerRecords.pipe(Layer.provideMerge(reindexJobRecordsLayer))
+        ).pipe(Layer.provide(kubeLayer({ kubeconfig: options.policiesIn, name: "test" })))
   const context = await Effect.runPromise(
     Layer.mergeAll(policies, ActivityQueries.layer, DeadLetterGroups.layer, FactQueries.layer).pipe(
       Layer.provideMerge(

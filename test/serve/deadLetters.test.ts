@@ -218,7 +218,7 @@ describe("deadletters", () => {
   it("discard needs a reason, and deletes", async () => {
     await publish([failing(60, "discarded"), failing(61, "discarded")])
     const { metadata } = await only("spec.policy.name=discarded", 2)
-    for (const body of [undefined, { ...reason(""), spec: {} }, reason(" ")]) {
+    for (const body of [undefined, { ...reason(""), spec: {} }, reason(" "), reason("x".repeat(1_025))]) {
       const refused = await post(`${path}/${metadata.name}/discard`, body)
       expect([refused.status, refused.json().details.causes[0].field]).toEqual([422, "spec.reason"])
     }
@@ -228,6 +228,27 @@ describe("deadletters", () => {
     expect(await listed("spec.policy.name=discarded")).toEqual([])
     const after = await api.run(Nats.use((nats) => nats.streamState(deadLetters.name)))
     expect(before.messages - after.messages).toBe(2)
+  })
+
+  it("an empty list of sequences is none of the letters", async () => {
+    await publish([failing(90, "none")])
+    const { metadata } = await only("spec.policy.name=none", 1)
+    const body = { ...reason("a script that found nothing"), spec: { reason: "nothing", sequences: [] } }
+    const answer = await post(`${path}/${metadata.name}/discard`, body)
+    expect(answer.json().status).toEqual({ chosen: 0, done: 0, gone: 0, skipped: 0, remaining: 0 })
+    expect((await listed("spec.policy.name=none"))[0].status.letters).toBe(1)
+  })
+
+  it("what is discarded while it is redriven is gone, or is told not to be", async () => {
+    await publish(Array.from({ length: 200 }, (_, index) => failing(1_000 + index, "contested")))
+    const { metadata } = await only("spec.policy.name=contested", 200)
+    const [, discarded] = await Promise.all([
+      post(`${path}/${metadata.name}/redrive`),
+      post(`${path}/${metadata.name}/discard`, reason("not needed")),
+      post(`${path}/${metadata.name}/redrive`)
+    ])
+    const [left] = await listed("spec.policy.name=contested")
+    expect(left?.status.letters ?? 0).toBe(200 - discarded.json().status.done)
   })
 
   it("all is every group that the selectors choose, and needs one", async () => {

@@ -112,8 +112,8 @@ describe("activitypolicies", () => {
       send("POST", path, `a: 1\nb: 2\na: 3\n`, "application/yaml")
     ])
     expect(answers.map((answer) => [answer.status, answer.json().message])).toEqual([
-      [422, expect.stringMatching(/the policy is too large: its JSON has \d+ bytes without annotations/)],
-      [422, expect.stringMatching(/the policy is too large/)],
+      [422, expect.stringMatching(/the object is too large: its JSON has \d+ bytes without annotations/)],
+      [422, expect.stringMatching(/the object is too large/)],
       [422, expect.stringContaining("metadata.annotations: Too long: may not be more than 262144 bytes")],
       [422, expect.stringContaining("metadata.labels")],
       [422, expect.stringContaining("metadata.labels")],

@@ -128,6 +128,12 @@ export const libraries: Readonly<Record<string, Smoke>> = {
     const { newDocument } = patch.applyPatch({ a: 1 }, [{ op: "replace", path: "/a", value: 2 }])
     assert.deepEqual(newDocument, { a: 2 })
   },
+  jose: async () => {
+    const { generateKeyPair, jwtVerify, SignJWT } = await import("jose")
+    const { privateKey, publicKey } = await generateKeyPair("ES256")
+    const token = await new SignJWT({ sub: "alice" }).setProtectedHeader({ alg: "ES256" }).sign(privateKey)
+    assert.equal((await jwtVerify(token, publicKey, { algorithms: ["ES256"] })).payload.sub, "alice")
+  },
   "prom-client": async () => {
     const { collectDefaultMetrics, Registry } = await import("prom-client")
     const register = new Registry()

@@ -3,10 +3,10 @@ import { describe, expect, it } from "vitest"
 import { natsLayer } from "../../src/clients/nats/natsLayer.ts"
 import type { ActivityPolicy } from "../../src/domain/ActivityPolicy.ts"
 import { PolicyBucket, policyBucketLayer } from "../../src/store/PolicyBucket.ts"
-import { PolicyStore } from "../../src/store/PolicyStore.ts"
+import { PolicyStore, PolicyUpkeep } from "../../src/store/PolicyStore.ts"
 import { eventually } from "../support/eventually.ts"
 import { startNatsServer, type TestNatsServer } from "../support/natsServer.ts"
-import { itIsAPolicyStore, type Keeper, policy, reasonOf, run } from "./policyStoreContract.ts"
+import { itKeepsObjects, type Keeper, policy, reasonOf, run } from "./keptObjectsContract.ts"
 
 interface BucketKeeper extends Keeper {
   readonly nats: TestNatsServer
@@ -27,19 +27,19 @@ const start = async (scope: Scope.Scope) => {
     delete: async ({ metadata }) => void (await run(bucket.delete(metadata.name, metadata.resourceVersion ?? ""))),
     [Symbol.asyncDispose]: () => nats[Symbol.asyncDispose]()
   }
-  return { store: Context.get(context, PolicyStore), keeper }
+  return { store: Context.get(context, PolicyStore), upkeep: Context.get(context, PolicyUpkeep), keeper }
 }
 
 describe("PolicyStore in NATS", () => {
-  const { keeper, store, updates } = itIsAPolicyStore(start)
+  const { keeper, store, updates } = itKeepsObjects(start)
 
-  it("a write against an older resourceVersion is PolicyChanged", async () => {
+  it("a write against an older resourceVersion is ObjectChanged", async () => {
     const { bucket } = keeper()
     const created = await run(bucket.create(policy("cas")))
     await run(bucket.update({ ...created, spec: { ...created.spec, kindLabel: "x" } }))
-    expect(await reasonOf(bucket.update(created))).toBe("PolicyChanged")
-    expect(await reasonOf(bucket.delete("cas", created.metadata.resourceVersion ?? ""))).toBe("PolicyChanged")
-    expect(await reasonOf(bucket.create(policy("cas")))).toBe("PolicyExists")
+    expect(await reasonOf(bucket.update(created))).toBe("ObjectChanged")
+    expect(await reasonOf(bucket.delete("cas", created.metadata.resourceVersion ?? ""))).toBe("ObjectChanged")
+    expect(await reasonOf(bucket.create(policy("cas")))).toBe("ObjectExists")
   })
 
   it("after the server lost its data what was known is put back, and resourceVersions do not go back", async () => {
@@ -55,10 +55,10 @@ describe("PolicyStore in NATS", () => {
     await eventually("it is told", () =>
       updates.some((update) =>
         update._tag === "Listed"
-          ? update.policies.some((one) => one.metadata.name === "after-loss")
+          ? update.objects.some((one) => one.metadata.name === "after-loss")
           : update.name === "after-loss"
       )
     )
-    expect(await reasonOf(store().after(before.resourceVersion))).toBe("PolicyVersionExpired")
+    expect(await reasonOf(store().after(before.resourceVersion))).toBe("ObjectVersionExpired")
   })
 })

@@ -45,7 +45,7 @@ describe("policies in a cluster", () => {
             update._tag === "Listed"
               ? Queue.offer(
                   lists,
-                  update.policies.map(({ metadata }) => metadata.name)
+                  update.objects.map(({ metadata }) => metadata.name)
                 )
               : Effect.void
           ),
@@ -57,12 +57,12 @@ describe("policies in a cluster", () => {
         Object.assign(cluster.state, { items: [recordOf("kept", "40")], resourceVersion: "843" })
         yield* Queue.offer(cluster.frames, { type: "BOOKMARK", resourceVersion: "843" })
         assert.deepStrictEqual(yield* Queue.take(lists), ["kept"])
-        assert.strictEqual((yield* Fiber.join(watch)).reason._tag, "PolicyVersionExpired")
+        assert.strictEqual((yield* Fiber.join(watch)).reason._tag, "ObjectVersionExpired")
         // What comes then is taken, though its version is lower than those of before.
         yield* Queue.offer(cluster.frames, { type: "ADDED", object: recordOf("new", "850") })
         const { events } = yield* store.after(843)
         assert.deepStrictEqual(
-          events.map(({ policy }) => policy.metadata.name),
+          events.map(({ object }) => object.metadata.name),
           ["new"]
         )
       }).pipe(

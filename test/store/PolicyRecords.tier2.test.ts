@@ -2,13 +2,15 @@ import { Context, Layer, type Scope } from "effect"
 import { describe, expect, it } from "vitest"
 import { kubeLayer } from "../../src/clients/kube/kubeLayer.ts"
 import { policyRecordDefinition } from "../../src/contracts/policyRecordDefinition.ts"
-import { policyFromRecord, type PolicyRecord, policyRecords, recordFromPolicy } from "../../src/domain/policyRecord.ts"
+import type { ActivityPolicy } from "../../src/domain/ActivityPolicy.ts"
+import type { KeptRecord } from "../../src/domain/keptRecord.ts"
+import { policyRecords } from "../../src/domain/policyRecord.ts"
 import { Health } from "../../src/runtime/Health.ts"
 import { policyRecordsLayer } from "../../src/store/PolicyRecords.ts"
-import { PolicyStore } from "../../src/store/PolicyStore.ts"
+import { PolicyStore, PolicyUpkeep } from "../../src/store/PolicyStore.ts"
 import { eventually } from "../support/eventually.ts"
 import { type Cluster, startCluster } from "../system/cluster.ts"
-import { itIsAPolicyStore, type Keeper, policy, reasonOf, run } from "./policyStoreContract.ts"
+import { itKeepsObjects, type Keeper, policy, reasonOf, run } from "./keptObjectsContract.ts"
 
 interface RecordKeeper extends Keeper {
   readonly cluster: Cluster
@@ -31,12 +33,12 @@ const start = async (scope: Scope.Scope) => {
     const answer = await cluster.request("admin", path, { method, body })
     if (answer.status !== status) throw new Error(answer.text)
     // What the path names.
-    return policyFromRecord(answer.json() as PolicyRecord, "activity.miloapis.com/v1alpha1")
+    return policyRecords.objectFrom(answer.json() as KeptRecord<ActivityPolicy>, "activity.miloapis.com/v1alpha1")
   }
   const keeper: RecordKeeper = {
     cluster,
-    create: (one) => send("POST", policyRecords.path, recordFromPolicy(one), 201),
-    update: (one) => send("PUT", `${policyRecords.path}/${one.metadata.name}`, recordFromPolicy(one), 200),
+    create: (one) => send("POST", policyRecords.path, policyRecords.recordFrom(one), 201),
+    update: (one) => send("PUT", `${policyRecords.path}/${one.metadata.name}`, policyRecords.recordFrom(one), 200),
     delete: async ({ metadata: { name, resourceVersion } }) => {
       const preconditions = { resourceVersion }
       const answer = await cluster.request("admin", `${policyRecords.path}/${name}`, {
@@ -47,11 +49,11 @@ const start = async (scope: Scope.Scope) => {
     },
     [Symbol.asyncDispose]: () => cluster[Symbol.asyncDispose]()
   }
-  return { store, keeper }
+  return { store, upkeep: Context.get(context, PolicyUpkeep), keeper }
 }
 
 describe("PolicyStore in a cluster", () => {
-  const { keeper, store, updates } = itIsAPolicyStore(start)
+  const { keeper, store, updates } = itKeepsObjects(start)
 
   it("while the API server is away it answers from what it followed, and tells what it missed", async () => {
     const { cluster, ...writes } = keeper()
@@ -60,8 +62,8 @@ describe("PolicyStore in a cluster", () => {
     await eventually("both are told", () => updates.some((one) => one._tag === "Changed" && one.name === "gone"))
     await cluster.kubeApiserver.kill()
     expect((await run(store().get("kept"))).metadata.uid).toBe(kept.metadata.uid)
-    expect((await run(store().list)).policies.map((one) => one.metadata.name)).toContain("gone")
-    expect(await reasonOf(store().get("never"))).toBe("PolicyMissing")
+    expect((await run(store().list)).objects.map((one) => one.metadata.name)).toContain("gone")
+    expect(await reasonOf(store().get("never"))).toBe("ObjectMissing")
     expect(store().absence()).toBeUndefined()
     await cluster.kubeApiserver.start()
     await writes.update({ ...kept, spec: { ...kept.spec, kindLabel: "x" } })
@@ -70,7 +72,7 @@ describe("PolicyStore in a cluster", () => {
     let position = resourceVersion
     while (events.length < 2) {
       const batch = await run(store().after(position))
-      events.push(...batch.events.map(({ policy: one, type }) => `${type} ${one.metadata.name}`))
+      events.push(...batch.events.map(({ object: one, type }) => `${type} ${one.metadata.name}`))
       position = batch.position
     }
     expect(events).toEqual(["MODIFIED kept", "DELETED gone"])

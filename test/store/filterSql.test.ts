@@ -236,6 +236,45 @@ layer(storeLayer, { timeout: 120_000 })("filters in the engine and in memory", (
     })
   )
 
+  it.effect(
+    "patterns beyond ASCII, with NUL, and with classes that hold a bracket find the texts that they match",
+    () =>
+      Effect.gen(function* () {
+        yield* emptyTables
+        const texts = ["xa b", "/\u000bab", "\ré]a1", "A\u0000xa", "é]\nK", "café/secrets", "cafe/secrets", "k\u00a0s"]
+        const records = texts.map((text, index) =>
+          recordFact(
+            JSON.stringify({
+              kind: "Event",
+              auditID: `id-${index}`,
+              stage: "ResponseComplete",
+              verb: "get",
+              requestURI: text,
+              requestReceivedTimestamp: "2026-11-21T10:00:00Z"
+            }),
+            index + 1
+          )
+        )
+        yield* storeFacts({ record: records })
+        // Pattern → the texts that RE2 says it matches.
+        for (const [pattern, ...matched] of [
+          ["caf[eé]?é?/secrets", "café/secrets", "cafe/secrets"],
+          ["caf(😀??)é/", "café/secrets"],
+          ["😀*?\\x00", "A\u0000xa"],
+          ["[^]a](\u0000)", "A\u0000xa"],
+          ["[]a]\\n", "é]\nK"],
+          ["[^]b]é", "\ré]a1", "café/secrets"],
+          ["é\\Q]a", "\ré]a1"],
+          ["k.s", "k\u00a0s"]
+        ]) {
+          const filter = filterOf("record", `requestURI.matches(${JSON.stringify(pattern)})`)
+          const expected = records.flatMap(({ row }, index) => (matched.includes(texts[index]!) ? [row.id] : [])).sort()
+          assert.deepStrictEqual(foundByPredicate(records, filter), expected, `${pattern} in memory`)
+          assert.deepStrictEqual(yield* foundBySql("record", filter), expected, `${pattern} in the engine`)
+        }
+      })
+  )
+
   it.effect("a text with half of a surrogate pair is stored, and found, with U+FFFD in its place", () =>
     Effect.gen(function* () {
       yield* emptyTables

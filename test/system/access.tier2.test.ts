@@ -499,19 +499,30 @@ describe("access", () => {
     const keeping = "create delete get list patch update watch"
     const expected: Readonly<Record<string, Readonly<Record<string, string>>>> = {
       "activity-apiserver": {
+        "apiextensions.k8s.io/customresourcedefinitions": viewing,
         "storage.activity.miloapis.com/activitypolicyrecords": keeping,
-        "storage.activity.miloapis.com/activitypolicyrecords/status": keeping
+        "storage.activity.miloapis.com/activitypolicyrecords/status": keeping,
+        "storage.activity.miloapis.com/reindexjobrecords": keeping,
+        "storage.activity.miloapis.com/reindexjobrecords/status": keeping
+      },
+      "activity-controller": {
+        "apiextensions.k8s.io/customresourcedefinitions": viewing,
+        "storage.activity.miloapis.com/activitypolicyrecords": viewing,
+        "storage.activity.miloapis.com/activitypolicyrecords/status": "update",
+        "storage.activity.miloapis.com/reindexjobrecords": "delete get list watch",
+        "storage.activity.miloapis.com/reindexjobrecords/status": "update"
       },
       "activity-exporter": { "/events": viewing, "/namespaces": viewing, "events.k8s.io/events": viewing },
       "activity-migrate": {
         "apiextensions.k8s.io/customresourcedefinitions": "create",
         "apiextensions.k8s.io/customresourcedefinitions activitypolicyrecords.storage.activity.miloapis.com":
+          "get patch update",
+        "apiextensions.k8s.io/customresourcedefinitions reindexjobrecords.storage.activity.miloapis.com":
           "get patch update"
       },
       "activity-processor": {
         "apiextensions.k8s.io/customresourcedefinitions": viewing,
-        "storage.activity.miloapis.com/activitypolicyrecords": viewing,
-        "storage.activity.miloapis.com/activitypolicyrecords/status": "patch"
+        "storage.activity.miloapis.com/activitypolicyrecords": viewing
       },
       "activity-platform-viewer": {
         [`${group}/activities`]: viewing,

@@ -46,13 +46,15 @@ export interface ActivityOptions extends Omit<ClusterOptions, "audit"> {
   readonly listenAddress?: string
   /** Of the API server, behind one Service. */
   readonly apiserverReplicas?: 1 | 2
+  /** None when not given: nobody writes policies' status, and reindex jobs wait. */
+  readonly controllerReplicas?: 0 | 1 | 2
   /** More flags of a program. */
   readonly programFlags?: Readonly<Partial<Record<ProgramName, ReadonlyArray<string>>>>
   /** Files of ActivityPolicies; the samples of `infra/policies` when not given. */
   readonly policies?: ReadonlyArray<object | string>
 }
 
-export type ProgramName = "collector" | "exporter" | "processor" | "writer" | "apiserver"
+export type ProgramName = "collector" | "exporter" | "processor" | "writer" | "apiserver" | "controller"
 
 export interface Program extends ServerProcess {
   readonly operationsPort: number
@@ -64,8 +66,8 @@ export interface Activity extends AsyncDisposable {
   readonly cluster: Cluster
   readonly nats: TestNatsServer
   readonly clickHouse: { readonly stop: () => Promise<void>; readonly start: () => Promise<void> }
-  /** The first replica of each. */
-  readonly programs: Readonly<Record<ProgramName, Program>>
+  /** The first replica of each; of the controller see {@link replicas}. */
+  readonly programs: Readonly<Record<Exclude<ProgramName, "controller">, Program>>
   readonly replicas: Readonly<Record<ProgramName, ReadonlyArray<Program>>>
   /** Of the cluster, as its collector calls it. */
   readonly clusterName: string
@@ -253,7 +255,13 @@ export const startActivityInCluster = async (options: ActivityOptions = {}): Pro
         )
       )
     }
-    await Promise.all([exporter, processor, writer, ...apiservers].map(({ start }) => start()))
+    const controllers: Array<Program> = []
+    for (const suffix of ["", "-2"].slice(0, options.controllerReplicas ?? 0)) {
+      const flags = [...natsFlags, "--clickhouse-url", clickHouseUrl, "--policy-store", "kubernetes"]
+      const kubeconfig = await kubeconfigOf("controller")
+      controllers.push(await program("controller", [...flags, "--kubeconfig", kubeconfig], suffix))
+    }
+    await Promise.all([exporter, processor, writer, ...controllers, ...apiservers].map(({ start }) => start()))
     const endpoints = apiservers.map(({ operationsPort }, index) => ({ port: apiserverPorts[index]!, operationsPort }))
     const balancer = await startBalancer(endpoints)
     closing.push(async () => balancer[Symbol.asyncDispose]())
@@ -290,6 +298,7 @@ export const startActivityInCluster = async (options: ActivityOptions = {}): Pro
         exporter: [exporter],
         processor: [processor],
         writer: [writer],
+        controller: controllers,
         apiserver: balanced
       },
       clusterName,

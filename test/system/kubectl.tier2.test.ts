@@ -93,7 +93,7 @@ describe("kubectl through kube-apiserver", () => {
   }
 
   beforeAll(async () => {
-    activity = await startActivityInCluster({ policies: [] })
+    activity = await startActivityInCluster({ policies: [], controllerReplicas: 1 })
     await publish(Array.from({ length: 25 }, (_, index) => ({ id: `a-${index}`, ageSeconds: 10 + index })))
     await eventually("they are stored", async () => (await activity.activities("admin", "shop")).length === 25)
   }, 240_000)
@@ -122,6 +122,11 @@ describe("kubectl through kube-apiserver", () => {
             "ActivityPolicyList",
             "DeadLetter",
             "DeadLetterList",
+            "EventRecord",
+            "EventRecordList",
+            "PolicyPreview",
+            "ReindexJob",
+            "ReindexJobList",
             ...questions.map(([kind]) => kind)
           ].map((kind) => `com.miloapis.activity.${version}.${kind}`)
         )
@@ -208,7 +213,10 @@ describe("kubectl through kube-apiserver", () => {
         ["auditlogqueries", `${group}/v1alpha1`, "false", "AuditLogQuery"],
         ["deadletters", "dl", `${group}/v1alpha1`, "false", "DeadLetter"],
         ["eventfacetqueries", `${group}/v1alpha1`, "false", "EventFacetQuery"],
-        ["eventqueries", `${group}/v1alpha1`, "false", "EventQuery"]
+        ["eventqueries", `${group}/v1alpha1`, "false", "EventQuery"],
+        ["eventrecords", "evr", `${group}/v1alpha1`, "true", "EventRecord"],
+        ["policypreviews", `${group}/v1alpha1`, "false", "PolicyPreview"],
+        ["reindexjobs", "rj", `${group}/v1alpha1`, "false", "ReindexJob"]
       ]
     )
     const one = await kubectl(

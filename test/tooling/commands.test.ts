@@ -173,9 +173,19 @@ describe("npm run check", () => {
       await using project = await projectWith({
         ...folders,
         "package-lock.json": lockText({ packages: {} }),
-        // A definition that is checked faster than ours.
-        "src/contracts/policyRecordDefinition.ts": "export const policyRecordDefinition = {}\n",
-        [definition]: "# Printed by npm run generate.\n{}\n",
+        // A definition and a reference that are printed faster than ours.
+        "src/contracts/recordDefinitions.ts": `export const recordDefinitions = [
+  { spec: { group: "storage.activity.miloapis.com", names: { plural: "activitypolicyrecords" } } }
+]
+`,
+        [definition]: `# Printed by npm run generate.
+spec:
+  group: storage.activity.miloapis.com
+  names:
+    plural: activitypolicyrecords
+`,
+        ".ci/apiReference.ts": `export const apiReference = () => "# API\\n"\n`,
+        "docs/api.md": "# API\n",
         "test/bench/figures.ts": "export const readFigures = () => []\n",
         "test/bench/performancePage.ts": `export const performancePage = () => "# What it costs\\n"\n`,
         "docs/performance.md": "# What it costs\n",

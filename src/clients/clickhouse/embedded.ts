@@ -1,11 +1,12 @@
 /** The embedded layer: the engine in this process, its data in a folder that no other process may hold. */
 import { Effect, Layer } from "effect"
-import { ClickHouse, type ClickHouseError } from "./ClickHouse.ts"
+import { ClickHouse, type ClickHouseError, type Statement } from "./ClickHouse.ts"
 import { type EmbeddedConnection, type EmbeddedEngine, openEmbeddedEngine } from "./embeddedEngine.ts"
 import { errorOf, unavailable } from "./faults.ts"
 import { insertSettings } from "./insertSettings.ts"
 import { bindParameters, ParameterMissing } from "./parameters.ts"
 import type { ClickHouseSetupError } from "./setupErrors.ts"
+import { makeStoppable } from "./stoppable.ts"
 
 export const layerEmbedded = (options: {
   readonly folder: string
@@ -49,16 +50,24 @@ const connectionArgs = [
 const make = (engine: EmbeddedEngine, database: string): ClickHouse["Service"] => {
   const run = <A>(kind: "read" | "write", use: (connection: EmbeddedConnection) => Promise<A>) =>
     Effect.tryPromise({ try: (signal) => engine.run(kind, use, signal), catch: errorFrom })
+  const bound = (statement: Statement) => Effect.try({ try: () => bindParameters(statement), catch: errorFrom })
+  const stoppable = makeStoppable((sql) =>
+    Effect.tryPromise({ try: () => engine.runBeside((connection) => connection.queryAsync(sql)), catch: errorFrom })
+  )
 
   return ClickHouse.of({
     database,
     // It was created when the folder was opened.
     createDatabase: () => Effect.void,
     query: Effect.fn("ClickHouse.query")((statement) =>
-      run("read", async (connection) => {
-        const result = await connection.queryAsync(bindParameters(statement), { format: "JSONEachRow" })
-        return rowsOf(result.text())
-      })
+      Effect.flatMap(bound(statement), (bare) =>
+        stoppable(bare, (sql) =>
+          run("read", async (connection) => {
+            const result = await connection.queryAsync(sql, { format: "JSONEachRow" })
+            return rowsOf(result.text())
+          })
+        )
+      )
     ),
     command: Effect.fn("ClickHouse.command")((sql) =>
       run("write", (connection) => connection.queryAsync(sql)).pipe(Effect.asVoid)

@@ -36,14 +36,16 @@ export interface EmbeddedConnection {
 
 export interface EmbeddedEngine {
   /**
-   * Runs `use` with a connection of its own. The engine cannot interrupt a statement: when `signal` fires while it
-   * runs, its connection comes back to the pool only when it has ended.
+   * Runs `use` with a connection of its own. When `signal` fires while it runs, its connection comes back to the pool only
+   * when it has ended.
    */
   readonly run: <A>(
     kind: "read" | "write",
     use: (connection: EmbeddedConnection) => Promise<A>,
     signal?: AbortSignal
   ) => Promise<A>
+  /** Runs `use` beside all that, one at a time: for short statements about those that run. */
+  readonly runBeside: <A>(use: (connection: EmbeddedConnection) => Promise<A>) => Promise<A>
 }
 
 export class RunAborted extends Error {}
@@ -89,18 +91,22 @@ export const openEmbeddedEngine = (
       },
       catch: (cause) => new ClickHouseSetupError({ reason: new DataFolderRefused({ folder: path, cause }) })
     })
-    return makePool(connections)
+    const [beside, ...pooled] = connections
+    return { ...makePool(pooled), runBeside: oneAtATime(beside) }
   })
 
-const open = (make: () => EmbeddedConnection): ReadonlyArray<EmbeddedConnection> => {
-  const connections: Array<EmbeddedConnection> = []
+type Connections = readonly [beside: EmbeddedConnection, ...pooled: ReadonlyArray<EmbeddedConnection>]
+
+const open = (make: () => EmbeddedConnection): Connections => {
+  const beside = make()
+  const pooled: Array<EmbeddedConnection> = []
   try {
-    while (connections.length < connectionsMax) connections.push(make())
+    while (pooled.length < connectionsMax) pooled.push(make())
   } catch (cause) {
-    for (const connection of connections) connection.close()
+    for (const connection of [beside, ...pooled]) connection.close()
     throw cause
   }
-  return connections
+  return [beside, ...pooled]
 }
 
 /**
@@ -118,7 +124,16 @@ const holderOf = (folder: string): number | undefined => {
   return match === null ? undefined : Number(match[1])
 }
 
-const makePool = (connections: ReadonlyArray<EmbeddedConnection>): EmbeddedEngine => {
+const oneAtATime = (connection: EmbeddedConnection): EmbeddedEngine["runBeside"] => {
+  let last: Promise<unknown> = Promise.resolve()
+  return (use) => {
+    const run = last.then(() => use(connection))
+    last = run.catch(() => undefined)
+    return run
+  }
+}
+
+const makePool = (connections: ReadonlyArray<EmbeddedConnection>): Pick<EmbeddedEngine, "run"> => {
   const free = [...connections]
   const running = { read: 0, write: 0 }
   const limits = { read: readsMax, write: writesMax }

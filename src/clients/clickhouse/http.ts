@@ -12,6 +12,7 @@ import { ClickHouse, type ClickHouseError, type Row } from "./ClickHouse.ts"
 import { errorOf, unavailable } from "./faults.ts"
 import { insertSettings } from "./insertSettings.ts"
 import { quoted, quotedName } from "./parameters.ts"
+import { makeStoppable } from "./stoppable.ts"
 
 /** A page takes milliseconds, a batch of 5,000 rows below a second: half a minute without an answer is an outage. */
 const requestTimeoutMillisDefault = 30_000
@@ -67,6 +68,7 @@ const open = (options: HttpOptions, database: string) =>
 
 const make = (client: ClickHouseClient, outside: ClickHouseClient, database: string): ClickHouse["Service"] => {
   const run = <A>(use: (signal: AbortSignal) => Promise<A>) => Effect.tryPromise({ try: use, catch: errorFrom })
+  const stoppable = makeStoppable((sql) => run((signal) => client.command({ query: sql, abort_signal: signal })))
   return ClickHouse.of({
     database,
     createDatabase: Effect.fn("ClickHouse.createDatabase")((onCluster) =>
@@ -78,17 +80,19 @@ const make = (client: ClickHouseClient, outside: ClickHouseClient, database: str
       ).pipe(Effect.asVoid)
     ),
     query: Effect.fn("ClickHouse.query")((statement) =>
-      run(async (signal): Promise<ReadonlyArray<Row>> => {
-        const result = await client.query({
-          query: statement.sql,
-          format: "JSONEachRow",
-          query_params: { ...statement.parameters },
-          // On a server a setting in the URL is this statement's alone.
-          clickhouse_settings: { output_format_json_quote_64bit_integers: 1 },
-          abort_signal: signal
+      stoppable(statement.sql, (sql) =>
+        run(async (signal): Promise<ReadonlyArray<Row>> => {
+          const result = await client.query({
+            query: sql,
+            format: "JSONEachRow",
+            query_params: { ...statement.parameters },
+            // On a server a setting in the URL is this statement's alone.
+            clickhouse_settings: { output_format_json_quote_64bit_integers: 1 },
+            abort_signal: signal
+          })
+          return await result.json<Row>()
         })
-        return await result.json<Row>()
-      })
+      )
     ),
     command: Effect.fn("ClickHouse.command")((sql) =>
       run((signal) => client.command({ query: sql, abort_signal: signal })).pipe(Effect.asVoid)

@@ -215,6 +215,19 @@ export class Nats extends Context.Service<
       messages: ReadonlyArray<OutgoingMessage>
     ) => Effect.Effect<ReadonlyArray<PublishAck | NatsError>>
     /**
+     * Publishes one message if nothing has come to its subject behind `last`, the sequence that
+     * {@link lastSequenceOn} told; 0: the subject has none.
+     *
+     * @fails NatsError RevisionMismatch when something has, or when the message at `last` was trimmed since
+     */
+    readonly publishAfter: (options: {
+      readonly stream: string
+      readonly last: number
+      readonly message: OutgoingMessage
+    }) => Effect.Effect<PublishAck, NatsError>
+    /** The sequence of the subject's newest message, as the stream's leader has it; 0 when the stream holds none. */
+    readonly lastSequenceOn: (stream: string, subject: string) => Effect.Effect<number, NatsError>
+    /**
      * Creates the streams and their required consumers where missing; an existing stream keeps its data and gets the new
      * limits. Sequences of a new stream start at microseconds since 1970, at least at `firstSequenceMin`.
      */

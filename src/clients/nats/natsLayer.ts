@@ -13,9 +13,9 @@ import { openBucket } from "./buckets.ts"
 import { Connection, type ConnectionOptions } from "./Connection.ts"
 import { openConsumer } from "./durableConsumer.ts"
 import { ensureStream } from "./ensureStreams.ts"
-import { Nats, type NatsError, type StoredMessage } from "./Nats.ts"
+import { Nats, NatsError, RevisionMismatch, type StoredMessage } from "./Nats.ts"
 import { isPublished, PublishQueue } from "./PublishQueue.ts"
-import { apiCodes, refusalCode, refused } from "./sortFailure.ts"
+import { apiCodes, refusalCode, refused, unavailable } from "./sortFailure.ts"
 import { tail } from "./tail.ts"
 import { lastToRemoveForAge, lastToRemoveForSize, lowestFloor, purgeUpTo } from "./trim.ts"
 
@@ -33,6 +33,9 @@ const sweepPause = "50 millis"
 const upkeepPause = "1 second"
 /** Age is looked at each minute: the halving asks some 20 questions. */
 const ageLookMillis = 60_000
+
+/** The stream refuses the message when its subject's newest one is another. */
+const expectedLastHeader = "Nats-Expected-Last-Subject-Sequence"
 
 interface KnownStream {
   readonly definition: StreamDefinition
@@ -154,6 +157,29 @@ const makeNats = Effect.fnUntraced(function* (options: NatsOptions) {
           ? Effect.fail(failure)
           : Effect.succeed(outcomes.filter(isPublished))
       }),
+    publishAfter: ({ last, message, stream }) =>
+      Effect.flatMap(
+        queue.publish([{ ...message, headers: { ...message.headers, [expectedLastHeader]: String(last) } }]),
+        ([outcome]) => {
+          if (outcome === undefined) return Effect.fail(unavailable("publish", new Error("no answer")))
+          if (isPublished(outcome)) return Effect.succeed(outcome)
+          return Effect.fail(
+            refusalCode(outcome) === apiCodes.wrongLastSequence
+              ? new NatsError({ reason: new RevisionMismatch({ bucket: stream, key: message.subject }) })
+              : outcome
+          )
+        }
+      ),
+    // Not directly: another replica than the leader may not know the newest one yet.
+    lastSequenceOn: (stream, subject) =>
+      connection
+        .request("streams.getMessage", stream, (manager) =>
+          manager.streams.getMessage(stream, { last_by_subj: subject }).catch((cause: unknown) => {
+            if (refusalCode(cause) === apiCodes.messageNotFound) return null
+            throw cause
+          })
+        )
+        .pipe(Effect.map((found) => found?.seq ?? 0)),
     ensureStreams: (definitions, ensureOptions) =>
       Effect.forEach(
         definitions,

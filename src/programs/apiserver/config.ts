@@ -10,6 +10,7 @@ export const apiServerSettings = {
   defaultTenant: shared.defaultTenant,
   apiListen: shared.apiListen,
   opsListen: shared.opsListen,
+  ...shared.tracingSettings,
   tlsCertificate: shared.tlsCertificate,
   tlsKey: shared.tlsKey,
   ...shared.kubeSettings,

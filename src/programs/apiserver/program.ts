@@ -9,17 +9,18 @@ import { jsonLogs } from "../../runtime/Logging.ts"
 import { serveOperations } from "../../runtime/Operations.ts"
 import { StartRefused } from "../../runtime/StartRefused.ts"
 import type { OidcOptions } from "../../serve/auth/oidc.ts"
-import { bucketWritesLayer } from "../../serve/policies/bucketWrites.ts"
-import { reindexJobStorageLayer } from "../../serve/reindexJobs/ReindexJobStorage.ts"
-import { recordWritesLayer } from "../../serve/policies/recordWrites.ts"
+import { PolicyWrites } from "../../serve/policies/PolicyWrites.ts"
+import { ReindexJobWrites } from "../../serve/reindexJobs/ReindexJobWrites.ts"
 import { serveApi, serveClusterApi } from "../../serve/serveApi.ts"
 import { ActivityQueries } from "../../store/ActivityQueries.ts"
 import { DeadLetterGroups } from "../../store/DeadLetterGroups.ts"
 import { FactQueries } from "../../store/FactQueries.ts"
 import { policyBucketLayer } from "../../store/PolicyBucket.ts"
 import { policyRecordsLayer } from "../../store/PolicyRecords.ts"
-import { reindexJobBucketLayer } from "../../store/ReindexJobs.ts"
-import { clickHouseFrom, kubeFrom, natsFrom, observed } from "../layers.ts"
+import { reindexJobBucketLayer } from "../../store/ReindexJobBucket.ts"
+import { reindexJobRecordsLayer } from "../../store/ReindexJobRecords.ts"
+import { clusterKindsLayer } from "../clusterKinds.ts"
+import { clickHouseFrom, kubeFrom, natsFrom, observed, tracingFrom } from "../layers.ts"
 import { observeNats } from "../observeNats.ts"
 import { followTls, readPem, readTls, type ServerTls } from "../readTls.ts"
 import type { ApiServerSettings } from "./config.ts"
@@ -36,21 +37,41 @@ export const apiServer = (settings: ApiServerSettings) =>
     return yield* running(settings, { tls, cursorKey, oidc }, kube).pipe(Effect.provide(services(settings, kube)))
   }).pipe(Effect.scoped, Effect.provide(jsonLogs))
 
-/** Undefined: neither callers nor policies are the cluster's. */
+/** Undefined: neither callers nor what is kept are the cluster's. */
 type Cluster = Context.Context<Kube> | undefined
 
 const services = (settings: ApiServerSettings, kube: Cluster) =>
-  Layer.mergeAll(policies(settings, kube), ActivityQueries.layer, DeadLetterGroups.layer, FactQueries.layer).pipe(
-    Layer.provideMerge(Layer.mergeAll(observed, natsFrom(settings, "apiserver"), clickHouseFrom(settings)))
+  Layer.mergeAll(
+    kept(settings, kube),
+    kinds(kube),
+    ActivityQueries.layer,
+    DeadLetterGroups.layer,
+    FactQueries.layer
+  ).pipe(
+    Layer.provideMerge(
+      Layer.mergeAll(
+        observed,
+        natsFrom(settings, "apiserver"),
+        clickHouseFrom(settings),
+        tracingFrom(settings, "apiserver")
+      )
+    )
   )
 
-/** To read and to write. */
-const policies = (settings: ApiServerSettings, kube: Cluster) =>
+/** Previews know the kinds that the processor knows. */
+const kinds = (kube: Cluster) =>
+  kube === undefined ? Layer.empty : clusterKindsLayer.pipe(Layer.provide(Layer.succeedContext(kube)))
+
+/** What is kept, to read and to write. */
+const kept = (settings: ApiServerSettings, kube: Cluster) =>
   settings.policyStore === "kubernetes" && kube !== undefined
-    ? recordWritesLayer.pipe(Layer.provideMerge(policyRecordsLayer), Layer.provide(Layer.succeedContext(kube)))
+    ? Layer.mergeAll(
+        PolicyWrites.layerRecords.pipe(Layer.provideMerge(policyRecordsLayer)),
+        ReindexJobWrites.layerRecords.pipe(Layer.provideMerge(reindexJobRecordsLayer))
+      ).pipe(Layer.provide(Layer.succeedContext(kube)))
     : Layer.mergeAll(
-        bucketWritesLayer.pipe(Layer.provideMerge(policyBucketLayer)),
-        reindexJobStorageLayer.pipe(Layer.provideMerge(reindexJobBucketLayer))
+        PolicyWrites.layerBucket.pipe(Layer.provideMerge(policyBucketLayer)),
+        ReindexJobWrites.layerBucket.pipe(Layer.provideMerge(reindexJobBucketLayer))
       )
 
 /** What the files say that settings name. */

@@ -21,6 +21,8 @@ export interface BatchOptions {
   readonly stages: ReadonlySet<string>
   /** What the bus takes in one message, headers included. */
   readonly messageSizeBytesMax: number
+  /** Of the trace that its messages are part of; without: they are not traced. */
+  readonly traceparent?: string | undefined
   /** Without: what is always redacted. */
   readonly redaction?: Redaction
   /** The first that holds drops a record. */
@@ -67,7 +69,10 @@ export const batchFrom = (items: ReadonlyArray<string>, options: BatchOptions): 
   let unreadableCount = 0
   let shared: SharedLetter | undefined
   const subject = auditSubject(options.cluster)
-  const headers = { [headerNames.cluster]: options.cluster }
+  const headers = {
+    [headerNames.cluster]: options.cluster,
+    ...(options.traceparent === undefined ? {} : { [headerNames.trace]: options.traceparent })
+  }
   const sizeBytesMax = options.messageSizeBytesMax - overheadBytes
   const { drop = [], redaction = standardRedaction } = options
   const dropped = new Map<string, number>()

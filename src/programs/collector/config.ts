@@ -9,6 +9,7 @@ export const collectorSettings = {
   auditListen: shared.auditListen,
   opsListen: shared.opsListen,
   streamScale: shared.streamScale,
+  ...shared.tracingSettings,
   tlsCertificate: shared.tlsCertificate,
   tlsKey: shared.tlsKey,
   tokenFile: shared.file(

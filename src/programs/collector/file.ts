@@ -5,6 +5,7 @@
 import { Effect, Metric, Schedule, Stream } from "effect"
 import { Health } from "../../runtime/Health.ts"
 import { Metrics } from "../../runtime/Metrics.ts"
+import { traced } from "../../runtime/Tracing.ts"
 import { type AuditLog, openAuditLog } from "../../sources/collector/AuditLog.ts"
 import type { BatchResult, IntakeRefused } from "../../sources/collector/AuditWebhook.ts"
 import type { LogBatch } from "../../sources/collector/LogFollower.ts"
@@ -44,11 +45,12 @@ export const publishFile = (options: FileOptions) =>
     yield* observe(log)
     const moved = yield* keptPosition(options.positionPath)
     const publish = ({ lines, position }: LogBatch) =>
-      options.accept(options.cluster, lines).pipe(
+      traced(
+        "collector.file",
+        { kind: "internal", attributes: { "activity.cluster": options.cluster } },
         // The file keeps what comes meanwhile.
-        Effect.retry(Schedule.spaced(refusedPause)),
-        Effect.andThen(Effect.sync(() => moved(position)))
-      )
+        options.accept(options.cluster, lines).pipe(Effect.retry(Schedule.spaced(refusedPause)))
+      ).pipe(Effect.andThen(Effect.sync(() => moved(position))))
     return yield* Stream.fromEffectRepeat(log.next).pipe(
       Stream.buffer({ capacity: batchesAhead }),
       Stream.mapEffect(publish),

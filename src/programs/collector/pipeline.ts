@@ -5,6 +5,7 @@ import { Duration, Effect, Metric } from "effect"
 import { Intake } from "../../bus/Intake.ts"
 import { Nats } from "../../clients/nats/Nats.ts"
 import { counterFamily, Metrics, secondsBoundaries } from "../../runtime/Metrics.ts"
+import { currentTraceparent } from "../../runtime/Tracing.ts"
 import { type BatchResult, IntakeRefused } from "../../sources/collector/AuditWebhook.ts"
 import { untilHealed } from "../consumeBatches.ts"
 import { redactionBy } from "../../normalise/redaction.ts"
@@ -56,7 +57,7 @@ const intakeMessages = Metric.gauge("activity_collector_intake_messages", {
 const retryAfterSeconds = 1
 
 /** @fails IntakeRefused when neither bus nor spool takes the batch now */
-export const acceptBatch = (options: Omit<BatchOptions, "cluster" | "messageSizeBytesMax">) =>
+export const acceptBatch = (options: Omit<BatchOptions, "cluster" | "messageSizeBytesMax" | "traceparent">) =>
   Effect.gen(function* () {
     const nats = yield* Nats
     const intake = yield* Intake
@@ -66,7 +67,18 @@ export const acceptBatch = (options: Omit<BatchOptions, "cluster" | "messageSize
         Effect.andThen(intake.publish(batch.messages))
       )
     return Effect.fn("collector.acceptBatch")(function* (cluster: string, items: ReadonlyArray<string>) {
-      const batch = batchFrom(items, { ...options, cluster, messageSizeBytesMax: nats.messageSizeBytesMax() })
+      const batch = batchFrom(items, {
+        ...options,
+        cluster,
+        messageSizeBytesMax: nats.messageSizeBytesMax(),
+        traceparent: yield* currentTraceparent
+      })
+      yield* Effect.annotateCurrentSpan({
+        "activity.records": items.length,
+        "activity.accepted": batch.messages.length,
+        "activity.filtered": batch.filtered,
+        "activity.unreadable": batch.unreadableCount
+      })
       const [took, taken] = yield* Effect.timed(publishAll(batch)).pipe(
         Effect.tapError(() => Metric.update(records.refused, items.length)),
         Effect.mapError((error) => new IntakeRefused({ state: error.state, retryAfterSeconds }))
@@ -84,6 +96,11 @@ export const acceptBatch = (options: Omit<BatchOptions, "cluster" | "messageSize
       }
       yield* Metric.update(auditIDsCut, batch.auditIDsCut)
       yield* Metric.update(acceptSeconds, Duration.toSeconds(took))
+      yield* Effect.annotateCurrentSpan({
+        "activity.duplicates": taken.duplicates,
+        "activity.spooled": taken.spooled,
+        "activity.refused": taken.refused
+      })
       return {
         accepted: batch.messages.length,
         spooled: taken.spooled,

@@ -9,7 +9,7 @@ import { serveOperations } from "../../runtime/Operations.ts"
 import { isLoopback } from "../../runtime/settings.ts"
 import { StartRefused } from "../../runtime/StartRefused.ts"
 import { auditWebhook } from "../../sources/collector/AuditWebhook.ts"
-import { natsFrom, observed } from "../layers.ts"
+import { natsFrom, observed, tracingFrom } from "../layers.ts"
 import { observeNats } from "../observeNats.ts"
 import { prepareStreams } from "../prepareStreams.ts"
 import { followTls, readTls, type ServerTls } from "../readTls.ts"
@@ -51,7 +51,7 @@ const readWebhook = (settings: CollectorSettings): Effect.Effect<WebhookFiles, S
 
 const services = (settings: CollectorSettings) =>
   Intake.layer({ folder: settings.spoolFolder, sizeBytesMax: settings.spoolSizeBytesMax }).pipe(
-    Layer.provideMerge(Layer.mergeAll(observed, natsFrom(settings, "collector"))),
+    Layer.provideMerge(Layer.mergeAll(observed, natsFrom(settings, "collector"), tracingFrom(settings, "collector"))),
     Layer.provideMerge(jsonLogs)
   )
 

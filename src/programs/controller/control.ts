@@ -1,25 +1,34 @@
 /** The work of the controller, on one replica at a time. */
-import { Effect, Random } from "effect"
-import { makeBucketLease } from "../../clients/nats/lease.ts"
-import { Health } from "../../runtime/Health.ts"
+import { Effect, Metric, Random } from "effect"
+import type { Lease, LeaseOptions } from "../../clients/Lease.ts"
+import { Health, type HealthCheck } from "../../runtime/Health.ts"
+import { Metrics } from "../../runtime/Metrics.ts"
 import { runJobs } from "./jobs.ts"
+import { reportReady } from "./reportReady.ts"
+
+const leader = Metric.gauge("activity_controller_leader", { description: "1 while this replica holds the lease" })
+
+/** What a replica calls itself. @param program that it is a part of */
+export const holderOf = (program: string) =>
+  Effect.map(Random.next, (random) => `${program}-${Math.floor(random * 2 ** 48).toString(36)}`)
 
 /** Who died is missed for so long at most. */
-const leaseMillis = 15_000
+export const leaseOtherwise: Pick<LeaseOptions, "name" | "durationMillis"> = {
+  name: "activity-controller",
+  durationMillis: 15_000
+}
 
-/** Runs for ever. @param program that this replica is a part of */
-export const control = (program: string, durationMillis = leaseMillis) =>
+/** Runs for ever. @param role of the lease for this process' readiness */
+export const control = (lease: Lease, role: HealthCheck["role"]) =>
   Effect.gen(function* () {
-    const lease = yield* makeBucketLease({
-      name: "activity-controller",
-      holder: `${program}-${Math.floor((yield* Random.next) * 2 ** 48).toString(36)}`,
-      durationMillis
-    })
     yield* (yield* Health).register({
       name: "controller-lease",
-      role: "informative",
+      role,
       problem: () => lease.state().problem,
       note: () => (lease.held() ? "this replica works" : `standing by, ${lease.state().holder || "nobody"} has it`)
     })
-    return yield* lease.whileHeld(runJobs(lease))
+    yield* (yield* Metrics).onScrape(Effect.suspend(() => Metric.update(leader, lease.held() ? 1 : 0)))
+    return yield* lease.whileHeld(
+      Effect.all([runJobs(lease), reportReady], { concurrency: "unbounded" }).pipe(Effect.andThen(Effect.never))
+    )
   })

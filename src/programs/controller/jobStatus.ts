@@ -1,9 +1,9 @@
 /** What a ReindexJob's status says, and how it is written. Only the replica that holds the lease writes it. */
 import { Clock, Effect, Schema } from "effect"
-import type { PolicyCondition } from "../../domain/ActivityPolicy.ts"
+import type { StatusCondition } from "../../domain/KeptObject.ts"
 import { secondsTimestampText } from "../../domain/instant.ts"
 import { noProgress, type ReindexJob, type ReindexJobStatus, type ReindexPhase } from "../../domain/ReindexJob.ts"
-import { ReindexJobBucket, ReindexJobs } from "../../store/ReindexJobs.ts"
+import { ReindexJobs, ReindexJobUpkeep } from "../../store/ReindexJobs.ts"
 import { untilHealed } from "../consumeBatches.ts"
 
 /** The job was deleted, is being deleted, or another has its name. */
@@ -19,14 +19,14 @@ export class JobGone extends Schema.TaggedError<JobGone>()("JobGone", { name: Sc
 export const writeStatus = (
   job: ReindexJob,
   changes: Partial<ReindexJobStatus>
-): Effect.Effect<ReindexJob, JobGone, ReindexJobs | ReindexJobBucket> =>
+): Effect.Effect<ReindexJob, JobGone, ReindexJobs | ReindexJobUpkeep> =>
   Effect.gen(function* () {
     const now = yield* nowText
     const stored = yield* (yield* ReindexJobs).get(job.metadata.name)
     if (isGone(stored, job)) return yield* new JobGone({ name: job.metadata.name })
     const status = { ...stored.status, ...changes, phase: changes.phase ?? stored.status?.phase ?? "Pending" }
     const before = stored.status?.conditions.find(({ type }) => type === "Ready")
-    return yield* (yield* ReindexJobBucket).update({
+    return yield* (yield* ReindexJobUpkeep).writeStatus({
       ...stored,
       status: {
         ...status,
@@ -39,9 +39,9 @@ export const writeStatus = (
     Effect.retry({
       schedule: untilHealed,
       // Its labels were changed meanwhile, or the store is away.
-      while: (error) => error._tag === "PolicyStoreError" && (error.retryable || error.reason._tag === "PolicyChanged")
+      while: (error) => error._tag === "KeptObjectsError" && (error.retryable || error.reason._tag === "ObjectChanged")
     }),
-    Effect.catchTag("PolicyStoreError", () => Effect.fail(new JobGone({ name: job.metadata.name })))
+    Effect.catchTag("KeptObjectsError", () => Effect.fail(new JobGone({ name: job.metadata.name })))
   )
 
 /** Waits for a store, or a bus, that is away. */
@@ -66,9 +66,9 @@ const conditionOf = (
   phase: ReindexPhase,
   message: string,
   now: string,
-  before: PolicyCondition | undefined,
+  before: StatusCondition | undefined,
   observedGeneration: number
-): PolicyCondition => {
+): StatusCondition => {
   const status = phase === "Succeeded" ? "True" : "False"
   return {
     type: "Ready",

@@ -2,9 +2,9 @@
 import { Clock, Effect, Stream } from "effect"
 import type { Lease } from "../../clients/Lease.ts"
 import { microsecondsFrom } from "../../domain/instant.ts"
-import { isFinished, type ReindexJob } from "../../domain/ReindexJob.ts"
-import { ReindexJobBucket, ReindexJobs } from "../../store/ReindexJobs.ts"
-import { isGone } from "./jobStatus.ts"
+import { isFinished, pendingStatus, type ReindexJob } from "../../domain/ReindexJob.ts"
+import { ReindexJobs, ReindexJobUpkeep } from "../../store/ReindexJobs.ts"
+import { isGone, nowText } from "./jobStatus.ts"
 import { runJob } from "./reindex.ts"
 
 /** How long a job that nobody waits for may wait: what is looked at is in memory. */
@@ -20,9 +20,9 @@ export const runJobs = (lease: Lease) =>
         Effect.sync(() => {
           if (update._tag === "Listed") {
             known.clear()
-            for (const job of update.policies) known.set(job.metadata.name, job)
-          } else if (update.policy === undefined) known.delete(update.name)
-          else known.set(update.name, update.policy)
+            for (const job of update.objects) known.set(job.metadata.name, job)
+          } else if (update.object === undefined) known.delete(update.name)
+          else known.set(update.name, update.object)
         })
       ),
       Effect.andThen(Effect.never)
@@ -33,11 +33,11 @@ export const runJobs = (lease: Lease) =>
       // It ends at once when the job is deleted, whatever it waits for.
       yield* Effect.raceFirst(runJob(next, lease), untilGone(known, next))
     }).pipe(Effect.forever)
-    const expire = Effect.suspend(() => Effect.forEach([...known.values()], deleteExpired, { discard: true })).pipe(
+    const tend = Effect.suspend(() => Effect.forEach([...known.values()], tended, { discard: true })).pipe(
       Effect.andThen(Effect.sleep("1 second")),
       Effect.forever
     )
-    return yield* Effect.all([follow, work, expire], { concurrency: "unbounded" }).pipe(Effect.andThen(Effect.never))
+    return yield* Effect.all([follow, work, tend], { concurrency: "unbounded" }).pipe(Effect.andThen(Effect.never))
   })
 
 const oldest = (jobs: ReadonlyArray<ReindexJob>): ReindexJob | undefined => {
@@ -54,6 +54,18 @@ const untilGone = (known: ReadonlyMap<string, ReindexJob>, job: ReindexJob): Eff
     isGone(known.get(job.metadata.name), job) ? Effect.void : Effect.delay(untilGone(known, job), lookEvery)
   )
 
+const tended = (job: ReindexJob) =>
+  Effect.andThen(job.status === undefined ? toldToWait(job) : Effect.void, deleteExpired(job)).pipe(
+    // Somebody else deleted or changed it, or the store is away: it is looked at again.
+    Effect.ignore
+  )
+
+/** A cluster's API server keeps no status of what is created. */
+const toldToWait = (job: ReindexJob) =>
+  Effect.gen(function* () {
+    yield* (yield* ReindexJobUpkeep).writeStatus({ ...job, status: pendingStatus(job, yield* nowText) })
+  })
+
 const deleteExpired = (job: ReindexJob) =>
   Effect.gen(function* () {
     const completed = microsecondsFrom(job.status?.completedAt ?? "")
@@ -61,10 +73,7 @@ const deleteExpired = (job: ReindexJob) =>
     if (completed === undefined || seconds === undefined || !isFinished(job)) return
     const now = yield* Clock.currentTimeMillis
     if (now < Number(completed / 1000n) + seconds * 1000) return
-    const { name, resourceVersion = "0" } = job.metadata
-    yield* (yield* ReindexJobBucket).delete(name, resourceVersion)
-    yield* Effect.logInfo("a reindex job is deleted: its time after its end has passed", { job: name })
-  }).pipe(
-    // Somebody else deleted or changed it, or the store is away: it is looked at again.
-    Effect.ignore
-  )
+    if (job.metadata.deletionTimestamp !== undefined) return
+    yield* (yield* ReindexJobUpkeep).delete(job)
+    yield* Effect.logInfo("a reindex job is deleted: its time after its end has passed", { job: job.metadata.name })
+  })

@@ -47,7 +47,7 @@ export const runJob = (job: ReindexJob, lease: Lease) =>
     )
   }).pipe(
     // Whoever deleted it wants nothing more of it.
-    Effect.catchTag(["JobGone", "PolicyStoreError"], () => Effect.void)
+    Effect.catchTag(["JobGone", "KeptObjectsError"], () => Effect.void)
   )
 
 /** Reads on from the position; ends with the job's last status. */

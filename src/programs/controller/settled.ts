@@ -32,7 +32,7 @@ const consumed = (stream: StreamDefinition) =>
 export const policiesCurrent = Effect.gen(function* () {
   const cache = yield* PolicyCache
   yield* cache.listed
-  const { policies } = yield* (yield* PolicyStore).list.pipe(Effect.retry({ schedule: untilHealed }))
+  const { objects: policies } = yield* (yield* PolicyStore).list.pipe(Effect.retry({ schedule: untilHealed }))
   const isCurrent = () => {
     const compiled = new Map(cache.current().policies.map(({ generation, name }) => [name, generation]))
     return policies.every(

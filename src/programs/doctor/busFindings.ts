@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import { lookAtBus, type StreamSeen } from "../../clients/nats/lookAtBus.ts"
 import { allStreams, deadLetters, type StreamDefinition } from "../../domain/streams.ts"
-import { bucketName } from "../../store/PolicyBucket.ts"
+import { policyBucketName } from "../../store/PolicyBucket.ts"
 import { natsOptions, type NatsSettings } from "../layers.ts"
 import type { Finding } from "./Finding.ts"
 import { bucketPolicyFindings } from "./policyFindings.ts"
@@ -18,7 +18,8 @@ export const busFindings = (
   Effect.gen(function* () {
     const bus = yield* lookAtBus(natsOptions(settings, "doctor"))
     const streams = yield* bus.streams
-    const policies = settings.policyStore === "nats" ? bucketPolicyFindings(yield* bus.bucketEntries(bucketName)) : []
+    const policies =
+      settings.policyStore === "nats" ? bucketPolicyFindings(yield* bus.bucketEntries(policyBucketName)) : []
     return [...payloadFindings(bus.messageSizeBytesMax), ...streamFindings(streams, settings.streamScale), ...policies]
   }).pipe(
     Effect.scoped,

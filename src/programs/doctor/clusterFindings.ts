@@ -1,7 +1,7 @@
 /** The cluster: definitions, registration, and what the programs may do there. */
 import { Clock, DateTime, Effect, Option, Stream } from "effect"
 import { Kube, type KubeAnswer, type KubeError } from "../../clients/kube/Kube.ts"
-import { policyRecordDefinition } from "../../contracts/policyRecordDefinition.ts"
+import { recordDefinitions } from "../../contracts/recordDefinitions.ts"
 import { groupName, versions } from "../../contracts/resources.ts"
 import { policyRecords } from "../../domain/policyRecord.ts"
 import { kubeFrom } from "../layers.ts"
@@ -20,7 +20,7 @@ export const clusterFindings = (settings: ClusterSettings): Effect.Effect<Readon
     const clock = yield* skewOf
     const found = [
       ...(settings.policyStore === "kubernetes"
-        ? [yield* definition, ...(yield* Effect.forEach(versions, registration))]
+        ? [yield* definitions, ...(yield* Effect.forEach(versions, registration))]
         : []),
       yield* rights(settings)
     ]
@@ -76,22 +76,35 @@ interface WithConditions {
 const conditionOf = (object: WithConditions, type: string) =>
   (object.status?.conditions ?? []).find((condition) => condition.type === type)
 
-const definition = Effect.gen(function* () {
-  const { name } = policyRecordDefinition.metadata
-  // As apiextensions.k8s.io/v1 says.
-  const found = (yield* objectAt(`/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${name}`)) as
-    | WithConditions
-    | undefined
-  const remedy = "run activity migrate --policy-store kubernetes"
-  if (found === undefined) return [finding(`the definition ${name} is missing: no policy can be kept`, remedy)]
-  if (conditionOf(found, "Established")?.status !== "True") {
-    return [finding(`the definition ${name} is not established`, `see kubectl describe crd ${name}`)]
-  }
+/** What is kept can be kept; and of policies, which are not in force. */
+const definitions = Effect.gen(function* () {
+  const found: Array<Finding> = []
+  for (const { metadata, spec } of recordDefinitions) found.push(...(yield* definition(metadata.name, spec.names.kind)))
+  if (found.length > 0) return found
   const kube = yield* Kube
   const records = yield* kube.list(policyRecords.path).pipe(Stream.runCollect)
   // The definition's own schema: metadata, spec and status of a policy.
   return recordPolicyFindings(records.flatMap(({ items }) => items))
 })
+
+const definition = (name: string, kind: string): Effect.Effect<ReadonlyArray<Finding>, KubeError, Kube> =>
+  Effect.gen(function* () {
+    // As apiextensions.k8s.io/v1 says.
+    const found = (yield* objectAt(`/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${name}`)) as
+      | WithConditions
+      | undefined
+    if (found === undefined) {
+      return [
+        finding(
+          `the definition ${name} is missing: no ${kind} can be kept`,
+          "run activity migrate --policy-store kubernetes"
+        )
+      ]
+    }
+    return conditionOf(found, "Established")?.status === "True"
+      ? []
+      : [finding(`the definition ${name} is not established`, `see kubectl describe crd ${name}`)]
+  })
 
 const registration = (version: string): Effect.Effect<ReadonlyArray<Finding>, KubeError, Kube> =>
   Effect.gen(function* () {

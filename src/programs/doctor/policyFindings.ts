@@ -2,16 +2,17 @@
 import { Result } from "effect"
 import type { BucketEntry } from "../../clients/nats/Nats.ts"
 import type { ActivityPolicy } from "../../domain/ActivityPolicy.ts"
-import { type PolicyRecord, policyFromRecord } from "../../domain/policyRecord.ts"
+import type { KeptRecord } from "../../domain/keptRecord.ts"
+import { policyRecords } from "../../domain/policyRecord.ts"
 import { compilePolicy } from "../../process/compilePolicy.ts"
-import { policyFrom } from "../../store/PolicyBucket.ts"
+import { objectFrom } from "../../store/keptInBucket.ts"
 import type { Finding } from "./Finding.ts"
 
 export const bucketPolicyFindings = (entries: ReadonlyArray<BucketEntry>): ReadonlyArray<Finding> => {
   const live = entries.filter(({ deleted }) => !deleted)
   return [
     ...live.flatMap((entry) => {
-      const policy = policyFrom(entry)
+      const policy = objectFrom<ActivityPolicy>(entry)
       return policy === undefined
         ? [notReady(entry.key, "it is no ActivityPolicy", "delete it, and apply it anew")]
         : policyFindings(policy)
@@ -20,8 +21,8 @@ export const bucketPolicyFindings = (entries: ReadonlyArray<BucketEntry>): Reado
   ]
 }
 
-export const recordPolicyFindings = (records: ReadonlyArray<PolicyRecord>): ReadonlyArray<Finding> => [
-  ...records.flatMap((record) => policyFindings(policyFromRecord(record, "activity.miloapis.com/v1alpha1"))),
+export const recordPolicyFindings = (records: ReadonlyArray<KeptRecord<ActivityPolicy>>): ReadonlyArray<Finding> => [
+  ...records.flatMap((record) => policyFindings(policyRecords.objectFrom(record, "activity.miloapis.com/v1alpha1"))),
   ...noneFindings(records.length)
 ]
 

@@ -1,5 +1,7 @@
 /** What each program does in a cluster, as RBAC says it. `infra/base` grants it. */
+import { storageGroup } from "../../domain/keptRecord.ts"
 import { policyRecords } from "../../domain/policyRecord.ts"
+import { reindexJobRecords } from "../../domain/reindexJobRecord.ts"
 
 export interface Right {
   readonly verb: string
@@ -22,7 +24,11 @@ export interface ProgramRights {
 const on = (group: string, resource: string, ...verbs: ReadonlyArray<string>): ReadonlyArray<Right> =>
   verbs.map((verb) => ({ verb, group, resource }))
 
-const records = (...verbs: ReadonlyArray<string>) => on(policyRecords.group, policyRecords.plural, ...verbs)
+const records = (...verbs: ReadonlyArray<string>) => on(storageGroup, policyRecords.plural, ...verbs)
+
+const jobs = (...verbs: ReadonlyArray<string>) => on(storageGroup, reindexJobRecords.plural, ...verbs)
+
+const statusOf = (resource: string): Right => ({ verb: "update", group: storageGroup, resource, subresource: "status" })
 
 export const programRights: ReadonlyArray<ProgramRights> = [
   {
@@ -39,8 +45,19 @@ export const programRights: ReadonlyArray<ProgramRights> = [
     onlyWithRecords: true,
     rights: [
       ...records("list", "watch"),
-      { verb: "patch", group: policyRecords.group, resource: policyRecords.plural, subresource: "status" },
       ...on("apiextensions.k8s.io", "customresourcedefinitions", "list", "watch")
+    ]
+  },
+  {
+    program: "controller",
+    onlyWithRecords: true,
+    rights: [
+      ...records("list", "watch"),
+      statusOf(policyRecords.plural),
+      ...jobs("get", "list", "watch", "delete"),
+      statusOf(reindexJobRecords.plural),
+      ...on("apiextensions.k8s.io", "customresourcedefinitions", "list", "watch"),
+      { verb: "create", group: "coordination.k8s.io", resource: "leases", namespace: "" }
     ]
   },
   {
@@ -48,6 +65,8 @@ export const programRights: ReadonlyArray<ProgramRights> = [
     onlyWithRecords: true,
     rights: [
       ...records("list", "watch", "create", "update", "patch", "delete"),
+      ...jobs("list", "watch", "create", "update", "patch", "delete"),
+      ...on("apiextensions.k8s.io", "customresourcedefinitions", "list", "watch"),
       ...on("authentication.k8s.io", "tokenreviews", "create"),
       ...on("authorization.k8s.io", "subjectaccessreviews", "create"),
       {

@@ -1,11 +1,5 @@
-import { Result } from "effect"
-import { durationMillis, type Reader, setting, type Settings, text } from "../../runtime/settings.ts"
+import { durationMillis, setting, type Settings } from "../../runtime/settings.ts"
 import * as shared from "../settings.ts"
-
-const leaseDuration: Reader<number> = (value) =>
-  Result.flatMap(durationMillis(value), (millis) =>
-    millis >= 3_000 ? Result.succeed(millis) : Result.fail("a duration of at least 3s")
-  )
 
 export const exporterSettings = {
   config: shared.configFile,
@@ -15,24 +9,8 @@ export const exporterSettings = {
   defaultTenant: shared.defaultTenant,
   opsListen: shared.opsListen,
   streamScale: shared.streamScale,
-  leaseNamespace: setting({
-    name: "lease-namespace",
-    description: "the namespace of the lease by which one of several exporters works",
-    default: "activity-system",
-    read: text
-  }),
-  leaseName: setting({
-    name: "lease-name",
-    description: "the name of that lease",
-    default: "activity-exporter",
-    read: text
-  }),
-  leaseDuration: setting({
-    name: "lease-duration",
-    description: "how long a lease that is not renewed keeps others from taking over, at least 3s",
-    default: "15s",
-    read: leaseDuration
-  }),
+  ...shared.tracingSettings,
+  ...shared.leaseSettings("exporter"),
   redact: shared.collectorLimits.redact,
   eventRetention: setting({
     name: "event-retention",

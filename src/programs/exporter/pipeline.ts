@@ -9,10 +9,12 @@ import { follow } from "../../clients/kube/follow.ts"
 import { type Lease, whenHeld } from "../../clients/Lease.ts"
 import { Nats } from "../../clients/nats/Nats.ts"
 import { secondsTimestampText } from "../../domain/instant.ts"
+import { headerNames } from "../../domain/streams.ts"
 import type { Tenant } from "../../domain/Tenant.ts"
 import type { Redaction } from "../../normalise/redaction.ts"
 import { Health } from "../../runtime/Health.ts"
 import { counterFamily, secondsBoundaries } from "../../runtime/Metrics.ts"
+import { currentTraceparent, traced } from "../../runtime/Tracing.ts"
 import { type CheckpointState, makeCheckpoint } from "../../sources/exporter/Checkpoint.ts"
 import { eventsPath } from "../../sources/exporter/eventsPath.ts"
 import { namespaceTenants } from "../../sources/exporter/namespaceTenants.ts"
@@ -136,7 +138,17 @@ export const exportEvents = (options: ExportOptions) =>
             Effect.retry(untilHealed)
           )
         if (batch.deadLetters.length > 0) yield* bring(batch.deadLetters)
-        if (batch.messages.length > 0) yield* count(yield* bring(batch.messages))
+        if (batch.messages.length > 0)
+          yield* count(
+            yield* traced(
+              "exporter.batch",
+              {
+                kind: "producer",
+                attributes: { "activity.cluster": options.cluster, "activity.messages": batch.messages.length }
+              },
+              Effect.flatMap(inTrace(batch.messages), bring)
+            )
+          )
         yield* countRest(batch)
         return batch
       })
@@ -181,6 +193,14 @@ export const exportEvents = (options: ExportOptions) =>
       Effect.ensuring(saved.last)
     )
   }).pipe(Effect.scoped)
+
+/** The messages, told to be of the present trace where there is one. */
+const inTrace = (messages: Batch["messages"]) =>
+  Effect.map(currentTraceparent, (traceparent) =>
+    traceparent === undefined
+      ? messages
+      : messages.map((message) => ({ ...message, headers: { ...message.headers, [headerNames.trace]: traceparent } }))
+  )
 
 /** What was published says it too, where there is no checkpoint, or one of before. */
 const orderOffsetOf = (found: CheckpointState, published: ReadonlyArray<PublishedSight>): bigint =>

@@ -7,7 +7,7 @@ import { Health } from "../../runtime/Health.ts"
 import { jsonLogs } from "../../runtime/Logging.ts"
 import { Metrics } from "../../runtime/Metrics.ts"
 import { serveOperations } from "../../runtime/Operations.ts"
-import { kubeFrom, natsFrom, observed } from "../layers.ts"
+import { kubeFrom, natsFrom, observed, tracingFrom } from "../layers.ts"
 import { observeNats } from "../observeNats.ts"
 import { prepareStreams } from "../prepareStreams.ts"
 import type { ExporterSettings } from "./config.ts"
@@ -55,7 +55,14 @@ export const exporter = (settings: ExporterSettings) =>
     Effect.provide(
       // Without a spool: what the bus does not take waits in the API server.
       Intake.layer({ folder: "", sizeBytesMax: 0 }).pipe(
-        Layer.provideMerge(Layer.mergeAll(observed, natsFrom(settings, "exporter"), kubeFrom(settings, "exporter"))),
+        Layer.provideMerge(
+          Layer.mergeAll(
+            observed,
+            natsFrom(settings, "exporter"),
+            kubeFrom(settings, "exporter"),
+            tracingFrom(settings, "exporter")
+          )
+        ),
         Layer.provideMerge(jsonLogs)
       )
     )

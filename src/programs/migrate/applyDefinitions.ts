@@ -1,12 +1,10 @@
 /** The CustomResourceDefinitions in which a cluster keeps what is ours, brought to this version. */
 import { Effect, Schedule } from "effect"
 import { Kube, type KubeError } from "../../clients/kube/Kube.ts"
-import { policyRecordDefinition } from "../../contracts/policyRecordDefinition.ts"
+import { recordDefinitions } from "../../contracts/recordDefinitions.ts"
 import { StartRefused } from "../../runtime/StartRefused.ts"
 
 const path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-
-const definitions = [policyRecordDefinition]
 
 /** An API server takes about a second for a definition. */
 const establishedTime = "30 seconds"
@@ -25,7 +23,7 @@ export const applyDefinitions = Effect.fnUntraced(function* (whose: string) {
     new StartRefused({
       sentence: `The CustomResourceDefinitions cannot be applied at ${kube.server} of ${whose}: ${error.message}.`
     })
-  return yield* Effect.forEach(definitions, (definition) =>
+  return yield* Effect.forEach(recordDefinitions, (definition) =>
     Effect.gen(function* () {
       const { name } = definition.metadata
       const before = yield* stateOf(kube, name)

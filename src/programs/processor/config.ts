@@ -11,7 +11,8 @@ export const processorSettings = {
   policyStore: shared.policyStore,
   defaultTenant: shared.defaultTenant,
   opsListen: shared.opsListen,
-  streamScale: shared.streamScale
+  streamScale: shared.streamScale,
+  ...shared.tracingSettings
 }
 
 export type ProcessorSettings = Settings<typeof processorSettings>

@@ -16,7 +16,7 @@ import {
 import { policyFailed } from "../../domain/deadLetter.ts"
 import { activityVersion } from "../../domain/identity.ts"
 import * as streams from "../../domain/streams.ts"
-import { headerNames, type Mark } from "../../domain/streams.ts"
+import { anchorMark, headerNames, type Mark } from "../../domain/streams.ts"
 import { subjectToken } from "../../domain/subject.ts"
 import { tenantFromHeader, tenantHeader, type Tenant } from "../../domain/Tenant.ts"
 import { auditRecordFrom, auditRequestFrom } from "../../normalise/auditRecordFrom.ts"
@@ -26,6 +26,7 @@ import type { Unreadable } from "../../normalise/Unreadable.ts"
 import { PolicyCache } from "../../process/PolicyCache.ts"
 import type { Evaluation, PolicySet } from "../../process/PolicySet.ts"
 import { counterFamily, secondsBoundaries } from "../../runtime/Metrics.ts"
+import type { BatchTraces } from "../batchTraces.ts"
 import { consumeBatches } from "../consumeBatches.ts"
 import { deadLetterOf } from "../deadLetterOf.ts"
 
@@ -80,17 +81,23 @@ export const process = (options: ProcessorOptions) =>
         const consumer = yield* nats.consumer({ stream, durable: "processor", ackPendingMax })
         return yield* consumeBatches({
           name: `${stream} to activities`,
+          span: "processor.batch",
           consumer,
           batchMax,
           batchWait,
           inFlight: batchesInFlight,
-          handle: (batch) => processBatch(options, told, batch)
+          handle: (batch, traces) => processBatch(options, told, batch, traces)
         })
       }),
     { concurrency: "unbounded" }
   )
 
-const processBatch = (options: ProcessorOptions, told: Set<string>, batch: ReadonlyArray<Delivery>) =>
+const processBatch = (
+  options: ProcessorOptions,
+  told: Set<string>,
+  batch: ReadonlyArray<Delivery>,
+  traces: BatchTraces
+) =>
   Effect.gen(function* () {
     const cache = yield* PolicyCache
     yield* Metric.update(received, batch.length)
@@ -105,7 +112,7 @@ const processBatch = (options: ProcessorOptions, told: Set<string>, batch: Reado
       turnMillis = clock.currentTimeMillisUnsafe()
     }
     const toPublish = results.flatMap(({ delivery, outcome }) =>
-      outcome._tag === "NoActivity" ? [] : [{ delivery, message: outcome.message }]
+      outcome._tag === "NoActivity" ? [] : [{ delivery, message: traces.passOn(delivery, outcome.message) }]
     )
     const [took, stored] = yield* Effect.timed(publishOrSetAside(toPublish))
     const duplicates = stored.filter((ack) => ack.duplicate).length
@@ -122,7 +129,11 @@ const processBatch = (options: ProcessorOptions, told: Set<string>, batch: Reado
       )
     }
     yield* Metric.update(batchSeconds, Duration.toSeconds(took))
+    for (const { delivery, outcome } of results) traces.count(delivery, countedAs[outcome._tag])
   })
+
+/** What became of a message, on the span of its trace. */
+const countedAs = { Activity: "activities", DeadLetter: "dead_letters", NoActivity: "without_activity" } as const
 
 /**
  * What to say of rules that fail: each once, as its policy is now. Dead letters alone would go unseen.
@@ -194,6 +205,10 @@ const evaluateRecord = (policies: PolicySet, options: ProcessorOptions, message:
 }
 
 const evaluateEvent = (policies: PolicySet, message: StoredMessage): Outcome => {
+  const told = message.header(headerNames.mark)
+  if (told === anchorMark) return { _tag: "NoActivity", reason: "it is no fact" }
+  // What was told of it stays true.
+  if (told === "deleted") return { _tag: "NoActivity", reason: "the Event was deleted" }
   const tenant = tenantFromHeader(message.header(headerNames.tenant))
   const read = kubernetesEventFromText(decoder.decode(message.body), {
     cluster: message.header(headerNames.cluster),
@@ -201,7 +216,7 @@ const evaluateEvent = (policies: PolicySet, message: StoredMessage): Outcome => 
     order: message.header(headerNames.order)
   })
   if (Result.isFailure(read)) return unreadable(message, read.failure)
-  const mark: Mark = message.header(headerNames.mark) === "modified" ? "modified" : "added"
+  const mark: Mark = told === "modified" ? "modified" : "added"
   return outcomeFrom(message, policies.evaluateEvent(read.success, mark), tenant)
 }
 

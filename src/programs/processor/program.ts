@@ -4,20 +4,19 @@ import { PolicyCache } from "../../process/PolicyCache.ts"
 import { Health } from "../../runtime/Health.ts"
 import { jsonLogs } from "../../runtime/Logging.ts"
 import { serveOperations } from "../../runtime/Operations.ts"
-import { kubeFrom, natsFrom, observed } from "../layers.ts"
+import { clusterKindsLayer } from "../clusterKinds.ts"
+import { kubeFrom, natsFrom, observed, tracingFrom } from "../layers.ts"
 import { observeNats } from "../observeNats.ts"
-import { policySourceLayer, readPolicies } from "../policyStore.ts"
+import { policySourceLayer, readPolicies } from "../keptStores.ts"
 import { prepareStreams } from "../prepareStreams.ts"
-import { clusterKindsLayer } from "./clusterKinds.ts"
 import type { ProcessorSettings } from "./config.ts"
 import { process } from "./pipeline.ts"
-import { reportReady } from "./reportReady.ts"
 import { retryDeadLetters } from "./retry.ts"
 
 const streams = [auditEvents, miloEvents, activities, deadLetters]
 
 export const processor = (settings: ProcessorSettings) => {
-  const clients = Layer.mergeAll(observed, natsFrom(settings, "processor"))
+  const clients = Layer.mergeAll(observed, natsFrom(settings, "processor"), tracingFrom(settings, "processor"))
   const kube = kubeFrom(settings, "processor")
   const keptByCluster = settings.policyStore === "kubernetes"
   const kinds = keptByCluster || settings.kubeconfig !== "" ? clusterKindsLayer.pipe(Layer.provide(kube)) : Layer.empty
@@ -34,15 +33,7 @@ export const processor = (settings: ProcessorSettings) => {
     yield* cache.listed
     yield* Effect.logInfo("processor started")
     const options = { defaultTenant: settings.defaultTenant }
-    return yield* Effect.all(
-      [
-        process(options),
-        retryDeadLetters(options),
-        // Policies in NATS have passed our API, which wrote their status.
-        ...(keptByCluster ? [reportReady.pipe(Effect.provide(kube))] : [])
-      ],
-      { concurrency: "unbounded", discard: true }
-    )
+    return yield* Effect.all([process(options), retryDeadLetters(options)], { concurrency: "unbounded", discard: true })
   })
   return Effect.gen(function* () {
     // A cluster that does not answer is waited for below; the probes say so meanwhile.

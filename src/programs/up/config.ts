@@ -13,6 +13,7 @@ export const upSettings = {
   apiListen: shared.apiListen,
   auditListen: shared.auditListen,
   opsListen: shared.opsListen,
+  ...shared.tracingSettings,
   policies: setting({
     name: "policies",
     description: "a folder of ActivityPolicy YAML files; empty takes the samples",

@@ -13,7 +13,8 @@ import { policyProblems } from "../../process/Preview.ts"
 import { StartRefused } from "../../runtime/StartRefused.ts"
 import { readyCondition } from "../../serve/policies/readyCondition.ts"
 import { PolicyBucket } from "../../store/PolicyBucket.ts"
-import { PolicyStore, type PolicyStoreError } from "../../store/PolicyStore.ts"
+import type { KeptObjectsError } from "../../store/KeptObjects.ts"
+import { PolicyStore } from "../../store/PolicyStore.ts"
 
 /** @fails StartRefused with the file, the rule and the place of the first fault */
 export const readPolicyFiles = (folder: string): Effect.Effect<ReadonlyArray<ActivityPolicy>, StartRefused> =>
@@ -52,11 +53,11 @@ const hashAnnotation = "activity.miloapis.com/policy-file-hash"
  */
 export const placePolicies = (
   policies: ReadonlyArray<ActivityPolicy>
-): Effect.Effect<void, PolicyStoreError, PolicyStore | PolicyBucket> =>
+): Effect.Effect<void, KeptObjectsError, PolicyStore | PolicyBucket> =>
   Effect.gen(function* () {
     const [store, bucket] = [yield* PolicyStore, yield* PolicyBucket]
     const now = secondsTimestampText(BigInt(yield* Clock.currentTimeMillis) * 1000n)
-    const stored = new Map((yield* store.list).policies.map((policy) => [policy.metadata.name, policy]))
+    const stored = new Map((yield* store.list).objects.map((policy) => [policy.metadata.name, policy]))
     for (const policy of policies) {
       const known = stored.get(policy.metadata.name)
       if (known === undefined) yield* bucket.create(placed(policy, { now, generation: 1 }))

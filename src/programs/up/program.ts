@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url"
 import { watchClickHouse } from "../../clients/clickhouse/watchClickHouse.ts"
 import { Intake } from "../../bus/Intake.ts"
 import { Nats } from "../../clients/nats/Nats.ts"
+import { makeBucketLease } from "../../clients/nats/lease.ts"
 import { startNatsServer } from "../../clients/nats/natsServer.ts"
 import { activities, allStreams } from "../../domain/streams.ts"
 import { PolicyCache } from "../../process/PolicyCache.ts"
@@ -25,16 +26,16 @@ import { FactQueries } from "../../store/FactQueries.ts"
 import { highestSequence } from "../../store/highestSequence.ts"
 import { migrate } from "../../store/migrate.ts"
 import { policyBucketLayer } from "../../store/PolicyBucket.ts"
-import { reindexJobBucketLayer } from "../../store/ReindexJobs.ts"
-import { bucketWritesLayer } from "../../serve/policies/bucketWrites.ts"
-import { reindexJobStorageLayer } from "../../serve/reindexJobs/ReindexJobStorage.ts"
+import { reindexJobBucketLayer } from "../../store/ReindexJobBucket.ts"
+import { PolicyWrites } from "../../serve/policies/PolicyWrites.ts"
+import { ReindexJobWrites } from "../../serve/reindexJobs/ReindexJobWrites.ts"
 import { serveApi } from "../../serve/serveApi.ts"
-import { control } from "../controller/control.ts"
+import { control, holderOf, leaseOtherwise } from "../controller/control.ts"
 import { acceptBatch, observeIntake, recordOptions, replaySpool } from "../collector/pipeline.ts"
 import { authenticateBy, sendersFrom } from "../collector/senders.ts"
-import { clickHouseFrom, natsFrom, observed } from "../layers.ts"
+import { clickHouseFrom, natsFrom, observed, tracingFrom } from "../layers.ts"
 import { retentionFrom, retentionLines } from "../migrate/program.ts"
-import { policySourceLayer } from "../policyStore.ts"
+import { policySourceLayer } from "../keptStores.ts"
 import { observeNats } from "../observeNats.ts"
 import { prepareStreams } from "../prepareStreams.ts"
 import { process as processFacts } from "../processor/pipeline.ts"
@@ -92,10 +93,15 @@ interface Prepared {
 
 /** @param alone the nats-server is ours: nobody else consumes there */
 const services = (folder: DataFolder, settings: UpSettings, alone: boolean) => {
-  const clients = Layer.mergeAll(natsFrom(settings, "up", alone), clickHouseFrom(settings), observed)
+  const clients = Layer.mergeAll(
+    natsFrom(settings, "up", alone),
+    clickHouseFrom(settings),
+    observed,
+    tracingFrom(settings, "up")
+  )
   const stores = Layer.mergeAll(
-    bucketWritesLayer.pipe(Layer.provideMerge(policyBucketLayer)),
-    reindexJobStorageLayer.pipe(Layer.provideMerge(reindexJobBucketLayer)),
+    PolicyWrites.layerBucket.pipe(Layer.provideMerge(policyBucketLayer)),
+    ReindexJobWrites.layerBucket.pipe(Layer.provideMerge(reindexJobBucketLayer)),
     ActivityQueries.layer,
     DeadLetterGroups.layer,
     FactQueries.layer,
@@ -185,13 +191,14 @@ const running = (prepared: Prepared) =>
     }
     yield* Effect.logInfo("up is ready", { api: api.url, audit: auditUrl, ops: operations.url })
     const options = { defaultTenant: settings.defaultTenant }
+    const lease = yield* makeBucketLease({ ...leaseOtherwise, holder: yield* holderOf("up") })
     return yield* Effect.all(
       [
         write(options),
         retryRows(options),
         processFacts(options),
         retryDeadLetters(options),
-        control("up"),
+        control(lease, "informative"),
         replaySpool,
         printSummaries(before.lastSequence, plays ? hints : ""),
         plays

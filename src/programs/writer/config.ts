@@ -7,7 +7,8 @@ export const writerSettings = {
   ...shared.clickHouseSettings,
   defaultTenant: shared.defaultTenant,
   opsListen: shared.opsListen,
-  streamScale: shared.streamScale
+  streamScale: shared.streamScale,
+  ...shared.tracingSettings
 }
 
 export type WriterSettings = Settings<typeof writerSettings>

@@ -8,7 +8,7 @@ import { Duration, Effect, Metric, Result, Schema } from "effect"
 import { ClickHouseError, type ClickHouseRefused } from "../../clients/clickhouse/ClickHouse.ts"
 import { type Delivery, Nats, type StoredMessage } from "../../clients/nats/Nats.ts"
 import * as streams from "../../domain/streams.ts"
-import { headerNames, type Mark } from "../../domain/streams.ts"
+import { anchorMark, headerNames, type Mark } from "../../domain/streams.ts"
 import { tenantFromHeader, type Tenant } from "../../domain/Tenant.ts"
 import { auditRecordFrom } from "../../normalise/auditRecordFrom.ts"
 import { kubernetesEventFromText } from "../../normalise/kubernetesEventFrom.ts"
@@ -55,8 +55,8 @@ interface DeliveredLine extends StoredLine {
 export interface Flow {
   readonly stream: string
   readonly table: StoredTable
-  /** The failure is why it can never be a row. */
-  readonly lineFrom: (message: StoredMessage, defaultTenant: Tenant) => Result.Result<StoredLine, string>
+  /** Undefined: it is no fact. The failure is why it can never be a row. */
+  readonly lineFrom: (message: StoredMessage, defaultTenant: Tenant) => Result.Result<StoredLine | undefined, string>
 }
 
 const decoder = new TextDecoder()
@@ -77,15 +77,18 @@ export const flows: ReadonlyArray<Flow> = [
   {
     stream: streams.miloEvents.name,
     table: "k8s_events",
-    lineFrom: (delivery) =>
-      kubernetesEventFromText(decoder.decode(delivery.body), {
+    lineFrom: (delivery) => {
+      const mark = delivery.header(headerNames.mark)
+      if (mark === anchorMark) return Result.succeed(undefined)
+      return kubernetesEventFromText(decoder.decode(delivery.body), {
         cluster: delivery.header(headerNames.cluster),
         tenant: tenantFromHeader(delivery.header(headerNames.tenant)),
         order: delivery.header(headerNames.order)
       }).pipe(
-        Result.map((event) => kubernetesEventLine(event, delivery.sequence)),
+        Result.map((event) => kubernetesEventLine(event, delivery.sequence, markFrom(mark))),
         Result.mapError((error) => error.reason)
       )
+    }
   },
   {
     stream: streams.activities.name,
@@ -133,6 +136,7 @@ const runFlow = (options: WriterOptions) => (flow: Flow) =>
     const consumer = yield* nats.consumer({ stream: flow.stream, durable: "writer", ackPendingMax })
     return yield* consumeBatches({
       name: `${flow.stream} to ${flow.table}`,
+      span: "writer.batch",
       consumer,
       batchMax: batchRowsMax,
       batchWait,
@@ -178,8 +182,9 @@ const linesFrom = (options: WriterOptions, flow: Flow, batch: ReadonlyArray<Deli
   const letters: Array<ReturnType<typeof deadLetterOf>> = []
   for (const delivery of batch) {
     const line = flow.lineFrom(delivery, options.defaultTenant)
-    if (Result.isSuccess(line)) lines.push({ ...line.success, delivery })
-    else letters.push(deadLetterOf(delivery, { program: "writer", reason: "unreadable", cause: line.failure }))
+    if (Result.isSuccess(line)) {
+      if (line.success !== undefined) lines.push({ ...line.success, delivery })
+    } else letters.push(deadLetterOf(delivery, { program: "writer", reason: "unreadable", cause: line.failure }))
   }
   return { lines, letters }
 }

@@ -5,7 +5,7 @@ import { Health } from "../../runtime/Health.ts"
 import { jsonLogs } from "../../runtime/Logging.ts"
 import { serveOperations } from "../../runtime/Operations.ts"
 import { highestSequence } from "../../store/highestSequence.ts"
-import { clickHouseFrom, natsFrom, observed } from "../layers.ts"
+import { clickHouseFrom, natsFrom, observed, tracingFrom } from "../layers.ts"
 import { observeNats } from "../observeNats.ts"
 import { prepareStreams } from "../prepareStreams.ts"
 import type { WriterSettings } from "./config.ts"
@@ -34,8 +34,11 @@ export const writer = (settings: WriterSettings) =>
   }).pipe(
     Effect.scoped,
     Effect.provide(
-      Layer.mergeAll(observed, natsFrom(settings, "writer"), clickHouseFrom(settings)).pipe(
-        Layer.provideMerge(jsonLogs)
-      )
+      Layer.mergeAll(
+        observed,
+        natsFrom(settings, "writer"),
+        clickHouseFrom(settings),
+        tracingFrom(settings, "writer")
+      ).pipe(Layer.provideMerge(jsonLogs))
     )
   )

@@ -42,10 +42,12 @@ const storeOne = (options: WriterOptions, letter: StoredMessage) =>
     }
     const line = flow.lineFrom(message, options.defaultTenant)
     if (Result.isFailure(line)) return failed(line.failure)
+    const row = line.success
+    if (row === undefined) return { _tag: "Settled" } as const
     const refused = yield* Ref.make(Option.none<ClickHouseRefused>())
     yield* insertRows({
       table: flow.table,
-      rows: [line.success],
+      rows: [row],
       onPoison: (_, refusal) => Ref.set(refused, Option.some(refusal))
     }).pipe(
       Effect.catchTag("ClickHouseError", (refusal) => Effect.fail(new StoreWaits({ table: flow.table, refusal })))

@@ -1,12 +1,14 @@
 /** What `kubectl get activities` shows. */
 import type { Activity } from "../../domain/Activity.ts"
 import { microsecondsFrom } from "../../domain/instant.ts"
+import type { ShownChanges } from "../changes/shownChanges.ts"
 import { ageText, type Column } from "../Table.ts"
 
-/** An activity with the version that clients see. */
-export type ServedActivity = Omit<Activity, "apiVersion" | "metadata"> & {
+/** An activity with the version that clients see, and, where it is read alone, what was changed. */
+export type ServedActivity = Omit<Activity, "apiVersion" | "metadata" | "spec"> & {
   readonly apiVersion: string
   readonly metadata: Activity["metadata"] & { readonly resourceVersion: string }
+  readonly spec: Activity["spec"] & Partial<ShownChanges>
 }
 
 /** @param nowMillis asked for each row: a watch is long */

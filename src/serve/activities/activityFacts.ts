@@ -3,6 +3,8 @@ import { Effect, Result } from "effect"
 import { activitiesResource, groupName } from "../../contracts/resources.ts"
 import type { Activity } from "../../domain/Activity.ts"
 import { ActivityQueries } from "../../store/ActivityQueries.ts"
+import { FactQueries } from "../../store/FactQueries.ts"
+import { activityChanges } from "../changes/activityChanges.ts"
 import type { FactKindForm, FactResource } from "../facts/FactResource.ts"
 import type { Call } from "../http/Call.ts"
 import { fieldSelectorFrom } from "../Selector.ts"
@@ -24,6 +26,7 @@ const form: FactKindForm = {
 
 export const activityFacts = Effect.gen(function* () {
   const queries = yield* ActivityQueries
+  const records = yield* FactQueries
   return {
     form,
     feed: yield* ActivityFeed,
@@ -33,7 +36,12 @@ export const activityFacts = Effect.gen(function* () {
     predicate: activityPredicate,
     printer: activityPrinter,
     stored: (stored, apiVersion) => servedActivity(activityOf(stored), stored.sequence, apiVersion),
-    served: servedActivity
+    served: servedActivity,
+    alone: (scope, activity) =>
+      Effect.map(activityChanges(records, scope, activity), ({ changes, warnings }) => ({
+        object: { ...activity, spec: { ...activity.spec, ...changes } },
+        warnings
+      }))
   } satisfies FactResource<Activity, ServedActivity>
 })
 

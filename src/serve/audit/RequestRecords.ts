@@ -13,7 +13,9 @@
 import { type Cause, Context, Deferred, Effect, Fiber, Layer, Metric, Queue, type Scope } from "effect"
 import { Nats, type OutgoingMessage } from "../../clients/nats/Nats.ts"
 import { Health } from "../../runtime/Health.ts"
+import { headerNames } from "../../domain/streams.ts"
 import { counterFamily } from "../../runtime/Metrics.ts"
+import { currentTraceparent } from "../../runtime/Tracing.ts"
 import { type ApiFailure, unavailable } from "../ApiFailure.ts"
 import type { User } from "../auth/Authenticator.ts"
 import type { RecordedRequests } from "./recordedRequests.ts"
@@ -149,7 +151,12 @@ export class RequestRecords extends Context.Service<
           keep: (answered) =>
             Effect.gen(function* () {
               if (!covers(answered.user)) return
-              const message = requestRecord(options.cluster, answered)
+              const made = requestRecord(options.cluster, answered)
+              const traceparent = yield* currentTraceparent
+              const message =
+                traceparent === undefined
+                  ? made
+                  : { ...made, headers: { ...made.headers, [headerNames.trace]: traceparent } }
               const change = isChange(answered.info)
               if (!change && heldBytes + message.body.length > waitingSizeBytesMax / 2) {
                 return yield* Metric.update(records.dropped, 1)

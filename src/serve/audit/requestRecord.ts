@@ -11,6 +11,7 @@ import { Cause, Exit, Option, Result } from "effect"
 import type { IncomingMessage } from "node:http"
 import type { OutgoingMessage } from "../../clients/nats/Nats.ts"
 import { resources } from "../../contracts/resources.ts"
+import { type Json, objectAt, textAt } from "../../domain/AuditRecord.ts"
 import { auditRecordKey } from "../../domain/identity.ts"
 import { timestampText } from "../../domain/instant.ts"
 import { headerNames } from "../../domain/streams.ts"
@@ -35,8 +36,16 @@ export interface AnsweredRequest {
   readonly answeredMillis: number
   /** What was read of the body. */
   readonly body: Buffer | undefined
+  /** The media type in which all of what a query finds was asked for. */
+  readonly exportedAs: string | undefined
   readonly exit: Exit.Exit<Answer, ApiFailure>
 }
+
+/** Says of a query's creation that not a page but all was asked for, and as what: its objectRef would not tell. */
+export const exportAnnotation = "activity.miloapis.com/export"
+
+/** Why dead letters were discarded: a body that is YAML, or names thousands of them, is not in the record. */
+export const reasonAnnotation = "activity.miloapis.com/discard-reason"
 
 const readingVerbs: ReadonlySet<string> = new Set(["get", "list", "watch"])
 
@@ -59,6 +68,7 @@ export const requestRecord = (cluster: string, answered: AnsweredRequest): Outgo
   const requestURI = request.url ?? "/"
   const requestReceivedTimestamp = microTime(answered.receivedMillis)
   const requestObject = requestObjectOf(answered)
+  const annotations = annotationsOf(answered)
   // A watch goes on when this is written.
   const stage = info.verb === "watch" && Exit.isSuccess(answered.exit) ? "ResponseStarted" : "ResponseComplete"
   const record = {
@@ -88,7 +98,8 @@ export const requestRecord = (cluster: string, answered: AnsweredRequest): Outgo
     responseStatus: responseStatusOf(answered.exit),
     ...(requestObject === undefined ? {} : { requestObject }),
     requestReceivedTimestamp,
-    stageTimestamp: microTime(answered.answeredMillis)
+    stageTimestamp: microTime(answered.answeredMillis),
+    ...(Object.keys(annotations).length === 0 ? {} : { annotations })
   }
   return {
     subject: auditSubject(cluster),
@@ -103,6 +114,15 @@ export const requestRecord = (cluster: string, answered: AnsweredRequest): Outgo
     }),
     body: Buffer.from(JSON.stringify(record)),
     headers: { [headerNames.cluster]: cluster }
+  }
+}
+
+const annotationsOf = ({ exit, exportedAs, info }: AnsweredRequest): Readonly<Record<string, string>> => {
+  const isDiscarded = info.subresource === "discard" && Exit.isSuccess(exit) && exit.value._tag === "Value"
+  return {
+    ...(exportedAs === undefined ? {} : { [exportAnnotation]: exportedAs }),
+    // The answer is JSON, as every one is.
+    ...(isDiscarded ? { [reasonAnnotation]: textAt(objectAt(exit.value.value as Json, "spec"), "reason") } : {})
   }
 }
 

@@ -11,7 +11,7 @@ import { DeadLetterGroups, type LetterGroup } from "../../store/DeadLetterGroups
 import { type ApiFailure, badRequest, invalid, notFound } from "../ApiFailure.ts"
 import { type Answer, type Call, value } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
-import { isDryRun } from "../policies/dryRun.ts"
+import { isDryRun } from "../dryRun.ts"
 import { type BodyKind, type CheckedBody, objectBody } from "../objectBody.ts"
 import { busFailureFrom } from "./busFailure.ts"
 import { deadLetterSelector } from "./deadLetterSelectors.ts"
@@ -22,6 +22,9 @@ const everyGroup = "all"
 
 /** Of one request: some seconds. */
 const settledMax = 5_000
+
+/** Characters; it is kept in the audit record and in the log. */
+const reasonLengthMax = 1_024
 
 interface SettleSpec {
   readonly sequences?: ReadonlyArray<number>
@@ -55,13 +58,15 @@ export const settleDeadLetters = Effect.fn("serve.settleDeadLetters")(function* 
   const { object, warnings } = isEmpty ? nothing : yield* objectBody(call, request, body)
   // The schema says its shape.
   const spec = (object["spec"] ?? {}) as SettleSpec
-  if (!isRedrive && (spec.reason ?? "").trim() === "") return yield* reasonMissing(request.name)
+  const why = (spec.reason ?? "").trim()
+  if (!isRedrive && (why === "" || why.length > reasonLengthMax)) return yield* reasonRefused(request.name, why)
   const letters = yield* DeadLetterGroups
   const groups = yield* chosenGroups(call, request)
-  const named = new Set(spec.sequences ?? [])
+  // An empty list is none of them: whoever made it by a program did not mean all.
+  const named = spec.sequences === undefined ? undefined : new Set(spec.sequences)
   const chosen = groups.flatMap((group) =>
     group.letters
-      .filter(({ sequence }) => named.size === 0 || named.has(sequence))
+      .filter(({ sequence }) => named?.has(sequence) ?? true)
       .map(({ sequence }) => ({ sequence, program: group.program }))
   )
   const possible = isRedrive ? chosen.filter(canBeTried) : chosen
@@ -69,6 +74,15 @@ export const settleDeadLetters = Effect.fn("serve.settleDeadLetters")(function* 
   const settled = isTrial
     ? { done: now.length, gone: 0 }
     : yield* (isRedrive ? letters.redrive(now) : letters.discard(now)).pipe(Effect.mapError(busFailureFrom))
+  // Behind kube-apiserver its record is the one, and has no body of what it passes on.
+  if (!isRedrive && !isTrial) {
+    yield* Effect.logInfo("dead letters are discarded", {
+      user: call.user.name,
+      name: request.name,
+      letters: settled.done,
+      reason: why
+    })
+  }
   return value(
     {
       ...object,
@@ -78,7 +92,7 @@ export const settleDeadLetters = Effect.fn("serve.settleDeadLetters")(function* 
         chosen: chosen.length,
         ...settled,
         // Named, and in none of the groups: they went before it was asked.
-        gone: settled.gone + Math.max(0, named.size - chosen.length),
+        gone: settled.gone + Math.max(0, (named?.size ?? 0) - chosen.length),
         skipped: chosen.length - possible.length,
         remaining: possible.length - now.length
       }
@@ -110,7 +124,13 @@ const chosenGroups = (
     return group === undefined ? yield* notFound(deadLetterKind, request.name) : [group]
   })
 
-const reasonMissing = (name: string): ApiFailure =>
+const reasonRefused = (name: string, why: string): ApiFailure =>
   invalid(deadLetterKind, name, [
-    { field: "spec.reason", reason: "FieldValueRequired", message: "Required value: say why they are not needed" }
+    why === ""
+      ? { field: "spec.reason", reason: "FieldValueRequired", message: "Required value: say why they are not needed" }
+      : {
+          field: "spec.reason",
+          reason: "FieldValueTooLong",
+          message: `Too long: may not be more than ${reasonLengthMax} characters`
+        }
   ])

@@ -56,5 +56,7 @@ export const inScope = (scope: Scope, { cluster, event, tenant }: SeenEvent): bo
 
 export const namespaceOf = (event: JsonObject): string => textAt(objectAt(event, "metadata"), "namespace")
 
+export const createdText = (event: JsonObject): string => textAt(objectAt(event, "metadata"), "creationTimestamp")
+
 /** Of `apps/v1` it is `apps`; of `v1` it is the core group, "". */
 export const apiGroupOf = (apiVersion: string): string => apiVersion.slice(0, Math.max(apiVersion.indexOf("/"), 0))

@@ -4,7 +4,7 @@ import { type Expression, field, isText } from "../../cel/Filter.ts"
 import type { ClickHouseError } from "../../clients/clickhouse/ClickHouse.ts"
 import { type JsonObject, objectAt, textAt } from "../../domain/AuditRecord.ts"
 import type { Scope } from "../../domain/Scope.ts"
-import { FactQueries, type StoredFact } from "../../store/FactQueries.ts"
+import { FactQueries, type PlacedFact } from "../../store/FactQueries.ts"
 import type { FactWindow } from "../../store/factWindow.ts"
 import type { Call } from "../http/Call.ts"
 import { type FactPredicate, factPredicate } from "../facts/factPredicate.ts"
@@ -12,6 +12,7 @@ import type { FactRequest } from "../facts/factRequest.ts"
 import type { FactKindForm } from "../facts/FactResource.ts"
 import { fieldSelectorFrom } from "../Selector.ts"
 import { EventFeed } from "./EventFeed.ts"
+import { eventPage } from "./eventPage.ts"
 import { eventSelectors } from "./eventSelectors.ts"
 import { apiGroupOf, inScope, namespaceOf, type SeenEvent } from "./SeenEvent.ts"
 
@@ -32,23 +33,23 @@ const lastingFields =
   /^(metadata\.(name|namespace|uid)|regarding\.|related\.|reason$|action$|type$|reporting(Controller|Instance)$)/
 
 /** All that a store can hold. */
-const always = { start: "1970-01-01T00:00:00.000000Z", end: "2105-12-31T00:00:00.000000Z" }
+export const always = { start: "1970-01-01T00:00:00.000000Z", end: "2105-12-31T00:00:00.000000Z" }
 
 export const eventFacts = Effect.gen(function* () {
   const feed = yield* EventFeed
-  const queries = yield* FactQueries
+  const page = eventPage(feed, yield* FactQueries)
   return {
     form: eventForm,
     feed,
-    page: queries.page,
+    page,
     /** Of several of one name, which came one after the other, the newest. */
     get: (
       scope: Scope,
       name: string,
       namespace: string | undefined
-    ): Effect.Effect<Option.Option<StoredFact>, ClickHouseError> => {
+    ): Effect.Effect<Option.Option<PlacedFact>, ClickHouseError> => {
       const window: FactWindow = { kind: "event", scope, ...always, selectors: named(name), namespace }
-      return Effect.map(queries.page(window, { limit: 1 }), ({ facts }) => Option.fromUndefinedOr(facts[0]))
+      return Effect.map(page(window, { limit: 1 }), ({ facts }) => Option.fromUndefinedOr(facts[0]))
     },
     predicate: (scope: Scope, asked: FactRequest): FactPredicate<SeenEvent> =>
       factPredicate(asked, {

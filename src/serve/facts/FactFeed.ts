@@ -4,12 +4,14 @@
  * It holds the recent messages; a watch that starts earlier catches up from the stream by itself. Messages that are
  * older at their source than what was seen of the same fact before are left out.
  */
-import { Cause, Clock, Deferred, Effect, Schedule, Stream } from "effect"
+import { Cause, Clock, Deferred, Effect, Option, Schedule, Stream } from "effect"
 import { Nats, type NatsError, type StoredMessage } from "../../clients/nats/Nats.ts"
+import { Tracing } from "../../runtime/Tracing.ts"
 import { type ApiFailure, expired, unavailable } from "../ApiFailure.ts"
 import { Drain } from "../Drain.ts"
 import { type FeedMessage, type FeedSource, SourceOrders } from "./FeedMessage.ts"
 import { type Concerns, type FeedBatch, HeldFacts } from "./HeldFacts.ts"
+import { UnshownTraces } from "./UnshownTraces.ts"
 
 /** The writer's floor is asked at most five times a second, whatever the number of lists. */
 const floorAge = "200 millis"
@@ -38,9 +40,18 @@ export interface FactFeed<A> {
   readonly floor: Effect.Effect<number>
   /** Waits, for {@link freshnessMillisMax} at most, until the floor is there. False: it is not. */
   readonly reached: (sequence: number) => Effect.Effect<boolean>
+  /**
+   * The latest sights, by key, of facts that were written through an API and that the store may not have yet.
+   *
+   * Asked again after a write was answered, by whatever replica, it has that write, unless it is not complete: then the
+   * bus is away, or what it holds was not all read in time.
+   */
+  readonly unstored: Effect.Effect<Unstored<A>>
   /** The highest sequence that any watch was sent. */
   readonly highestSent: () => number
   readonly sent: (sequence: number) => void
+  /** The traces of what no list has shown yet. */
+  readonly unshown: UnshownTraces
   /**
    * Messages after `position` that concern the reader, in order, as they come. Ends where it fell too far behind.
    *
@@ -50,6 +61,11 @@ export interface FactFeed<A> {
   readonly open: (position: number, concerns: Concerns<A>) => Effect.Effect<FeedReader<A>, ApiFailure>
   /** A sentence while the tail is not running, for the probes. */
   readonly problem: () => string | undefined
+}
+
+export interface Unstored<A> {
+  readonly sights: ReadonlyMap<string, FeedMessage<A>>
+  readonly isComplete: boolean
 }
 
 export interface FeedReader<A> {
@@ -74,20 +90,63 @@ export const makeFeed = Effect.fnUntraced(function* <A>(source: FeedSource<A>) {
   const clock = yield* Clock.Clock
   const orders = new SourceOrders(source)
   const held = new HeldFacts<A>()
+  const unshown = new UnshownTraces(yield* Tracing)
   const started = yield* Deferred.make<void>()
   let running = false
   let highestSent = 0
   let highestFloor = 0
 
+  const unstored = new Map<string, FeedMessage<A>>()
+  const isWritten = source.isWritten ?? (() => false)
+
+  /** Undefined when it is no fact, or a stale sight. */
+  const noted = (stored: StoredMessage): FeedMessage<A> | undefined => {
+    const message = orders.messageFrom(stored)
+    // Whoever else tells of the fact later has the last word.
+    if (message !== undefined && (isWritten(stored) || unstored.has(message.key))) unstored.set(message.key, message)
+    return message
+  }
+
   const append = (messages: ReadonlyArray<StoredMessage>): void => {
     const known = held.position
     const fresh = messages.filter(({ sequence }) => sequence > known)
-    held.append(messagesFrom(orders, fresh), fresh.at(-1)?.sequence ?? known)
+    held.append(
+      fresh.flatMap((one) => noted(one) ?? []),
+      fresh.at(-1)?.sequence ?? known
+    )
+    for (const message of fresh) unshown.add(message)
   }
+
+  const askFloor = nats.ackFloor(stream, "writer").pipe(
+    Effect.timeout(floorWait),
+    Effect.map((floor) => (highestFloor = Math.max(highestFloor, floor))),
+    Effect.catch(() => Effect.sync(() => highestFloor))
+  )
+  const askedFloor = yield* Effect.cachedWithTTL(askFloor, floorAge)
+  const floor = Effect.suspend(() => (nats.connected() ? askedFloor : Effect.succeed(highestFloor)))
+
+  /** What was written while nobody listened here. */
+  const noteEarlier = (sequences: ReadonlyArray<number>): Effect.Effect<void, NatsError> =>
+    Effect.forEach(
+      sequences,
+      (sequence) =>
+        Effect.map(nats.messageAt(stream, sequence), (found) => {
+          const known = Option.map(found, (stored) => unstored.get(source.keyOf(stored))?.sequence ?? 0)
+          if (Option.isSome(found) && sequence > Option.getOrElse(known, () => 0)) noted(found.value)
+        }),
+      { discard: true }
+    )
 
   const run = Effect.gen(function* () {
     const state = yield* nats.streamState(stream)
-    if (state.messages > 0) yield* readOrders(nats, stream, orders, state.firstSequence, state.lastSequence)
+    const stored = yield* floor
+    const written: Array<number> = []
+    const note = (message: StoredMessage): void => {
+      orders.isStale(message)
+      if (message.sequence > stored && isWritten(message)) written.push(message.sequence)
+    }
+    if (state.messages > 0) yield* readHeaders(nats, stream, note, state.firstSequence, state.lastSequence)
+    yield* noteEarlier(written)
     if (held.starts === 0 || state.firstSequence > held.position + 1 || state.lastSequence < held.position) {
       held.startAfter(state.lastSequence)
       yield* Deferred.succeed(started, undefined)
@@ -126,14 +185,6 @@ export const makeFeed = Effect.fnUntraced(function* <A>(source: FeedSource<A>) {
     Effect.forkScoped
   )
 
-  const askFloor = nats.ackFloor(stream, "writer").pipe(
-    Effect.timeout(floorWait),
-    Effect.map((floor) => (highestFloor = Math.max(highestFloor, floor))),
-    Effect.catch(() => Effect.sync(() => highestFloor))
-  )
-  const askedFloor = yield* Effect.cachedWithTTL(askFloor, floorAge)
-  const floor = Effect.suspend(() => (nats.connected() ? askedFloor : Effect.succeed(highestFloor)))
-
   const reached = (sequence: number): Effect.Effect<boolean> =>
     Effect.gen(function* () {
       const deadline = clock.currentTimeMillisUnsafe() + freshnessMillisMax
@@ -162,6 +213,26 @@ export const makeFeed = Effect.fnUntraced(function* <A>(source: FeedSource<A>) {
       )
     })
 
+  /** Until all is read that was in the stream up to a sequence. False: it was not, in time. */
+  const heldUpTo = (sequence: number): Effect.Effect<boolean> =>
+    Effect.sync(() => held.position >= sequence).pipe(
+      Effect.repeat({ until: (reached) => reached, schedule: Schedule.spaced(tailLookPause) }),
+      Effect.timeoutOption(tailWait),
+      Effect.map(Option.isSome)
+    )
+
+  const askUnstored = Effect.gen(function* () {
+    const last = yield* nats.streamState(stream).pipe(
+      Effect.timeout(tailWait),
+      Effect.map(({ lastSequence }) => lastSequence),
+      Effect.catch(() => Effect.succeed(undefined))
+    )
+    const isComplete = last !== undefined && held.starts > 0 && (yield* heldUpTo(last))
+    const stored = yield* floor
+    for (const [key, { sequence }] of unstored) if (sequence <= stored) unstored.delete(key)
+    return { sights: new Map(unstored), isComplete }
+  })
+
   const open = (asked: number, concerns: Concerns<A>): Effect.Effect<FeedReader<A>, ApiFailure> =>
     Effect.gen(function* () {
       const state = yield* nats.streamState(stream).pipe(
@@ -181,10 +252,7 @@ export const makeFeed = Effect.fnUntraced(function* <A>(source: FeedSource<A>) {
       )
       // The state may have been read from rows that are newer than what the tail has seen: a later sight that it does not
       // know of yet could not supersede an older one, and the watch would go back.
-      yield* Effect.sync(() => held.position >= state.lastSequence).pipe(
-        Effect.repeat({ until: (reached) => reached, schedule: Schedule.spaced(tailLookPause) }),
-        Effect.timeoutOption(tailWait)
-      )
+      yield* heldUpTo(state.lastSequence)
       const { position: opened, starts } = held
       const superseded = ({ key, sequence }: FeedMessage<A>): boolean => {
         if (sequence >= opened) return false
@@ -203,8 +271,12 @@ export const makeFeed = Effect.fnUntraced(function* <A>(source: FeedSource<A>) {
   return {
     floor,
     reached,
+    unstored: Effect.suspend(() =>
+      nats.connected() ? askUnstored : Effect.succeed({ sights: new Map(unstored), isComplete: false })
+    ),
     highestSent: () => highestSent,
     sent: (sequence) => void (highestSent = Math.max(highestSent, sequence)),
+    unshown,
     open,
     problem: () => (running ? undefined : `the tail of ${stream} is not running: watches hear nothing new`)
   } satisfies FactFeed<A>
@@ -215,17 +287,17 @@ const messagesFrom = <A>(
   stored: ReadonlyArray<StoredMessage>
 ): ReadonlyArray<FeedMessage<A>> => stored.flatMap((one) => orders.messageFrom(one) ?? [])
 
-/** Which sight of each fact is the latest, without reading bodies. */
-const readOrders = <A>(
+/** All that the stream holds up to `last`, without bodies. */
+const readHeaders = (
   nats: Nats["Service"],
   stream: string,
-  orders: SourceOrders<A>,
+  note: (message: StoredMessage) => void,
   first: number,
   last: number
 ): Effect.Effect<void, NatsError> =>
   nats.tail({ stream, from: first, headersOnly: true }).pipe(
     Stream.takeUntil((message) => message.sequence >= last),
-    Stream.runForEachArray((messages) => Effect.sync(() => messages.forEach((message) => void orders.isStale(message))))
+    Stream.runForEachArray((messages) => Effect.sync(() => messages.forEach(note)))
   )
 
 const tooOld = (from: number, first: number): ApiFailure => expired(`too old resource version: ${from} (${first})`)

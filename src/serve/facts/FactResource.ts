@@ -49,6 +49,14 @@ export interface FactResource<A, O extends ServedFact> {
   /** @param apiVersion the one that the client asked for */
   readonly stored: (fact: StoredFact, apiVersion: string) => O
   readonly served: (fact: A, sequence: number, apiVersion: string) => O
+  /** Adds what is told only of a fact that is read alone, and whole. */
+  readonly alone?: (scope: Scope, object: O) => Effect.Effect<AloneFact<O>>
+}
+
+export interface AloneFact<O> {
+  readonly object: O
+  /** What the caller should be told besides. */
+  readonly warnings: ReadonlyArray<string>
 }
 
 export const apiVersionOf = ({ group, version }: ResourceRequest): string =>

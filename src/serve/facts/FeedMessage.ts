@@ -7,6 +7,8 @@ export interface FeedMessage<A> {
   /** The fact's key. */
   readonly key: string
   readonly mark: Mark
+  /** At its source; 0 where it has none. */
+  readonly order: bigint
   readonly fact: A
   readonly sizeBytes: number
 }
@@ -18,6 +20,8 @@ export interface FeedSource<A> {
   readonly keyOf: (stored: StoredMessage) => string
   /** Undefined: it is nothing that a watch could show. Never throws. */
   readonly factFrom: (stored: StoredMessage) => A | undefined
+  /** Whether it was written through an API: whoever wrote it reads it at once. Absent: none is. */
+  readonly isWritten?: (stored: StoredMessage) => boolean
 }
 
 interface Sight {
@@ -50,6 +54,7 @@ export class SourceOrders<A> {
       sequence: stored.sequence,
       key: this.#source.keyOf(stored),
       mark: mark === "modified" || mark === "deleted" ? mark : "added",
+      order: orderFrom(stored.header(headerNames.order)),
       fact,
       sizeBytes: stored.body.length
     }

@@ -13,7 +13,7 @@ import { value } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
 import { limitFrom, resourceVersionFrom, resourceVersionTooLarge, versionMatchFault } from "../listParameters.ts"
 import { storeFailureFrom } from "../storeFailure.ts"
-import type { Printer } from "../Table.ts"
+import { includeObjectFrom, type Printer } from "../Table.ts"
 import type { FactFeed } from "./FactFeed.ts"
 import type { ServedFact } from "./FactFrames.ts"
 import { type FactRequest, factRequest, resolvedWindow, together } from "./factRequest.ts"
@@ -48,7 +48,11 @@ export const listFacts = Effect.fnUntraced(function* <A, O extends ServedFact>(
   const window = cursor ?? (yield* Effect.fromResult(windowTexts(asked, form, nowMillis)))
   const read = factWindow(asked, form, scope, window)
   const page = (size: number, after: Position | undefined) =>
-    resource.page(read, { limit: size, after }).pipe(Effect.mapError(storeFailureFrom))
+    feed.unshown
+      .showing(resource.page(read, { limit: size, after }), ({ facts }) => facts, {
+        "activity.resource": form.of.plural
+      })
+      .pipe(Effect.mapError(storeFailureFrom))
   const first = yield* page(limit ?? pageRowsMax, cursor?.position)
   const printer = resource.printer(call, request, () => nowMillis)
   const apiVersion = apiVersionOf(request)
@@ -126,8 +130,15 @@ export const getFact = Effect.fnUntraced(function* <A, O extends ServedFact>(
     .pipe(Effect.mapError(storeFailureFrom))
   if (Option.isNone(found)) return yield* notFound(resource.form.of, request.name)
   const printer = resource.printer(call, request, () => clock.currentTimeMillisUnsafe())
-  return value(printer.one(resource.stored(found.value, apiVersionOf(request))))
+  const object = resource.stored(found.value, apiVersionOf(request))
+  if (resource.alone === undefined || !showsWhole(call)) return value(printer.one(object))
+  const whole = yield* resource.alone(scope, object)
+  return value(printer.one(whole.object), 200, whole.warnings)
 })
+
+const showsWhole = ({ accepted, query }: Call): boolean =>
+  accepted.form._tag === "Object" ||
+  (accepted.form._tag === "Table" && includeObjectFrom(query.get("includeObject")) === "Object")
 
 /** All of a window, page by page as it is taken: what a watch without a resourceVersion begins with. */
 export const allFacts = (

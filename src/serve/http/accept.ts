@@ -5,6 +5,12 @@ export type Form =
   | { readonly _tag: "Table"; readonly version: "v1" | "v1beta1" }
   | { readonly _tag: "Metadata"; readonly list: boolean }
   | { readonly _tag: "Discovery"; readonly version: "v2" | "v2beta1" }
+  /** All that a query finds, in lines. */
+  | { readonly _tag: "Export"; readonly type: ExportType }
+
+/** Lines of JSON, under either of their names, or CSV. */
+export const exportTypes = ["application/jsonl", "application/x-ndjson", "text/csv"] as const
+export type ExportType = (typeof exportTypes)[number]
 
 export interface Accepted {
   readonly form: Form
@@ -13,11 +19,17 @@ export interface Accepted {
 
 const plain: Accepted = { form: { _tag: "Object" }, encoding: "json" }
 
-/** Undefined: there is nothing that the client would take. */
-export const acceptedForm = (header: string): Accepted | undefined => {
+/**
+ * Undefined: there is nothing that the client would take.
+ *
+ * @param exported what is asked for can be exported
+ */
+export const acceptedForm = (header: string, exported = false): Accepted | undefined => {
   if (header.trim() === "") return plain
   for (const range of header.split(",")) {
     const [type = "", ...parameters] = range.split(";").map((part) => part.trim())
+    const exportType = exportTypes.find((known) => exported && known === type.toLowerCase())
+    if (exportType !== undefined) return { form: { _tag: "Export", type: exportType }, encoding: "json" }
     const found = formOf(
       type.toLowerCase(),
       new Map(

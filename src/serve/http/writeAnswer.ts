@@ -15,6 +15,9 @@ const gzipSizeBytesMin = 128 * 1024
 /** A client that takes nothing for so long is cut off. Meanwhile its socket's buffer is all that it holds here. */
 const stalledWriteWait = "30 seconds"
 
+/** A client that takes 2 KB/s is not cut off. */
+const pieceSizeBytes = 64 * 1024
+
 export interface AnswerContext {
   readonly request: IncomingMessage
   readonly response: ServerResponse
@@ -122,7 +125,7 @@ const writeChunks = (context: AnswerContext, answer: Extract<Answer, { _tag: "Ch
       ),
       Effect.catch((error) =>
         Effect.logInfo("connection cut", { path: request.url, problem: error.text }).pipe(
-          Effect.andThen(Effect.sync(() => void response.destroy()))
+          Effect.andThen(cut(response, sink))
         )
       )
     )
@@ -132,14 +135,37 @@ const writeChunks = (context: AnswerContext, answer: Extract<Answer, { _tag: "Ch
 
 /** Waits until the client has taken enough; cuts it off when it takes nothing. */
 const writeWhole = (response: ServerResponse, sink: Writable, text: string): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    if (response.destroyed || sink.write(text)) return Effect.void
-    const drained = Effect.callback<void>((resume) => {
-      const done = () => resume(Effect.void)
-      sink.once("drain", done)
-      return Effect.sync(() => void sink.off("drain", done))
+  Effect.gen(function* () {
+    const bytes = Buffer.from(text)
+    // In pieces: who takes little by little takes something.
+    for (let at = 0; at < bytes.length; at += pieceSizeBytes) {
+      if (response.destroyed) return
+      if (!sink.write(bytes.subarray(at, at + pieceSizeBytes))) yield* drained(response, sink)
+    }
+  })
+
+const drained = (response: ServerResponse, sink: Writable): Effect.Effect<void> =>
+  Effect.callback<void>((resume) => {
+    const done = () => resume(Effect.void)
+    sink.once("drain", done)
+    return Effect.sync(() => void sink.off("drain", done))
+  }).pipe(
+    Effect.timeoutOrElse({
+      duration: stalledWriteWait,
+      orElse: () => Effect.sync(() => void response.destroy())
     })
-    return drained.pipe(
+  )
+
+/**
+ * Ends the connection where the answer stands, which is no end of an answer. What was written before is sent, unless
+ * nobody takes it; of what is compressed the last of it may be missing.
+ */
+const cut = (response: ServerResponse, sink: Writable): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const { socket } = response
+    if (sink !== response || socket === null) return Effect.sync(() => void response.destroy())
+    socket.destroySoon()
+    return closed(response).pipe(
       Effect.timeoutOrElse({
         duration: stalledWriteWait,
         orElse: () => Effect.sync(() => void response.destroy())

@@ -1,35 +1,29 @@
-/** How policies are changed: each admitted, stored only when nothing changed meanwhile. Each driver of the store has its own. */
-import { Context, type Effect } from "effect"
+/** How ActivityPolicies are changed. */
+import { Context, Effect, Layer } from "effect"
+import { Kube } from "../../clients/kube/Kube.ts"
 import type { ActivityPolicy } from "../../domain/ActivityPolicy.ts"
-import type { ApiFailure } from "../ApiFailure.ts"
-import type { Call } from "../http/Call.ts"
-import type { ResourceRequest } from "../http/RequestInfo.ts"
-
-/** What was written, and what the client should be told besides. */
-export interface Written<A = ActivityPolicy> {
-  readonly policy: A
-  /** It was not there before. */
-  readonly created: boolean
-  readonly warnings: ReadonlyArray<string>
-}
-
-export type Deleted<A = ActivityPolicy> =
-  | { readonly gone: true; readonly uid: string }
-  /** Finalizers hold it: it is only marked. */
-  | { readonly gone: false; readonly policy: A }
-
-type Write<A> = (call: Call, request: ResourceRequest) => Effect.Effect<Written<A>, ApiFailure>
-
-/** Of one kind of objects. */
-export interface KeptWrites<A> {
-  readonly create: Write<A>
-  /** PUT, of the object or of its status. */
-  readonly replace: Write<A>
-  /** PATCH, of the object or of its status. */
-  readonly patch: Write<A>
-  readonly delete: (call: Call, name: string) => Effect.Effect<Deleted<A>, ApiFailure>
-}
+import { PolicyBucket } from "../../store/PolicyBucket.ts"
+import { PolicyStore } from "../../store/PolicyStore.ts"
+import { bucketWrites } from "../kept/bucketWrites.ts"
+import type { KeptWrites } from "../kept/KeptWrites.ts"
+import { recordWrites } from "../kept/recordWrites.ts"
+import { policyKind } from "./policyKind.ts"
 
 export class PolicyWrites extends Context.Service<PolicyWrites, KeptWrites<ActivityPolicy>>()(
   "activity/serve/PolicyWrites"
-) {}
+) {
+  /** This server keeps them itself. */
+  static readonly layerBucket = Layer.effect(
+    PolicyWrites,
+    Effect.gen(function* () {
+      return bucketWrites(policyKind, yield* PolicyStore, yield* PolicyBucket)
+    })
+  )
+  /** The cluster's API server keeps them. */
+  static readonly layerRecords = Layer.effect(
+    PolicyWrites,
+    Effect.gen(function* () {
+      return recordWrites(policyKind, yield* PolicyStore, yield* Kube)
+    })
+  )
+}

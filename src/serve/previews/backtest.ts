@@ -8,21 +8,22 @@ import { Effect, Option, Result, Stream } from "effect"
 import type { ActivityPolicy } from "../../domain/ActivityPolicy.ts"
 import { KindDiscovery } from "../../process/PolicyCache.ts"
 import { mainResourcesOnly, policySetOf, verbsOf } from "../../process/Preview.ts"
+import { takingTurns } from "../../runtime/takingTurns.ts"
 import type { Position } from "../../store/ActivityQueries.ts"
 import { type CursorBinding, cursorFrom, cursorText } from "../../store/cursor.ts"
 import { FactQueries } from "../../store/FactQueries.ts"
 import { PolicyStore } from "../../store/PolicyStore.ts"
 import type { SourceFact, SourceWindow } from "../../store/sourceFacts.ts"
 import { type ApiFailure, badRequest, expired, failure } from "../ApiFailure.ts"
-import { immutableFaults } from "../policies/admission.ts"
-import { failureFrom } from "../policies/policyFailure.ts"
+import { failureOf } from "../kept/keptFailure.ts"
+import { immutableFaults } from "../policies/policyFaults.ts"
+import { policyKind } from "../policies/policyKind.ts"
 import { effectiveTimes, type Question } from "../queries/question.ts"
 import { storeFailureFrom } from "../storeFailure.ts"
 import { Backtests } from "./Backtests.ts"
 import { BacktestTally, type Sides } from "./BacktestTally.ts"
 import type { PreviewSpec, Trial } from "./previewSpec.ts"
 import { type Asked, type PolicyKind, sourceWindow } from "./storedFacts.ts"
-import { takingTurns } from "./takingTurns.ts"
 
 /** 25 s at 20,000 a second: kube-apiserver gives up on an answer after a minute. */
 const factsMax = 500_000
@@ -108,7 +109,7 @@ const sidesOf = (policy: ActivityPolicy, question: Question<PreviewSpec>) =>
     const store = yield* PolicyStore
     const absence = store.absence()
     if (absence !== undefined) return yield* failure("ServiceUnavailable", absence)
-    const { policies } = yield* store.list.pipe(Effect.mapError(failureFrom))
+    const { objects: policies } = yield* store.list.pipe(Effect.mapError(failureOf(policyKind.names)))
     const discovery = yield* KindDiscovery
     const { name } = policy.metadata
     const stored = policies.find(({ metadata }) => metadata.name === name)

@@ -1,6 +1,7 @@
 /** autoFetch: what was stored is tried, the newest of the policy's kind. */
 import { Effect, Result } from "effect"
 import type { Preview, Previewed } from "../../process/Preview.ts"
+import { takingTurns } from "../../runtime/takingTurns.ts"
 import { FactQueries } from "../../store/FactQueries.ts"
 import type { SourceFact } from "../../store/sourceFacts.ts"
 import { storeFailureFrom } from "../storeFailure.ts"
@@ -8,7 +9,6 @@ import { type PreviewInput, sentenceFrom } from "./previewInput.ts"
 import type { PreviewedInput } from "./previewResult.ts"
 import type { SourceKind, Trial } from "./previewSpec.ts"
 import { type Asked, sourceWindow, storedEvent, storedRecord } from "./storedFacts.ts"
-import { takingTurns } from "./takingTurns.ts"
 
 /** Of each source, looked at for those that a rule matches. */
 const lookedAtMax = 1_000

@@ -4,7 +4,8 @@ import { type BacktestOutcome, backtestOutcomes } from "../../contracts/previewS
 import { groupName, versions } from "../../contracts/resources.ts"
 import type { ActivityPolicy, ActivityPolicySpec } from "../../domain/ActivityPolicy.ts"
 import type { FieldFault } from "../ApiFailure.ts"
-import { ruleFaults } from "../policies/admission.ts"
+import { contentFaults } from "../kept/admission.ts"
+import { policyKind } from "../policies/policyKind.ts"
 import { type QueryWindow, queryWindow } from "../queries/queryWindow.ts"
 import { allParts } from "../queries/question.ts"
 import type { PreviewInput } from "./previewInput.ts"
@@ -96,7 +97,7 @@ const policyFrom = ({ kindLabel, kindLabelPlural, policy, policyName = "" }: Par
 const policyFaults = (spec: Partial<PreviewSpec>, policy: ActivityPolicy): ReadonlyArray<FieldFault> =>
   spec.policy === undefined
     ? [required("spec.policy")]
-    : ruleFaults(policy).map((fault) => ({ ...fault, field: `spec.policy${fault.field.replace(/^spec/, "")}` }))
+    : contentFaults(policyKind, policy).map((fault) => ({ ...fault, field: `spec.policy${fault.field.replace(/^spec/, "")}` }))
 
 const trialFrom = (
   { autoFetch, backtest, inputs = [], policyName = "" }: Partial<PreviewSpec>,

@@ -1,18 +1,22 @@
 /** The questions among the resources: created, answered, forgotten. */
-import type { Effect } from "effect"
+import type { Effect, Scope } from "effect"
 import {
   activityFacetQueriesResource,
   auditLogFacetsQueriesResource,
   eventFacetQueriesResource
 } from "../../contracts/queryResources.ts"
-import type { Resource } from "../../contracts/resources.ts"
+import { groupName, type Resource } from "../../contracts/resources.ts"
 import type { FactQueries } from "../../store/FactQueries.ts"
 import type { ApiFailure } from "../ApiFailure.ts"
 import type { Authorizer } from "../auth/Authorizer.ts"
+import type { Drain } from "../Drain.ts"
+import { exportQuery } from "../exports/exportQuery.ts"
+import type { Exports } from "../exports/Exports.ts"
 import type { Answer, Call } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
+import type { QueryOptions } from "./askedQuery.ts"
 import { createFacetQuery, type FacetQueryKind } from "./createFacetQuery.ts"
-import { createQuery, type QueryOptions } from "./createQuery.ts"
+import { createQuery } from "./createQuery.ts"
 import { activityFacts, auditLogFacts, eventFacts } from "./factKinds.ts"
 import { queryKinds } from "./queryKinds.ts"
 
@@ -22,15 +26,24 @@ const facetQueryKinds: ReadonlyArray<FacetQueryKind> = [
   { resource: eventFacetQueriesResource, facts: eventFacts }
 ]
 
+/** Whether all that it finds can be had as lines. */
+export const isExportable = ({ group, resource, verb }: ResourceRequest): boolean =>
+  group === groupName && verb === "create" && queryKinds.some((kind) => kind.resource.plural === resource)
+
 /** Undefined: the resource is no question. */
 export const queryRequest = (
   call: Call,
   request: ResourceRequest,
   resource: Resource,
   options: QueryOptions
-): Effect.Effect<Answer, ApiFailure, Authorizer | FactQueries> | undefined => {
+): Effect.Effect<Answer, ApiFailure, Authorizer | Drain | Exports | FactQueries | Scope.Scope> | undefined => {
   const query = queryKinds.find((kind) => kind.resource === resource)
-  if (query !== undefined) return createQuery(call, request, query, options)
+  const { form } = call.accepted
+  if (query !== undefined) {
+    return form._tag === "Export"
+      ? exportQuery(call, request, query, form.type, options)
+      : createQuery(call, request, query, options)
+  }
   const facetQuery = facetQueryKinds.find((kind) => kind.resource === resource)
   return facetQuery === undefined ? undefined : createFacetQuery(call, request, facetQuery, options)
 }

@@ -2,28 +2,27 @@
 import { isDeepStrictEqual } from "node:util"
 import { Result } from "effect"
 import { microsecondsFrom } from "../../domain/instant.ts"
-import type { ReindexJob } from "../../domain/ReindexJob.ts"
+import {
+  batchSizeMax,
+  batchSizeMin,
+  batchSizeOtherwise,
+  rateLimitMax,
+  rateLimitMin,
+  rateLimitOtherwise,
+  type ReindexJob
+} from "../../domain/ReindexJob.ts"
 import type { FieldFault } from "../ApiFailure.ts"
-import { metadataFaults, plain, sizeFaults } from "../policies/admission.ts"
+import { plain } from "../kept/admission.ts"
 import { queryWindow } from "../queries/queryWindow.ts"
 
-/** Relative and absolute times of one job are compared at some moment of its creation. */
-export const reindexJobFaults = (job: ReindexJob, stored?: ReindexJob): ReadonlyArray<FieldFault> => {
-  const sizes = sizeFaults(job)
-  if (sizes.length > 0) return sizes
-  const faults = [...metadataFaults(job.metadata)]
-  const isChanged = stored !== undefined && !isDeepStrictEqual(plain(job.spec), plain(stored.spec))
-  if (isChanged && (stored.status?.phase ?? "Pending") !== "Pending") {
-    faults.push({
-      field: "spec",
-      reason: "FieldValueForbidden",
-      message: "Forbidden: the job has begun: create another"
-    })
-  }
-  return stored === undefined || isChanged ? [...faults, ...specFaults(job)] : faults
-}
+/** What a job has done it has done for the spec that it had. */
+export const begunFaults = (job: ReindexJob, stored: ReindexJob): ReadonlyArray<FieldFault> =>
+  (stored.status?.phase ?? "Pending") === "Pending" || isDeepStrictEqual(plain(job.spec), plain(stored.spec))
+    ? []
+    : [{ field: "spec", reason: "FieldValueForbidden", message: "Forbidden: the job has begun: create another" }]
 
-const specFaults = ({ metadata, spec }: ReindexJob): ReadonlyArray<FieldFault> => {
+/** Relative and absolute times are compared at the moment of the job's creation. */
+export const specFaults = ({ metadata, spec }: ReindexJob): ReadonlyArray<FieldFault> => {
   const now = microsecondsFrom(metadata.creationTimestamp ?? "") ?? 0n
   const times = queryWindow(
     { field: "spec.timeRange.startTime", text: spec.timeRange.startTime },
@@ -33,7 +32,7 @@ const specFaults = ({ metadata, spec }: ReindexJob): ReadonlyArray<FieldFault> =
   )
   const { matchLabels = {}, names = [] } = spec.policySelector ?? {}
   const both = names.length > 0 && Object.keys(matchLabels).length > 0
-  const { batchSize = 0, rateLimit = 0 } = spec.config ?? {}
+  const { batchSize, rateLimit } = spec.config ?? {}
   return [
     ...(Result.isFailure(times) ? times.failure : []),
     ...(both
@@ -45,8 +44,8 @@ const specFaults = ({ metadata, spec }: ReindexJob): ReadonlyArray<FieldFault> =
           } as const
         ]
       : []),
-    ...outside("spec.config.batchSize", batchSize, 100, 10_000),
-    ...outside("spec.config.rateLimit", rateLimit, 10, 1_000),
+    ...outside("spec.config.batchSize", batchSize || batchSizeOtherwise, batchSizeMin, batchSizeMax),
+    ...outside("spec.config.rateLimit", rateLimit || rateLimitOtherwise, rateLimitMin, rateLimitMax),
     ...outside("spec.ttlSecondsAfterFinished", spec.ttlSecondsAfterFinished ?? 0, 0, 2 ** 31 - 1)
   ]
 }
@@ -56,5 +55,5 @@ const outside = (field: string, value: number, min: number, max: number): Readon
     ? []
     : [{ field, reason: "FieldValueInvalid", message: `Invalid value: ${value}: must be between ${min} and ${max}` }]
 
-export const warningsOf = ({ spec: { config } }: ReindexJob): ReadonlyArray<string> =>
+export const specWarnings = ({ spec: { config } }: ReindexJob): ReadonlyArray<string> =>
   config?.dryRun === true ? ["spec.config.dryRun: the job only counts what would differ"] : []

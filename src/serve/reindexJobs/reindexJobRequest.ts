@@ -1,15 +1,13 @@
 /** The verbs of `reindexjobs` and `reindexjobs/status`. */
 import { Effect } from "effect"
-import { pathUnknown } from "../ApiFailure.ts"
+import { ReindexJobs } from "../../store/ReindexJobs.ts"
 import type { Call } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
-import { keptRequest } from "../policies/policyRequest.ts"
-import { shownReindexJobs } from "./reindexJobKind.ts"
-import { ReindexJobStorage } from "./ReindexJobStorage.ts"
+import { keptRequest } from "../kept/keptRequest.ts"
+import { reindexJobKind } from "./reindexJobKind.ts"
+import { ReindexJobWrites } from "./ReindexJobWrites.ts"
 
 export const reindexJobRequest = (call: Call, request: ResourceRequest) =>
   Effect.gen(function* () {
-    const storage = yield* ReindexJobStorage
-    if (storage === undefined) return yield* pathUnknown()
-    return yield* keptRequest(shownReindexJobs, storage.jobs, storage.writes, call, request)
+    return yield* keptRequest(reindexJobKind, yield* ReindexJobs, yield* ReindexJobWrites, call, request)
   })

@@ -8,6 +8,7 @@
  */
 import { Effect, Result, Schema } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
+import { traced } from "../../runtime/Tracing.ts"
 import { type BodyRoom, makeBodyRoom } from "./BodyRoom.ts"
 import { type BodyTooLarge, type BodyUnreadable, type EncodingUnknown, type NoRoom, readBody } from "./readBody.ts"
 import { splitItems } from "./splitItems.ts"
@@ -80,7 +81,16 @@ export const auditWebhook = (options: AuditWebhookOptions) => {
     Effect.suspend(() => {
       const admitted = admittedOf(options, request)
       if (Result.isFailure(admitted)) return Effect.sync(() => send(request, response, admitted.failure))
-      return takeBatch({ ...options, cluster: admitted.success }, request, slot, room).pipe(
+      return traced(
+        "collector.webhook",
+        {
+          kind: "server",
+          // Two of them are joined by a comma, and are none then.
+          traceparent: request.headersDistinct["traceparent"]?.join(),
+          attributes: { "activity.cluster": admitted.success }
+        },
+        takeBatch({ ...options, cluster: admitted.success }, request, slot, room)
+      ).pipe(
         Effect.catchDefect((defect) =>
           Effect.logError("a batch could not be taken", { error: String(defect) }).pipe(
             Effect.as(

@@ -5,6 +5,7 @@
 import { Effect, Stream } from "effect"
 import { Nats, type NatsError } from "../../clients/nats/Nats.ts"
 import { headerNames, miloEvents } from "../../domain/streams.ts"
+import { isWrittenEventSubject } from "../../domain/subject.ts"
 import { type Tenant, tenantFromHeader } from "../../domain/Tenant.ts"
 import type { Sight } from "./Sights.ts"
 
@@ -37,7 +38,9 @@ export const publishedSince = (
     return yield* nats.tail({ stream: miloEvents.name, from: Math.max(firstSequence, sequence + 1) }).pipe(
       Stream.takeUntil((message) => message.sequence >= lastSequence),
       Stream.timeout(silence),
-      Stream.filter((message) => message.header(headerNames.cluster) === cluster),
+      Stream.filter(
+        (message) => message.header(headerNames.cluster) === cluster && !isWrittenEventSubject(message.subject)
+      ),
       Stream.map((message): PublishedSight => {
         // Published by an exporter: a normalised Event, which has both.
         const { metadata } = JSON.parse(decoder.decode(message.body)) as {

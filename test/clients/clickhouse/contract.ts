@@ -3,7 +3,7 @@
  * (not a server), or on a server when CLICKHOUSE_URL is set.
  */
 import { assert, layer } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect, Fiber, Layer } from "effect"
 import * as fc from "fast-check"
 import { ClickHouse, type ClickHouseError } from "../../../src/clients/clickhouse/ClickHouse.ts"
 import type { ClickHouseSetupError } from "../../../src/clients/clickhouse/setupErrors.ts"
@@ -248,6 +248,22 @@ export const clickHouseContract = (name: string, clickhouseLayer: Layer.Layer<Cl
           rows,
           texts.map((own) => [{ own }])
         )
+      })
+    )
+
+    it.effect("a statement that nobody waits for any more is stopped where it runs", () =>
+      Effect.gen(function* () {
+        const clickhouse = yield* ClickHouse
+        // Minutes, if nobody stops it.
+        const sql = "SELECT count() AS endless FROM numbers(1000000000000) WHERE sipHash64(number) = 1"
+        const running = Effect.map(
+          clickhouse.query({ sql: "SELECT query FROM system.processes WHERE query LIKE 'SELECT count() AS endless%'" }),
+          (rows) => rows.length
+        )
+        const fiber = yield* Effect.forkChild(clickhouse.query({ sql }))
+        yield* running.pipe(Effect.repeat({ until: (count) => count === 1 }))
+        yield* Fiber.interrupt(fiber)
+        yield* running.pipe(Effect.repeat({ until: (count) => count === 0 }))
       })
     )
 

@@ -152,6 +152,36 @@ describe("requests of the API", () => {
     }
   })
 
+  it("why dead letters were discarded is in the record, however the body is written", async () => {
+    await api.run(
+      Nats.use((nats) => nats.publish([{ subject: "dead.x.collector.unreadable", id: "x", body: Buffer.from("x") }]))
+    )
+    const [{ metadata }] = await eventually("the letter", async () => {
+      const { items } = (await api.request("admin", `${group}/deadletters`)).json()
+      return items.length > 0 ? items : undefined
+    })
+    const filler = Array.from({ length: 4_000 }, (_, index) => 100_000 + index).join(",")
+    for (const [auditID, body] of [
+      [
+        "long",
+        `{"apiVersion":"${apiVersion}","kind":"DeadLetterDiscard","spec":{"sequences":[${filler}],"reason":"a rehearsal"}}`
+      ],
+      ["yaml", `apiVersion: ${apiVersion}\nkind: DeadLetterDiscard\nspec:\n  reason: a rehearsal\n`]
+    ] as const) {
+      const answer = await api.request("admin", `${group}/deadletters/${metadata.name}/discard`, {
+        ...post(
+          {},
+          { "audit-id": auditID, "content-type": auditID === "yaml" ? "application/yaml" : "application/json" }
+        ),
+        body
+      })
+      expect([answer.status, answer.text]).toEqual([201, expect.anything()])
+      expect((await one(api, auditID))[0].annotations).toEqual({
+        "activity.miloapis.com/discard-reason": "a rehearsal"
+      })
+    }
+  })
+
   it("a watch is recorded when it begins", async () => {
     const watch = api.watch("admin", `${group}/activities?watch=true`, { headers: { "audit-id": "watch" } })
     const [record] = await one(api, "watch")

@@ -35,6 +35,7 @@ const answered = (verb: string, place: number, uriLength = 100_000): AnsweredReq
   receivedMillis: place,
   answeredMillis: place,
   body: undefined,
+  exportedAs: undefined,
   exit: Exit.succeed({ _tag: "Value", status: 200, value: {} })
 })
 

@@ -21,6 +21,7 @@ const message = (id: string, sequence: number, mark: FeedMessage<Activity>["mark
   key: id,
   mark,
   fact: activity(id),
+  order: 0n,
   sizeBytes: 1
 })
 const shown = (text: string) =>

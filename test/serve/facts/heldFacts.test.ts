@@ -19,6 +19,7 @@ const message = (sequence: number, tenant = tenantA, sizeBytes = 1): FeedMessage
   key: `key-${sequence}`,
   mark: "added",
   fact: activityFrom({ id: `id-${sequence}`, tenant }, 0),
+  order: 0n,
   sizeBytes
 })
 const messages = (from: number, to: number, tenant = tenantA) =>

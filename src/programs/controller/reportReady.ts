@@ -1,0 +1,145 @@
+/**
+ * Tells in each policy's status whether its rules are in effect: one that was written around our API was not checked by
+ * anybody, and what an older release took may not compile any more.
+ *
+ * A write is bound to the policy that was looked at. Whoever else writes the condition, an API server of another release
+ * that disagrees perhaps, is contradicted once a minute, not in a circle.
+ */
+import { Clock, Effect, Stream } from "effect"
+import type { ActivityPolicy } from "../../domain/ActivityPolicy.ts"
+import type { StatusCondition } from "../../domain/KeptObject.ts"
+import { secondsTimestampText } from "../../domain/instant.ts"
+import { type PolicyProblem, policyProblems } from "../../process/Preview.ts"
+import { readyCondition } from "../../serve/policies/readyCondition.ts"
+import { PolicyStore, PolicyUpkeep } from "../../store/PolicyStore.ts"
+
+/** What did not arrive, or was changed by somebody, is told again after so long. */
+const againMillis = 60_000
+
+/** As many problems as a reader can use. */
+const problemsMax = 10
+const messageLengthMax = 4_096
+
+/** Runs for ever. */
+export const reportReady = Effect.gen(function* () {
+  const upkeep = yield* PolicyUpkeep
+  const store = yield* PolicyStore
+  const known = new Map<string, ActivityPolicy>()
+  const verdicts = new Map<string, Verdict>()
+
+  const reportOne = Effect.fnUntraced(function* (policy: ActivityPolicy) {
+    const { generation = 1, name, uid = "" } = policy.metadata
+    const now = yield* Clock.currentTimeMillis
+    const before = verdicts.get(name)
+    const verdict =
+      before?.uid === uid && before.generation === generation
+        ? before
+        : { uid, generation, problems: policyProblems(policy), toldAt: Number.NEGATIVE_INFINITY }
+    verdicts.set(name, verdict)
+    const status = statusOf(policy, verdict, now)
+    if (status === undefined || now - verdict.toldAt < againMillis) return
+    verdicts.set(name, { ...verdict, toldAt: now })
+    yield* upkeep.writeStatus({ ...policy, status }).pipe(
+      // Changed or gone meanwhile: what it is now comes, and is looked at anew. Anything else is tried again.
+      Effect.catch(({ reason }) =>
+        Effect.suspend(() => {
+          if (reason._tag === "ObjectMissing" || reason._tag === "ObjectChanged") verdicts.delete(name)
+          return Effect.logDebug("the status of a policy could not be written", { policy: name, reason: reason._tag })
+        })
+      )
+    )
+  })
+
+  /** A policy that nobody thought of is told of by none: the others' turn comes. */
+  const report = (policy: ActivityPolicy) =>
+    Effect.catchDefect(reportOne(policy), (defect) =>
+      Effect.logError("a policy's status could not be told", { policy: policy.metadata.name, defect })
+    )
+
+  const follow = store.updates.pipe(
+    Stream.runForEach((update) => {
+      if (update._tag === "Changed") {
+        if (update.object !== undefined) {
+          known.set(update.name, update.object)
+          return report(update.object)
+        }
+        known.delete(update.name)
+        verdicts.delete(update.name)
+        return Effect.void
+      }
+      known.clear()
+      for (const policy of update.objects) known.set(policy.metadata.name, policy)
+      for (const name of verdicts.keys()) if (!known.has(name)) verdicts.delete(name)
+      return Effect.forEach(update.objects, report, { discard: true })
+    })
+  )
+  const again = Effect.sleep(againMillis).pipe(
+    Effect.andThen(Effect.suspend(() => Effect.forEach([...known.values()], report, { discard: true }))),
+    Effect.forever
+  )
+  yield* Effect.all([follow, again], { concurrency: 2, discard: true })
+})
+
+interface Verdict {
+  readonly uid: string
+  readonly generation: number
+  readonly problems: ReadonlyArray<PolicyProblem>
+  /** Milliseconds since 1970. */
+  readonly toldAt: number
+}
+
+/** What the status has to be; undefined when it says so already. */
+const statusOf = (policy: ActivityPolicy, { generation, problems }: Verdict, now: number): ActivityPolicy["status"] => {
+  const conditions = conditionsOf(policy)
+  const before = conditions.find(({ type }) => type === "Ready")
+  const wanted = conditionFrom(problems, generation, "")
+  if (
+    before !== undefined &&
+    before.status === wanted.status &&
+    before.reason === wanted.reason &&
+    before.message === wanted.message &&
+    before.observedGeneration === generation &&
+    policy.status?.observedGeneration === generation
+  ) {
+    return undefined
+  }
+  const since = before?.status === wanted.status ? before.lastTransitionTime : secondsTimestampText(BigInt(now) * 1000n)
+  return {
+    conditions: [...conditions.filter(({ type }) => type !== "Ready"), { ...wanted, lastTransitionTime: since }],
+    observedGeneration: generation
+  }
+}
+
+/** A status that somebody wrote where its definition let him may hold anything: what is no condition is left out. */
+const conditionsOf = ({ status }: ActivityPolicy): ReadonlyArray<StatusCondition> => {
+  const found: unknown = status?.conditions
+  // An object with a type is told apart by it; nothing else is asked of those that are not ours.
+  const isCondition = (one: unknown): one is StatusCondition => typeof one === "object" && one !== null && "type" in one
+  return Array.isArray(found) ? found.filter(isCondition) : []
+}
+
+const conditionFrom = (
+  problems: ReadonlyArray<PolicyProblem>,
+  observedGeneration: number,
+  since: string
+): StatusCondition =>
+  problems.length === 0
+    ? readyCondition(since, observedGeneration)
+    : {
+        type: "Ready",
+        status: "False",
+        // The word that existing clients know.
+        reason: "ValidationFailed",
+        message: messageFrom(problems),
+        lastTransitionTime: since,
+        observedGeneration
+      }
+
+const messageFrom = (problems: ReadonlyArray<PolicyProblem>): string => {
+  const told = problems.slice(0, problemsMax).map(({ column = 1, field, line, message }) => {
+    const place = line === undefined ? "" : `line ${line}, column ${column}: `
+    return `${field}: ${place}${message}`
+  })
+  const more = problems.length > problemsMax ? [`and ${problems.length - problemsMax} more`] : []
+  return [...told, ...more].join("; ").slice(0, messageLengthMax)
+}

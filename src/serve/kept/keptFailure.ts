@@ -1,0 +1,35 @@
+/** What the store says, as the API says it. */
+import type { KeptObjectsError } from "../../store/KeptObjects.ts"
+import { alreadyExists, type ApiFailure, conflict, expired, notFound, unavailable } from "../ApiFailure.ts"
+import type { KindNames } from "./KeptKind.ts"
+
+/** The end of a conflict's text that is nobody's fault: whoever changes without having read starts again. */
+export const raced = "another write came between"
+
+export const storeAway = ({ plural }: KindNames): ApiFailure =>
+  unavailable(`the store of ${plural} does not answer: try again`)
+
+export const failureOf =
+  (of: KindNames) =>
+  (error: KeptObjectsError): ApiFailure => {
+    const { reason } = error
+    switch (reason._tag) {
+      case "ObjectMissing":
+        return notFound(of, reason.name)
+      case "ObjectExists":
+        return alreadyExists(of, reason.name)
+      case "ObjectChanged":
+        return conflict(of, reason.name, raced)
+      case "ObjectVersionExpired":
+        return expired(`too old resource version: ${reason.resourceVersion} (${reason.oldest})`)
+      case "ObjectPageExpired":
+        return expired("The provided continue parameter is too old: start the list again without it")
+      case "ObjectVersionAhead":
+        return versionAhead(reason.resourceVersion, reason.newest)
+      case "KeptObjectsUnavailable":
+        return storeAway(of)
+    }
+  }
+
+export const versionAhead = (asked: number, newest: number): ApiFailure =>
+  expired(`resource version ${asked} is beyond the current one (${newest}): list again`)
