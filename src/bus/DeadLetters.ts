@@ -1,6 +1,7 @@
 /**
  * Dead letters that are tried again: those of policies 1 minute after they were written, then twice as long each time,
- * at most 24 hours, and at once when their policy has changed; and every other one when somebody wants it.
+ * at most 24 hours, and at once when their policy has changed, also while nobody ran; and every other one when somebody
+ * wants it.
  *
  * What is due is kept in memory and rebuilt from headers at start; nothing is kept anywhere else. A letter that fails
  * again is written anew with one attempt more, and only then is the old one deleted: a crash between the two leaves
@@ -39,6 +40,8 @@ export interface WaitingLetter extends DeadLetter {
 export interface RetryOptions<E, R = never> {
   /** Which letters are this program's to try; the others stay as they are. */
   readonly accepts: (letter: WaitingLetter) => boolean
+  /** Asked of each letter when it is read: what it failed on has changed meanwhile, so that it is due at once. */
+  readonly isOutdated?: (letter: WaitingLetter) => boolean
   /** May fail retryably: then the letter is left as it is for a while. */
   readonly retry: (letter: StoredMessage) => Effect.Effect<RetryOutcome, E, R>
 }
@@ -102,8 +105,9 @@ const makeDeadLetters = Effect.gen(function* () {
   const keyOf = (letter: WaitingLetter): string | undefined =>
     letter.position === "" ? undefined : `${letter.subject} ${letter.position}`
 
-  const learn = (message: StoredMessage): void => {
-    const letter = letterFrom(message)
+  const learn = (message: StoredMessage, isOutdated: (letter: WaitingLetter) => boolean): void => {
+    const read = letterFrom(message)
+    const letter = isOutdated(read) ? { ...read, dueMillis: message.timeMillis } : read
     letters.set(letter.sequence, letter)
     const key = keyOf(letter)
     if (key === undefined) return
@@ -192,15 +196,20 @@ const makeDeadLetters = Effect.gen(function* () {
     )
   )
 
-  const follow = nats
-    .tail({ stream: deadLetters.name, from: 1, headersOnly: true })
-    .pipe(Stream.runForEachArray((messages) => Effect.sync(() => messages.forEach(learn))))
+  const follow = ({ isOutdated = () => false }: Pick<RetryOptions<never>, "isOutdated">) =>
+    nats.tail({ stream: deadLetters.name, from: 1, headersOnly: true }).pipe(
+      Stream.runForEachArray((messages) =>
+        Effect.sync(() => {
+          for (const message of messages) learn(message, isOutdated)
+        })
+      )
+    )
 
   return DeadLetters.of({
     run: (options) =>
       Effect.all(
         [
-          follow,
+          follow(options),
           look(options).pipe(Effect.repeat(Schedule.spaced(lookPause))),
           trim.pipe(Effect.repeat(Schedule.spaced(lookPause)))
         ],

@@ -1,5 +1,6 @@
 /** What an ActivityPolicy looks like to clients: OpenAPI, `kubectl explain`, and which fields of a body are known. */
-import { choice, type JsonSchema, listByKey, object, text, time, whole } from "./JsonSchema.ts"
+import { conditionsSchema } from "./conditionsSchema.ts"
+import { choice, type JsonSchema, listByKey, object, text, whole } from "./JsonSchema.ts"
 
 const rule = (of: "audit" | "event"): JsonSchema =>
   object(
@@ -62,24 +63,9 @@ export const activityPolicySpecSchema: JsonSchema = object(
 export const activityPolicyStatusSchema: JsonSchema = object(
   "Whether the rules are in effect. Written by the server.",
   {
-    conditions: listByKey(
+    conditions: conditionsSchema(
       "Ready says whether the policy's rules are in effect.",
-      "type",
-      object(
-        "One aspect of the policy's state.",
-        {
-          type: text("Name of the condition: Ready."),
-          status: choice(
-            ["True", "False", "Unknown"],
-            "True when the rules of observedGeneration are in effect, False when they are not, Unknown when nobody could tell."
-          ),
-          reason: text("Why, in one word for programs, such as Valid."),
-          message: text("Why, in a sentence for people."),
-          lastTransitionTime: time("When the condition's status last changed."),
-          observedGeneration: whole("The metadata.generation that the condition is about.")
-        },
-        ["type", "status"]
-      )
+      "True when the rules of observedGeneration are in effect, False when they are not, Unknown when nobody could tell."
     ),
     observedGeneration: whole(
       "The metadata.generation that the status is about: lower than that one, it is out of date."

@@ -101,9 +101,18 @@ export const activitySpecSchema: JsonSchema = object(
         rule: text("Name of the rule in the policy's auditRules or eventRules.")
       },
       ["name", "generation", "rule"]
-    ),
+    )
+  },
+  ["summary", "changeSource", "timestamp", "actor", "resource", "tenant", "origin"]
+)
+
+/** Of one that is read alone, where more is told: lists, watches, queries and previews have the one above. */
+export const singleActivitySpecSchema: JsonSchema = {
+  ...activitySpecSchema,
+  properties: {
+    ...activitySpecSchema.properties,
     changes: list(
-      "What the request changed, field by field. Worked out when a single activity is read, so lists, watches and queries are without it: kubectl get activity NAME -o yaml. Of updates and patches that were carried out, from their audit record and those before it; absent where those do not tell, an empty list where nothing was changed. Status, managedFields, resourceVersion and the like are left out.",
+      "What the request changed, field by field. Worked out when a single activity is read, kubectl get activity NAME -o yaml; lists, watches and queries are without it. Of updates and patches that were carried out, from their audit record and those before it; absent where those do not tell, an empty list where nothing was changed. Status, managedFields, resourceVersion and the like are left out.",
       object(
         "A field, and what it was and became.",
         {
@@ -124,6 +133,5 @@ export const activitySpecSchema: JsonSchema = object(
       "How many changes there are besides: more than the 100 that are shown, or such as may have been made by others since the record before.",
       "int32"
     )
-  },
-  ["summary", "changeSource", "timestamp", "actor", "resource", "tenant", "origin"]
-)
+  }
+}

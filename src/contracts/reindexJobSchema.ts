@@ -1,5 +1,5 @@
 /** What a ReindexJob looks like to clients: OpenAPI, `kubectl explain`, and which fields of a body are known. */
-import { activityPolicyStatusSchema } from "./activityPolicySchema.ts"
+import { conditionsSchema } from "./conditionsSchema.ts"
 import { choice, type JsonSchema, list, object, text, texts, time, whole } from "./JsonSchema.ts"
 
 export const reindexJobSpecSchema: JsonSchema = object(
@@ -57,5 +57,8 @@ export const reindexJobStatusSchema: JsonSchema = object("How far it is. Written
   effectiveEndTime: time("What spec.timeRange.endTime means."),
   policies: list("The policies that were selected when it began; absent: all.", text("A name.")),
   position: text("Up to where all is done: whoever goes on with the job begins there. Its form may change."),
-  conditions: activityPolicyStatusSchema.properties?.["conditions"] ?? {}
+  conditions: conditionsSchema(
+    "Ready says whether the job has done what it is for.",
+    "True when it succeeded, False while it has not, or when it failed: reason says which."
+  )
 })

@@ -1,6 +1,6 @@
 /** The resources of the API: the one table from which discovery, OpenAPI and routing are made. */
 import { activityPolicySpecSchema, activityPolicyStatusSchema } from "./activityPolicySchema.ts"
-import { activitySpecSchema } from "./activitySchema.ts"
+import { singleActivitySpecSchema } from "./activitySchema.ts"
 import { deadLetterSchemas } from "./deadLetterSchema.ts"
 import { eventRecordSchemas } from "./eventRecordSchema.ts"
 import type { JsonSchema } from "./JsonSchema.ts"
@@ -50,7 +50,7 @@ export const activitiesResource: Resource = {
     "Activity is one sentence about something that happened: who did what to which resource, when, and how it ended. " +
     "Activities are made from audit records and Kubernetes Events by the rules of ActivityPolicies. " +
     "Lists show the last hour unless start says otherwise: kubectl get --raw '/apis/activity.miloapis.com/v1/activities?start=now-7d'.",
-  properties: { spec: activitySpecSchema }
+  properties: { spec: singleActivitySpecSchema }
 }
 
 export const eventRecordsResource: Resource = {

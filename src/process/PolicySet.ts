@@ -72,6 +72,7 @@ export type KindResolver = (apiGroup: string, resource: string) => string | unde
 
 export class PolicySet {
   readonly policies: ReadonlyArray<CompiledPolicy>
+  readonly #generations: ReadonlyMap<string, number>
   readonly #byKind = new Map<string, Array<CompiledPolicy>>()
   readonly #byResource = new Map<string, Array<CompiledPolicy>>()
   readonly #byResourceAndKind = new Map<string, ReadonlyArray<CompiledPolicy>>()
@@ -81,11 +82,17 @@ export class PolicySet {
 
   constructor(policies: Iterable<CompiledPolicy>, kindOf: KindResolver = () => undefined) {
     this.policies = [...policies].sort((one, other) => (one.name < other.name ? -1 : one.name > other.name ? 1 : 0))
+    this.#generations = new Map(this.policies.map(({ generation, name }) => [name, generation]))
     this.#kindOf = kindOf
     for (const policy of this.policies) {
       add(this.#byKind, `${policy.apiGroup}/${policy.kind}`, policy)
       add(this.#byResource, `${policy.apiGroup}/${policy.plural}`, policy)
     }
+  }
+
+  /** Undefined: there is no such policy, or it does not compile. */
+  generationOf(policy: string): number | undefined {
+    return this.#generations.get(policy)
   }
 
   /** What has to be read of a record of this request before it is evaluated, or why no rule can match it. */

@@ -14,6 +14,7 @@ import { type Evaluation, type Failed, type NotMatchedReason, PolicySet } from "
 
 export type { PolicyProblem } from "./compilePolicy.ts"
 export type { Evaluation, Failed, Matched, NotMatchedReason, PartsAsked, PolicySet } from "./PolicySet.ts"
+export { sameTelling } from "./sameTelling.ts"
 
 /** Every problem of a policy, empty when it may be admitted. At most one per expression. */
 export const policyProblems = (policy: ActivityPolicy): ReadonlyArray<PolicyProblem> => {

@@ -19,7 +19,7 @@ import { counterFamily } from "./Metrics.ts"
 import { otlpSpanFrom } from "./otlpSpan.ts"
 import { StartRefused } from "./StartRefused.ts"
 
-/** Ended spans that wait, some 1 KiB each. Those of a second, where 1,000 batches a second are traced in two spans each. */
+/** Ended spans that wait: 1 MB. Those of a second, where 1,000 batches a second are traced in two spans each. */
 const waitingSpansMax = 2_048
 /** Spans of one request, about 300 KiB. */
 const requestSpansMax = 512

@@ -281,7 +281,7 @@ const route = (options: RouteOptions, call: Call): Handler =>
     const present = resources.filter((resource) => absence(resource) === undefined)
     const known =
       discovery(call, present, options.tellsOfEvents ?? false) ??
-      openApi(call) ??
+      openApi(call, options.tellsOfEvents ?? false) ??
       (call.path === "/version" ? versionAnswer() : undefined)
     if (known !== undefined) {
       return call.method === "GET" || call.method === "HEAD" ? known : yield* methodNotAllowed()

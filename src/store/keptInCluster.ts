@@ -192,6 +192,11 @@ export const keptInCluster = Effect.fnUntraced(function* <A extends KeptObject>(
   const changing = <B>(name: string, change: Effect.Effect<B, KubeError>) =>
     change.pipe(
       Effect.timeout(answerTime),
+      Effect.tapError((error) =>
+        error._tag === "KubeError" && error.reason._tag === "KubeRefused" && [401, 403].includes(error.reason.code)
+          ? Effect.logWarning("the cluster does not let this program write", { object: name, error: error.message })
+          : Effect.void
+      ),
       Effect.mapError((error) => {
         const code = error._tag === "KubeError" && error.reason._tag === "KubeRefused" ? error.reason.code : 0
         if (code === 404) return new KeptObjectsError({ reason: new ObjectMissing({ name }) })

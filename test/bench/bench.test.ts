@@ -113,6 +113,14 @@ describe("npm run bench", { timeout }, () => {
     }
   })
 
+  it("backtest: all are counted, and one whose client goes away ends", async () => {
+    const measured = await line("backtest", "--events", "20000")
+    assertFigures(measured, [])
+    assert.strictEqual(measured.events, 60_000)
+    assert.isAbove(Number(measured["records_read_per_run"]), 0)
+    assert.isAbove(Number(measured["cancel_ms_max"]), 0)
+  })
+
   it("watch: every activity reaches its tenant's watch and the platform's five", async () => {
     const measured = await line("watch", "--events", "300")
     assertFigures(measured, ["tail_alone"])

@@ -147,6 +147,20 @@ export const measurements: ReadonlyArray<Measurement> = [
     ]
   },
   {
+    parameters: ["backtest"],
+    title: "a policy is tried on 100,000 stored records of its kind",
+    note:
+      "Of changes of Deployments as they were recorded three quarters are of their status, which no rule is for: columns tell, " +
+      "and they are not read. all_told are as many records all of which are read, evaluated and compared. Cancelled is a " +
+      "backtest whose client went away, at eight places of its work.",
+    aims: [
+      atLeast("records a second", 20_000, "", figureAt("events_per_s")),
+      atLeast("records a second, all told", 20_000, "", figureAt("all_told", "events_per_s")),
+      atMost("from the client's end to the end of all work for it, longest", 500, "ms", figureAt("cancel_ms_max")),
+      atMost("memory that those keep", 50, "MB", figureAt("kept_after_cancel_mb"))
+    ]
+  },
+  {
     parameters: ["watch"],
     title: "200 tenants' watches and five of the platform, 1,000 activities a second",
     aims: [

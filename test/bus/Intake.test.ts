@@ -345,6 +345,55 @@ describe("DeadLetters", () => {
   )
 
   it.live(
+    "a letter of a policy that changed while nobody ran is due at once, and once",
+    () =>
+      Effect.gen(function* () {
+        const nats = yield* Nats
+        const letters = yield* DeadLetters
+        yield* nats.ensureStreams([deadLetters])
+        yield* nats.publish(
+          [1, 2].map((generation) => ({
+            subject: "dead.AUDIT%5FEVENTS.processor.policy-failed.changed",
+            id: `generation ${generation}`,
+            body: Buffer.from(`failed on generation ${generation}`),
+            headers: {
+              [headerNames.policy]: "changed",
+              [headerNames.generation]: String(generation),
+              [headerNames.attempts]: "12",
+              [headerNames.position]: `AUDIT_EVENTS:${generation}`
+            }
+          }))
+        )
+        const tried: Array<string> = []
+        const running = yield* Effect.forkChild(
+          letters.run({
+            accepts: (letter) => letter.policy === "changed",
+            isOutdated: (letter) => letter.generation < 2,
+            retry: (letter) =>
+              Effect.sync(() => {
+                tried.push(Buffer.from(letter.body).toString())
+                return { _tag: "Failed", cause: "still wrong", policy: "changed", generation: 2 } as const
+              })
+          })
+        )
+        yield* until(
+          "the first was tried and written anew",
+          Effect.sync(() => letters.waiting().some(({ attempts }) => attempts === 13))
+        )
+        assert.deepStrictEqual(tried, ["failed on generation 1"])
+        assert.isTrue(
+          letters.waiting().every(({ dueMillis, generation }) => generation === 2 && dueMillis > Date.now())
+        )
+        yield* Fiber.interrupt(running)
+        yield* Effect.forEach(letters.waiting(), ({ sequence }) => nats.deleteMessage(deadLetters.name, sequence))
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(DeadLetters.layer.pipe(Layer.provideMerge(natsLayer({ servers: [server.url], name: "test" }))))
+      ),
+    timeout
+  )
+
+  it.live(
     "a letter waits, is tried again when its policy changes, and is deleted when it is settled",
     () =>
       Effect.gen(function* () {

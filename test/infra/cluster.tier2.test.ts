@@ -254,7 +254,7 @@ describe("infra in a cluster", { timeout: 180_000 }, () => {
     ).json()
     assert.strictEqual(metadata.annotations["cert-manager.io/inject-ca-from"], `${namespace}/activity-authority`)
     const policies = await items(`/apis/networking.k8s.io/v1/namespaces/${namespace}/networkpolicies`)
-    assert.lengthOf(policies, 7)
+    assert.lengthOf(policies, 8)
   })
 
   it("the registration goes before the rest, and takes the API with it", async () => {

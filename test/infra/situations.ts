@@ -13,6 +13,9 @@ export const situationMinutes = 70
 const requests = (status: string, values: string) => `activity_apiserver_requests_total{status="${status}"} ${values}`
 const accepted = (bound: string, values: string) => `activity_collector_accept_seconds_bucket{le="${bound}"} ${values}`
 const unreadable = (values: string) => `activity_collector_records_total{outcome="unreadable",pod="a"} ${values}`
+const reindexed = (values: string) => `activity_controller_reindex_facts_total{outcome="same",pod="a"} ${values}`
+const requestRecords = (outcome: string, values: string) =>
+  `activity_apiserver_request_records_total{outcome="${outcome}",pod="a"} ${values}`
 const collectorUp = `up{job="activity",program="collector",pod="a"} 1x70`
 const health = (labels: string, value: number) => `activity_health_check{${labels}} ${value}x70`
 const ofActivities = (ageSeconds: number, fill: number) => [
@@ -122,6 +125,35 @@ export const situations: Readonly<Record<string, AlertSituations>> = {
     fires: [`activity_controller_leader{pod="a"} 0x70`, `activity_controller_leader{pod="b"} 0x70`],
     clears: ["0x70", "1x70"],
     quiet: [`activity_controller_leader{pod="a"} 0x70`, `activity_controller_leader{pod="b"} 1x70`]
+  },
+  ActivityReindexJobFailed: {
+    fires: [`activity_controller_reindex_jobs_total{phase="Failed",pod="a"} _x40 1x30`],
+    clears: ["1x70"],
+    quiet: [
+      `activity_controller_reindex_jobs_total{phase="Failed",pod="a"} 1x70`,
+      `activity_controller_reindex_jobs_total{phase="Succeeded",pod="a"} 0+1x70`
+    ]
+  },
+  ActivityReindexJobStuck: {
+    fires: [`activity_controller_reindex_runs{pod="a"} 1x70`, reindexed("9x70")],
+    clears: ["1x70", "10+1x70"],
+    quiet: [`activity_controller_reindex_runs{pod="a"} 1x70`, reindexed("0+1x70")]
+  },
+  ActivityRequestsUnrecorded: {
+    fires: [requestRecords("dropped", "_x65 1x5")],
+    clears: ["1x70"],
+    quiet: [requestRecords("dropped", "1x70"), requestRecords("published", "0+1x70")]
+  },
+  ActivityIssuerAway: {
+    fires: [health(`check="oidc-issuer",role="informative"`, 0)],
+    clears: ["1x70"],
+    quiet: [health(`check="oidc-issuer",role="informative"`, 1)]
+  },
+  // A counter of one process: it is told until that one ends.
+  ActivityDeadLettersTrimmed: {
+    fires: ["activity_processor_dead_letters_trimmed_total 3x70"],
+    clears: ["0x70"],
+    quiet: ["activity_processor_dead_letters_trimmed_total 0x70"]
   },
   ActivityEventsWatchStale: {
     fires: [health(`program="exporter",check="events",role="ready"`, 0)],

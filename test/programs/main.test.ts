@@ -163,6 +163,10 @@ describe("activity", () => {
       assert.notInclude(all, "topsecret")
       assert.strictEqual(code, 2)
     }
+    const headers = await run(["writer", "--otlp-headers", "authorization=Bearer topsecret"])
+    assert.match(headers.all, /--otlp-headers: "\*\*\*"\. Expected: name=value, comma-separated/)
+    assert.notInclude(headers.all, "topsecret")
+    assert.strictEqual(headers.code, 2)
     writeFileSync(file, `opsListen: 127.0.0.1:0\nclickhouseUrl: "http://user:topsecret@host\n`)
     const { all, code } = await run(["writer", "--config", file])
     assert.match(all, /settings\.yaml is not YAML: line \d, column \d+: Missing closing/)

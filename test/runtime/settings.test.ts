@@ -7,6 +7,7 @@ import {
   factor,
   isLoopback,
   listenAddress,
+  part,
   type Reader,
   sizeBytes,
   tenant,
@@ -34,6 +35,15 @@ describe("settings", () => {
     assert.strictEqual(read(durationMillis, "720h"), 2_592_000_000)
     assert.strictEqual(read(durationMillis, "7d"), 604_800_000)
     assert.match(String(read(durationMillis, "1w")), /^allowed: a duration/)
+  })
+
+  it("parts are of one", () => {
+    assert.strictEqual(read(part, "0"), 0)
+    assert.strictEqual(read(part, "0.01"), 0.01)
+    assert.strictEqual(read(part, "1"), 1)
+    for (const wrong of ["", "1.5", "-0.1", "50%", "1e-3"]) {
+      assert.strictEqual(read(part, wrong), "allowed: a number from 0 to 1, such as 0.01")
+    }
   })
 
   it("addresses are a host and a port", () => {

@@ -57,12 +57,17 @@ const users = [
   { username: "team-1-viewer" },
   { username: "asker" },
   { username: "apps-provider", groups: ["viewers"] },
-  { username: "tenant-a.b", groups: ["viewers"], ...parent("Project", "a.b") },
-  { username: "tenant-a_b", groups: ["viewers"], ...parent("project", "a_b") },
+  { username: "tenant-a.b", groups: ["viewers", "event-writers"], ...parent("Project", "a.b") },
+  { username: "tenant-a_b", groups: ["viewers", "event-writers"], ...parent("project", "a_b") },
   { username: "tenant-A", groups: ["viewers"], ...parent("PROJECT", "A") },
   { username: "tenant-a", groups: ["viewers"], ...parent("Project", "a") },
+  {
+    username: "tenant-a-case",
+    groups: ["viewers"],
+    extra: { "IAM.miloapis.com/Parent-Type": ["Project"], "iam.MiloAPIs.com/parent-NAME": ["a"] }
+  },
   { username: "tenant-%61", groups: ["viewers"], ...parent("Project", "%61") },
-  { username: "user-scope", groups: ["viewers"], ...parent("User", "uid-1") },
+  { username: "user-scope", groups: ["viewers", "event-writers"], ...parent("User", "uid-1") },
   { username: "half-type", groups: ["admins"], extra: { "iam.miloapis.com/parent-type": ["Project"] } },
   { username: "half-name", groups: ["admins"], extra: { "iam.miloapis.com/parent-name": ["a.b"] } },
   { username: "empty-name", groups: ["admins"], ...parent("Project", "") },
@@ -134,7 +139,13 @@ const roles = [
     verbs: ["get"]
   }),
   role("event-viewers", { apiGroups: ["", "events.k8s.io"], resources: ["events"], verbs: ["get", "list", "watch"] }),
+  role("event-writers", {
+    apiGroups: ["", "events.k8s.io"],
+    resources: ["events"],
+    verbs: ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
+  }),
   binding("event-viewers", "admins"),
+  binding("event-writers", "event-writers"),
   binding("admins", "admins"),
   binding("viewers", "viewers"),
   binding("askers", "viewers"),
@@ -250,6 +261,8 @@ export interface Api extends AsyncDisposable {
   readonly stopServer: () => Promise<void>
   /** Starts one again, on the same port. */
   readonly startServer: () => Promise<void>
+  /** A second one beside it, on the same bus and store. */
+  readonly startAnother: () => Promise<AsyncDisposable & Pick<Api, "request">>
   readonly run: <A, E>(
     effect: Effect.Effect<
       A,
@@ -290,6 +303,8 @@ export interface ApiFixtureOptions {
   readonly oidc?: OidcOptions
   readonly withoutTokens?: boolean
   readonly writer?: boolean
+  /** A server's URL; the engine in this process when not given. */
+  readonly clickhouse?: string
   readonly shutdownDelayMillis?: number
   /** Of an account of the cluster that keeps policies; NATS keeps them when not given. */
   readonly policiesIn?: string
@@ -312,7 +327,7 @@ export const startApi = async (options: ApiFixtureOptions = {}): Promise<Api> =>
   const scope = await Effect.runPromise(Scope.make())
   const clients = Layer.mergeAll(
     natsLayer({ servers: [nats.url], name: "test" }),
-    layerFromUrl(`embedded:${join(folder.path, "clickhouse")}`),
+    layerFromUrl(options.clickhouse ?? `embedded:${join(folder.path, "clickhouse")}`),
     Health.layer
   )
   const inBucket = Layer.mergeAll(
@@ -354,10 +369,9 @@ export const startApi = async (options: ApiFixtureOptions = {}): Promise<Api> =>
   let port = 0
   let url = ""
   let serverScope = await Effect.runPromise(Scope.make())
-  const startServer = async () => {
-    serverScope = await Effect.runPromise(Scope.make())
+  const serve = async (listenPort: number, within: Scope.Closeable) => {
     const apiOptions = {
-      address: { host: "127.0.0.1", port },
+      address: { host: "127.0.0.1", port: listenPort },
       tls: options.cluster?.tls ?? { key: tls.key, certificate: tls.certificate },
       shutdownDelayMillis: options.shutdownDelayMillis ?? 0,
       cursorKey: new Uint8Array(32).fill(7),
@@ -371,9 +385,9 @@ export const startApi = async (options: ApiFixtureOptions = {}): Promise<Api> =>
       options.cluster === undefined
         ? undefined
         : await Effect.runPromise(
-            Layer.buildWithScope(kubeLayer({ kubeconfig: options.cluster.kubeconfig, name: "test" }), serverScope)
+            Layer.buildWithScope(kubeLayer({ kubeconfig: options.cluster.kubeconfig, name: "test" }), within)
           )
-    const listener = await Effect.runPromise(
+    return Effect.runPromise(
       (kube === undefined
         ? serveApi({
             ...apiOptions,
@@ -382,21 +396,28 @@ export const startApi = async (options: ApiFixtureOptions = {}): Promise<Api> =>
             ...(options.oidc === undefined ? {} : { oidc: options.oidc })
           })
         : serveClusterApi(apiOptions).pipe(Effect.provide(kube))
-      ).pipe(Effect.provide(context), Effect.provideService(Scope.Scope, serverScope))
+      ).pipe(Effect.provide(context), Effect.provideService(Scope.Scope, within))
     )
+  }
+  const startServer = async () => {
+    serverScope = await Effect.runPromise(Scope.make())
+    const listener = await serve(port, serverScope)
     port = listener.address.port
     url = listener.url
   }
   const stopServer = () => Effect.runPromise(Scope.close(serverScope, Exit.void))
   await startServer()
-  const request = (user: UserName, path: string, more: Partial<HttpsOptions> = {}) =>
-    https(`${url}${path}`, {
-      authority: tls.authority,
-      token: `token-${user}`,
-      ...more,
-      // A kept connection may be met while a stopping server closes it; real clients then send again.
-      headers: { connection: "close", ...more.headers }
-    })
+  const requestTo =
+    (server: () => string): Api["request"] =>
+    (user, path, more = {}) =>
+      https(`${server()}${path}`, {
+        authority: tls.authority,
+        token: `token-${user}`,
+        ...more,
+        // A kept connection may be met while a stopping server closes it; real clients then send again.
+        headers: { connection: "close", ...more.headers }
+      })
+  const request = requestTo(() => url)
   return {
     get url() {
       return url
@@ -432,6 +453,14 @@ export const startApi = async (options: ApiFixtureOptions = {}): Promise<Api> =>
       ),
     stopServer,
     startServer,
+    startAnother: async () => {
+      const anotherScope = await Effect.runPromise(Scope.make())
+      const listener = await serve(0, anotherScope)
+      return {
+        request: requestTo(() => listener.url),
+        [Symbol.asyncDispose]: () => Effect.runPromise(Scope.close(anotherScope, Exit.void))
+      }
+    },
     run: (effect) => Effect.runPromise(effect.pipe(Effect.provide(context))),
     [Symbol.asyncDispose]: async () => {
       await stopServer()

@@ -130,6 +130,13 @@ describe("deadletters", () => {
     watch.stop()
   })
 
+  it("a watch that nothing happens to ends when its time is up, with a bookmark", async () => {
+    const selector = new URLSearchParams({ watch: "true", timeoutSeconds: "1", allowWatchBookmarks: "true" })
+    const answer = await api.request("admin", `${path}?${selector}`)
+    const frames = answer.text.trimEnd().split("\n")
+    expect(JSON.parse(frames.at(-1)!)).toMatchObject({ type: "BOOKMARK", object: { kind: "DeadLetter" } })
+  })
+
   it("a watch from a version that this server does not know is 410", async () => {
     const answer = await api.request("admin", `${path}?watch=true&resourceVersion=1000`)
     expect([answer.status, answer.json().reason]).toEqual([410, "Expired"])

@@ -333,6 +333,124 @@ describe("the Go client", () => {
     ])
   })
 
+  const goHeaders = {
+    accept: "application/json, */*",
+    "content-type": "application/json",
+    "user-agent": "kubectl-activity/v0.0.0 (linux/amd64) kubernetes/$Format"
+  }
+  const ours = { kind: "ReindexJob", apiVersion: "activity.miloapis.com/v1alpha1" }
+  const noProgress = {
+    totalEvents: 0,
+    processedEvents: 0,
+    activitiesGenerated: 0,
+    errors: 0,
+    currentBatch: 0,
+    totalBatches: 0
+  }
+
+  it("reindex create --start-time now-7d --policy apps-deployment --policy core-pod --rate-limit 50 --ttl 3600", async () => {
+    const answer = await api.request("admin", `${group}/reindexjobs`, {
+      method: "POST",
+      headers: goHeaders,
+      body: JSON.stringify({
+        ...ours,
+        metadata: { generateName: "reindex-", creationTimestamp: null },
+        spec: {
+          timeRange: { startTime: "now-7d" },
+          policySelector: { names: ["apps-deployment", "core-pod"] },
+          config: { rateLimit: 50 },
+          ttlSecondsAfterFinished: 3_600
+        },
+        status: {}
+      })
+    })
+    expect([answer.status, answer.headers["warning"]]).toEqual([201, undefined])
+    // It prints what was created.
+    const { metadata, spec, status, ...rest } = answer.json()
+    expect(rest).toEqual(ours)
+    expect(metadata).toEqual({
+      name: expect.stringMatching(/^reindex-[a-z0-9]{5}$/),
+      uid: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      resourceVersion: expect.stringMatching(/^\d+$/),
+      generation: 1,
+      creationTimestamp: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/)
+    })
+    expect(spec).toEqual({
+      timeRange: { startTime: "now-7d", endTime: "now" },
+      policySelector: { names: ["apps-deployment", "core-pod"] },
+      config: { batchSize: 1_000, rateLimit: 50 },
+      ttlSecondsAfterFinished: 3_600
+    })
+    expect(status).toMatchObject({
+      phase: "Pending",
+      progress: noProgress,
+      conditions: [{ type: "Ready", status: "False", reason: "Pending" }]
+    })
+  })
+
+  it("reindex create --start-time now-30d --dry-run warns of both, list and status show how far it is, delete", async () => {
+    const created = await api.request("admin", `${group}/reindexjobs`, {
+      method: "POST",
+      headers: goHeaders,
+      body: JSON.stringify({
+        ...ours,
+        metadata: { name: "month", creationTimestamp: null },
+        spec: { timeRange: { startTime: "now-30d", endTime: "now" }, config: { batchSize: 500, dryRun: true } },
+        status: {}
+      })
+    })
+    expect(created.status).toBe(201)
+    expect(String(created.headers["warning"])).toMatch(/299 - "spec\.timeRange: .*", 299 - "spec\.config\.dryRun: /)
+    // As the controller writes it.
+    const startedAt = ago(60)
+    const status = {
+      phase: "Running",
+      message: "Counts what would differ; nothing is written",
+      progress: {
+        ...noProgress,
+        totalEvents: 1_000,
+        processedEvents: 500,
+        activitiesGenerated: 20,
+        currentBatch: 1,
+        totalBatches: 2
+      },
+      startedAt,
+      conditions: [{ type: "Ready", status: "False", reason: "InProgress", message: "", lastTransitionTime: startedAt }]
+    }
+    const told = await api.request("admin", `${group}/reindexjobs/month/status`, {
+      method: "PUT",
+      headers: goHeaders,
+      body: JSON.stringify({ ...created.json(), status })
+    })
+    expect(told.status).toBe(200)
+
+    // Columns: Name, Phase, Progress, Started, Completed.
+    const listed = await api.request("admin", `${group}/reindexjobs`, { headers: goHeaders })
+    expect([listed.status, listed.json().kind]).toEqual([200, "ReindexJobList"])
+    const rows: ReadonlyArray<{ metadata: { name: string }; status: { phase: string; startedAt?: string } }> =
+      listed.json().items
+    expect(rows.map(({ metadata, status: { phase, startedAt: started } }) => [metadata.name, phase, started])).toEqual([
+      ["month", "Running", startedAt],
+      [expect.stringMatching(/^reindex-/), "Pending", undefined]
+    ])
+    const got = await api.request("admin", `${group}/reindexjobs/month`, { headers: goHeaders })
+    expect(got.json()).toMatchObject({ ...ours, metadata: { name: "month" }, status })
+
+    const deleted = await api.request("admin", `${group}/reindexjobs/month`, {
+      method: "DELETE",
+      headers: goHeaders,
+      body: JSON.stringify({ kind: "DeleteOptions", apiVersion: "activity.miloapis.com/v1alpha1" })
+    })
+    const { details, kind, status: outcome } = deleted.json()
+    expect([deleted.status, kind, outcome, details.name]).toEqual([200, "Status", "Success", "month"])
+    const gone = await api.request("admin", `${group}/reindexjobs/month`, { headers: goHeaders })
+    expect([gone.status, gone.json().reason, gone.json().message]).toEqual([
+      404,
+      "NotFound",
+      'reindexjobs.activity.miloapis.com "month" not found'
+    ])
+  })
+
   it("a mistake is 422, with a cause for its field", async () => {
     const answer = await api.request("admin", `${group}/auditlogqueries`, {
       method: "POST",

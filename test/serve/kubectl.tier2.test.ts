@@ -7,9 +7,13 @@ import { Effect } from "effect"
 import { stringify } from "yaml"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { placePolicies, readPolicyFiles } from "../../src/programs/up/policyFiles.ts"
+import { insertRows } from "../../src/store/insertRows.ts"
+import type { StoredLine, StoredTable } from "../../src/store/rows.ts"
 import { eventually } from "../support/eventually.ts"
 import { findKubectl } from "../support/kubectl.ts"
-import { type Api, nameOf, startApi } from "./apiFixture.ts"
+import { activityRow } from "../store/storeLayer.ts"
+import { recordRow } from "../support/factRows.ts"
+import { type Api, defaultTenant, nameOf, startApi } from "./apiFixture.ts"
 
 interface Run {
   readonly code: number
@@ -162,6 +166,37 @@ describe("kubectl", () => {
     expect(err).toBe(
       "Warning: activities of the last hour only; ask with ?start=now-7d for more\nNo resources found in empty namespace.\n"
     )
+  })
+
+  it("get of one activity shows what was changed, and explain says what that is", async () => {
+    const state = (replicas: number) => ({
+      kind: "Deployment",
+      apiVersion: "apps/v1",
+      metadata: { name: "web", namespace: "team-1", generation: replicas, resourceVersion: String(replicas) },
+      spec: { replicas }
+    })
+    const record = (auditID: string, received: string, verb: string, replicas: number) =>
+      recordRow({
+        ...{ auditID, received, verb, tenant: defaultTenant },
+        objectRef: { apiGroup: "apps", resource: "deployments" },
+        more: { level: "RequestResponse", requestObject: { spec: { replicas } }, responseObject: state(replicas) }
+      })
+    const changed = "2026-11-21T09:00:02.000000Z"
+    const rows = [record("before", "2026-11-21T09:00:01.000000Z", "create", 1), record("changed", changed, "patch", 2)]
+    const origin = rows[1]!.id
+    const activity = activityRow({
+      ...{ origin, cluster: "local", tenant: defaultTenant, namespace: "team-1", timestamp: changed, sequence: 1 },
+      spec: { verb: "patch", statusCode: 200, origin: { type: "audit", id: "changed" } }
+    })
+    const insert = (table: StoredTable, lines: ReadonlyArray<StoredLine>) =>
+      api.run(insertRows({ table, rows: lines, onPoison: (_, refused) => Effect.die(refused) }))
+    await insert("audit_logs", rows)
+    await insert("activities", [activity])
+    expect((await run(["get", "activity", nameOf(origin), "-n", "team-1", "-o", "yaml"])).out).toContain(
+      '  changes:\n  - field: spec.replicas\n    new: "2"\n    old: "1"\n'
+    )
+    const fields = await run(["explain", "activity.spec.changes"])
+    expect(fields.out).toMatch(/field\t<string> -required-[^]*new\t<string>[^]*old\t<string>/)
   })
 
   it("explain knows fields of both kinds", async () => {

@@ -1,6 +1,7 @@
 /** A policy is tried on what was stored: autoFetch, and the backtest. */
 import { Effect, Result } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { ClickHouse } from "../../src/clients/clickhouse/ClickHouse.ts"
 import type { ActivityPolicy } from "../../src/domain/ActivityPolicy.ts"
 import type { JsonObject } from "../../src/domain/AuditRecord.ts"
 import { platformTenant } from "../../src/domain/Tenant.ts"
@@ -276,6 +277,9 @@ describe("policy previews of what was stored", () => {
       await eventually("it runs", async () => (await post(slow)).status === 429)
       first.stop()
       await eventually("another may run", async () => (await post(slow)).status === 201)
+      const reading =
+        "SELECT query FROM system.processes WHERE query LIKE '%FROM `audit_logs`%' AND query NOT LIKE '%system.%'"
+      expect(await api.run(ClickHouse.use((clickhouse) => clickhouse.query({ sql: reading })))).toEqual([])
     })
 
     it("counts what a reindex would, over the recorded data", async () => {

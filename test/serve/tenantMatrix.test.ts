@@ -16,7 +16,16 @@ import { insertRows } from "../../src/store/insertRows.ts"
 import { kubernetesEventLine, type StoredLine, type StoredTable } from "../../src/store/rows.ts"
 import { eventually } from "../support/eventually.ts"
 import { recordRow } from "../support/factRows.ts"
-import { type Api, defaultTenant, group, nameOf, startApi, type TestActivity, type UserName } from "./apiFixture.ts"
+import {
+  type Api,
+  defaultTenant,
+  group,
+  nameOf,
+  startApi,
+  type TestActivity,
+  type UserName,
+  type Watch
+} from "./apiFixture.ts"
 import { eventOf, publishEvents, type TestSight } from "./eventMessages.ts"
 
 const project = (name: string): Tenant => ({ type: "Project", name })
@@ -72,6 +81,8 @@ const callers: ReadonlyArray<Caller> = [
   { user: "tenant-a.b", sees: ["mark2x"] },
   { user: "tenant-a_b", sees: ["mark3x"] },
   { user: "tenant-%61", sees: ["mark4x"] },
+  // Whose extra a proxy wrote in another case.
+  { user: "tenant-a-case", sees: ["mark0x"] },
   { user: "tenant-a", namespace: "team-1", sees: ["mark0x"] },
   { user: "tenant-a", namespace: "team-2", sees: [] },
   { user: "tenant-a", apiGroup: "apps", sees: ["mark0x"] },
@@ -149,6 +160,9 @@ const facetQueries: Readonly<Record<string, QueryOf & { readonly fields: Readonl
 }
 
 interface ListOf {
+  /** Where the API group's resources are; without it where ours are. */
+  readonly base?: string
+  readonly plural: string
   readonly facts: QueryOf["facts"]
   readonly always: string
   readonly groupSelector: (apiGroup: string) => string
@@ -157,11 +171,20 @@ interface ListOf {
   readonly live: ReadonlyArray<"added" | "deleted" | "modified">
 }
 
-/** Of the fact in a frame. */
-const liveName = (mark: Mark): string => `web.${mark}-live`
+/** Of a fact that comes while a list's watches are open. */
+const liveId = (list: string, mark: Mark): string => `${mark}-live-${list.replaceAll(/[^a-z0-9]/g, "")}`
+
+const ofEventLists = {
+  facts: "events",
+  always: ofEvents.always,
+  nameOf: (mark: Mark) => `web.${mark}-1`,
+  // That one is gone from its cluster is no fact.
+  live: ["added", "modified"]
+} as const
 
 const lists: Readonly<Record<string, ListOf>> = {
   activities: {
+    plural: "activities",
     facts: "activities",
     always: ofActivities.always,
     groupSelector: (apiGroup) => `spec.resource.apiGroup=${apiGroup}`,
@@ -172,12 +195,25 @@ const lists: Readonly<Record<string, ListOf>> = {
     live: ["added", "modified", "deleted"]
   },
   eventrecords: {
-    facts: "events",
-    always: ofEvents.always,
+    plural: "eventrecords",
     groupSelector: (apiGroup) => `regarding.apiVersion=${apiGroup}/v1`,
-    nameOf: (mark) => `web.${mark}-1`,
-    // That one is gone from its cluster is no fact.
-    live: ["added", "modified"]
+    ...ofEventLists
+  }
+}
+
+/** Kubernetes' own Events, of the same store. */
+const kubernetesLists: Readonly<Record<string, ListOf>> = {
+  "events of core/v1": {
+    base: "/api/v1",
+    plural: "events",
+    groupSelector: (apiGroup) => `involvedObject.apiVersion=${apiGroup}/v1`,
+    ...ofEventLists
+  },
+  "events of events.k8s.io/v1": {
+    base: "/apis/events.k8s.io/v1",
+    plural: "events",
+    groupSelector: (apiGroup) => `regarding.apiVersion=${apiGroup}/v1`,
+    ...ofEventLists
   }
 }
 
@@ -197,6 +233,16 @@ const markPattern = /mark\d+x/g
 const marksIn = (text: string): ReadonlyArray<string> => [...new Set(text.match(markPattern))].toSorted()
 
 const expected = (sees: ReadonlyArray<Mark>): ReadonlyArray<string> => [...sees].toSorted()
+
+const rbacVersion = "rbac.authorization.k8s.io/v1"
+
+const binding = {
+  apiVersion: rbacVersion,
+  roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "event-viewers" }
+}
+
+const documentsText = (...documents: ReadonlyArray<object>): string =>
+  documents.map((document) => `---\n${stringify(document)}`).join("")
 
 describe("the tenant matrix", () => {
   let api: Api
@@ -258,6 +304,26 @@ describe("the tenant matrix", () => {
 
   beforeAll(async () => {
     api = await startApi()
+    // Who may see our own forms of Events may see Kubernetes'.
+    const subject = { kind: "Group", apiGroup: "rbac.authorization.k8s.io", name: "viewers" }
+    appendFileSync(
+      join(api.folder, "roles.yaml"),
+      documentsText(
+        {
+          ...binding,
+          kind: "ClusterRoleBinding",
+          metadata: { name: "event-viewers-of-viewers" },
+          subjects: [subject]
+        },
+        {
+          ...binding,
+          kind: "RoleBinding",
+          metadata: { name: "event-viewer", namespace: "team-1" },
+          subjects: [{ ...subject, kind: "User", name: "team-1-viewer" }]
+        }
+      )
+    )
+    await eventually("the roles count", async () => (await api.request("tenant-a", "/api/v1/events")).status === 200)
     await insert(
       "audit_logs",
       facts((mark, { apiGroup = "apps", cluster = "local", namespace = "team-1", tenant, uid }, copy, seconds) =>
@@ -332,6 +398,8 @@ describe("the tenant matrix", () => {
         do {
           const page = await ask(plural, query, caller.user, { ...spec, limit: 1, continue: next })
           expect(page.status).toBe(201)
+          // Counted apart from the rows, where there are more than fit.
+          if (next === "") expect(page.json().status.total).toEqual({ count: sees.length * copies.length, exact: true })
           pages += JSON.stringify(page.json().status.results)
           next = page.json().status.continue ?? ""
         } while (next !== "")
@@ -365,6 +433,9 @@ describe("the tenant matrix", () => {
         const stolen = await ask(plural, query, user, { ...day, limit: 1, continue: token })
         expect([user, stolen.status, marksIn(stolen.text)]).toEqual([user, 400, []])
       }
+      const ofAll = await ask(plural, query, "admin", { ...day, limit: 1 })
+      const passedOn = await ask(plural, query, "master", { ...day, limit: 1, continue: ofAll.json().status.continue })
+      expect([passedOn.status, marksIn(passedOn.text)]).toEqual([400, []])
     })
   })
 
@@ -401,9 +472,10 @@ describe("the tenant matrix", () => {
     })
   })
 
-  describe.each(Object.entries(lists))("%s", (plural, list) => {
+  describe.each(Object.entries({ ...lists, ...kubernetesLists }))("%s", (called, list) => {
+    const { base = group, plural } = list
     const collection = ({ namespace }: Omit<Caller, "sees">): string =>
-      namespace === undefined ? `${group}/${plural}` : `${group}/namespaces/${namespace}/${plural}`
+      namespace === undefined ? `${base}/${plural}` : `${base}/namespaces/${namespace}/${plural}`
     const parameters = ({ apiGroup }: Omit<Caller, "sees">, more: Record<string, string> = {}): string =>
       new URLSearchParams({
         ...(apiGroup === undefined ? {} : { fieldSelector: list.groupSelector(apiGroup) }),
@@ -459,12 +531,15 @@ describe("the tenant matrix", () => {
     })
 
     it("a page's token is of no use to anybody else", async () => {
-      const first = await api.request("tenant-a", `${group}/${plural}?limit=1`)
-      const token = encodeURIComponent(first.json().metadata.continue)
+      const tokenOf = async (user: UserName) =>
+        encodeURIComponent((await api.request(user, `${base}/${plural}?limit=1`)).json().metadata.continue)
+      const token = await tokenOf("tenant-a")
       for (const user of ["tenant-A", "tenant-a.b", "user-scope", "admin"] as const) {
-        const stolen = await api.request(user, `${group}/${plural}?limit=1&continue=${token}`)
+        const stolen = await api.request(user, `${base}/${plural}?limit=1&continue=${token}`)
         expect([user, stolen.status, marksIn(stolen.text)]).toEqual([user, 400, []])
       }
+      const passedOn = await api.request("master", `${base}/${plural}?limit=1&continue=${await tokenOf("admin")}`)
+      expect([passedOn.status, marksIn(passedOn.text)]).toEqual([400, []])
     })
 
     it("watches: what was there, what comes, what changes and what goes", async () => {
@@ -489,20 +564,48 @@ describe("the tenant matrix", () => {
         await (list.facts === "events"
           ? publishEvents(
               api,
-              marks.map((owner) => ({ ...event(owner, `${owner}-live`, ago(0), String(place + 2)), mark }))
+              marks.map((owner) => ({ ...event(owner, liveId(called, owner), ago(0), String(place + 2)), mark }))
             )
           : api.publish(
               marks.map((owner) => ({
-                ...activity(liveName(owner), owner, 1),
+                ...activity(liveId(called, owner), owner, 1),
                 summary: `someone ${owner} for the ${place}. time`,
                 mark
               }))
             ))
       }
-      await all(list.live.at(-1)?.toUpperCase() ?? "", (owner) => {
-        const { cluster }: Owner = owners[owner]
-        return list.facts === "events" ? liveName(owner) : nameOf(liveName(owner), cluster)
-      })
+      await all(list.live.at(-1)?.toUpperCase() ?? "", liveName)
+      expectOwn(watches)
+    })
+
+    it("watches of what has passed: out of memory, and out of the stream by a server that started since", async () => {
+      const reread = async () => {
+        const watches = callers.map((caller) => ({
+          caller,
+          watch: api.watch(
+            caller.user,
+            `${collection(caller)}?${parameters(caller, { watch: "true", resourceVersion: "1" })}`
+          )
+        }))
+        await eventually("what has passed", () =>
+          watches.every(({ caller, watch }) => {
+            const seen = new Set(watch.frames.map(({ object }) => object.metadata?.name))
+            return seenOf(caller, list.facts).every((mark) => seen.has(liveName(mark)))
+          })
+        )
+        expectOwn(watches)
+      }
+      await reread()
+      await api.stopServer()
+      await api.startServer()
+      await reread()
+    })
+
+    const liveName = (mark: Mark): string => {
+      const { cluster }: Owner = owners[mark]
+      return list.facts === "events" ? `web.${liveId(called, mark)}` : nameOf(liveId(called, mark), cluster)
+    }
+    const expectOwn = (watches: ReadonlyArray<{ readonly caller: Caller; readonly watch: Watch }>) => {
       for (const { caller, watch } of watches) {
         watch.stop()
         expect([callerText(caller), marksIn(JSON.stringify(watch.frames))]).toEqual([
@@ -510,7 +613,7 @@ describe("the tenant matrix", () => {
           expected(seenOf(caller, list.facts))
         ])
       }
-    })
+    }
   })
 
   describe.each([...configuration])("%s", (plural) => {
@@ -520,6 +623,25 @@ describe("the tenant matrix", () => {
         for (const path of ["", "?watch=true", "?watch=true&resourceVersion=0", "/one"]) {
           const answer = await api.request(user, `${group}/${plural}${path}`)
           expect([path, answer.status]).toEqual([path, 403])
+        }
+        const changes = [
+          ["POST", ""],
+          ["DELETE", ""],
+          ["PUT", "/one"],
+          ["PATCH", "/one"],
+          ["DELETE", "/one"],
+          ["PUT", "/one/status"],
+          ["POST", "/one/redrive"],
+          ["POST", "/one/discard"],
+          ["POST", "/-/redrive"]
+        ] as const
+        for (const [method, path] of changes) {
+          const answer = await api.request(user, `${group}/${plural}${path}`, {
+            method,
+            headers: { "content-type": method === "PATCH" ? "application/merge-patch+json" : "application/json" },
+            body: "{}"
+          })
+          expect([method, path, answer.status]).toEqual([method, path, 403])
         }
       }
     )
@@ -555,13 +677,13 @@ describe("the tenant matrix", () => {
         join(api.folder, "roles.yaml"),
         documentsText(
           {
-            apiVersion,
+            apiVersion: rbacVersion,
             kind: "ClusterRole",
             metadata: { name: "policy-readers" },
             rules: [{ apiGroups: ["activity.miloapis.com"], resources: ["activitypolicies"], verbs: ["list"] }]
           },
           {
-            apiVersion,
+            apiVersion: rbacVersion,
             kind: "ClusterRoleBinding",
             metadata: { name: "policy-readers" },
             roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "policy-readers" },
@@ -574,9 +696,6 @@ describe("the tenant matrix", () => {
         async () => (await api.request("tenant-a", `${group}/activitypolicies`)).status === 200
       )
     }, 60_000)
-    const apiVersion = "rbac.authorization.k8s.io/v1"
-    const documentsText = (...documents: ReadonlyArray<object>) =>
-      documents.map((document) => `---\n${stringify(document)}`).join("")
     const limit = ({ namespace }: Omit<Caller, "sees">) => (namespace === undefined ? {} : { namespace })
 
     it.each(callers.map((caller) => [callerText(caller), caller] as const))(
@@ -589,6 +708,22 @@ describe("the tenant matrix", () => {
         }
       }
     )
+
+    it("a page's token is of no use to anybody else", async () => {
+      const backtest = { sources: "both", limit: 1, outcomes: ["new"] }
+      const asking = (user: UserName, token = "") =>
+        preview(user, "apps", { policyName: "tried", backtest: { ...backtest, continue: token } })
+      for (const [owner, users] of [
+        ["tenant-a", ["tenant-A", "tenant-a.b", "user-scope", "tenant-a-case", "admin"]],
+        ["admin", ["master", "tenant-a"]]
+      ] as const) {
+        const { continue: token } = (await asking(owner)).json().status.backtest
+        for (const user of users) {
+          const stolen = await asking(user, token)
+          expect([user, stolen.status, marksIn(stolen.text)]).toEqual([user, 400, []])
+        }
+      }
+    })
 
     // It names an API group always.
     const refused = refusedCallers.filter(({ apiGroup, user }) => user !== "apps-provider" || apiGroup !== undefined)

@@ -5,13 +5,27 @@ import { stringify } from "yaml"
 
 let made = 0
 
-/** Writes one of one user into `folder`, and answers its path. */
-export const writeKubeconfig = (folder: string, server: string, user: object = {}): string => {
+/**
+ * Writes one of one user into `folder`, and answers its path.
+ *
+ * @param authority PEM, for clients that are not told to trust anybody
+ */
+export const writeKubeconfig = (folder: string, server: string, user: object = {}, authority?: string): string => {
   const file = join(folder, `${made++}.kubeconfig`)
   writeFileSync(
     file,
     stringify({
-      clusters: [{ name: "test", cluster: { server } }],
+      clusters: [
+        {
+          name: "test",
+          cluster: {
+            server,
+            ...(authority === undefined
+              ? {}
+              : { "certificate-authority-data": Buffer.from(authority).toString("base64") })
+          }
+        }
+      ],
       users: [{ name: "test", user }],
       contexts: [{ name: "test", context: { cluster: "test", user: "test" } }],
       "current-context": "test"

@@ -30,6 +30,8 @@ export interface OidcIssuer extends AsyncDisposable {
     status: number
     /** In place of the keys' document. */
     keysText: string | undefined
+    /** In place of the keys' address. */
+    keysUrl: string | undefined
   }
   /** How often the keys were asked for. */
   readonly asked: () => number
@@ -89,7 +91,7 @@ export const unsigned = (claims: Readonly<Record<string, unknown>>, algorithm = 
 export const startOidcIssuer = async (keys: ReadonlyArray<SigningKey>): Promise<OidcIssuer> => {
   const authority = await makeAuthority("issuer authority")
   const certificate = await authority.server("issuer", ["127.0.0.1"])
-  const says: OidcIssuer["says"] = { keys, issuer: "", status: 200, keysText: undefined }
+  const says: OidcIssuer["says"] = { keys, issuer: "", status: 200, keysText: undefined, keysUrl: undefined }
   let asked = 0
   let url = ""
   const server = createServer({ key: certificate.key, cert: certificate.certificate }, (request, response) => {
@@ -108,7 +110,7 @@ export const startOidcIssuer = async (keys: ReadonlyArray<SigningKey>): Promise<
       issuer: says.issuer,
       authorization_endpoint: `${url}/auth`,
       token_endpoint: `${url}/token`,
-      jwks_uri: `${url}/keys`,
+      jwks_uri: says.keysUrl ?? `${url}/keys`,
       response_types_supported: ["code"],
       subject_types_supported: ["public"],
       id_token_signing_alg_values_supported: ["RS256"]

@@ -42,7 +42,8 @@ const roles = [
   "activity-namespace-viewer",
   "activity-querier",
   "activity-audit-querier",
-  "activity-policy-manager"
+  "activity-policy-manager",
+  "activity-dead-letter-manager"
 ] as const
 
 describe("access", () => {
@@ -410,6 +411,11 @@ describe("access", () => {
         reindexjobs: policy,
         "reindexjobs/status": "get",
         policypreviews: "create"
+      },
+      "activity-dead-letter-manager": {
+        deadletters: "get list watch",
+        "deadletters/redrive": "create",
+        "deadletters/discard": "create"
       }
     }
     const namespaced = ["activities", "eventrecords"]
@@ -429,7 +435,8 @@ describe("access", () => {
       "reindexjobs",
       "reindexjobs/status",
       "deadletters",
-      "deadletters/redrive"
+      "deadletters/redrive",
+      "deadletters/discard"
     ]
     const verbs = allVerbs
     const methods = {
@@ -552,6 +559,11 @@ describe("access", () => {
         [`${group}/reindexjobs`]: writing,
         [`${group}/reindexjobs/status`]: "get",
         [`${group}/policypreviews`]: "create"
+      },
+      "activity-dead-letter-manager": {
+        [`${group}/deadletters`]: viewing,
+        [`${group}/deadletters/redrive`]: "create",
+        [`${group}/deadletters/discard`]: "create"
       }
     }
     const clusterRoles = readdirSync(join(infra, "base"))

@@ -444,7 +444,103 @@ describe("kubectl through kube-apiserver", () => {
     assert.include((await kubectl("get", "activitypolicies")).stderr, "No resources found")
   })
 
-  it("without ClickHouse and NATS discovery and OpenAPI are what they were, and a namespace goes", async () => {
+  const job = (name: string, more: object = {}, spec: object = {}) => ({
+    apiVersion: `${group}/v1alpha1`,
+    kind: "ReindexJob",
+    metadata: { name, ...more },
+    spec: { timeRange: { startTime: "now-1h" }, ...spec }
+  })
+  const storedJob = async (name: string) =>
+    (await activity.cluster.request("admin", `/apis/${group}/v1alpha1/reindexjobs/${name}`)).json()
+
+  it("a reindex job is explained, created, watched, waited for and deleted", async () => {
+    const explained = await kubectl("explain", "reindexjob.spec.timeRange")
+    assert.match(explained.stdout, /startTime\t<string> -required-/)
+    assert.match((await kubectl("explain", "rj.status.progress")).stdout, /processedEvents\t<integer>/)
+    const every = await watching("reindexjobs", "--output-watch-events")
+    const dry = await withFile(job("hour", {}, { config: { dryRun: true } }), "create", "--dry-run=server")
+    assert.include(dry.stdout, "created (server dry run)")
+    const created = await withFile(job("hour", {}, { config: { dryRun: true } }), "create")
+    assert.strictEqual(created.stdout, `reindexjob.${group}/hour created\n`)
+    assert.include(created.stderr, "Warning: spec.config.dryRun: the job only counts what would differ")
+    assert.include((await withFile(job("hour"), "create")).stderr, 'reindexjobs.activity.miloapis.com "hour" already')
+    const waited = await kubectl("wait", "reindexjob/hour", "--for=condition=Ready", "--timeout=50s")
+    assert.strictEqual(waited.code, 0, waited.stderr)
+    const { metadata, spec, status } = await storedJob("hour")
+    assert.deepInclude(spec.config, { batchSize: 1_000, rateLimit: 100, dryRun: true })
+    assert.strictEqual(spec.timeRange.endTime, "now")
+    assert.deepInclude(status, { phase: "Succeeded" })
+    assert.deepInclude(status.conditions[0], { reason: "Succeeded", observedGeneration: metadata.generation })
+    const { stdout } = await kubectl("get", "rj", "hour")
+    assert.match(stdout, /^NAME +PHASE +TIME RANGE +PROGRESS +AGE\nhour +Succeeded +now-1h to now /)
+    // It has run: what it was for stays.
+    const changed = await kubectl(
+      "patch",
+      "rj",
+      "hour",
+      "--type=merge",
+      "--patch",
+      `{"spec":{"config":{"rateLimit":50}}}`
+    )
+    assert.include(
+      changed.stderr,
+      'The ReindexJob "hour" is invalid: spec: Forbidden: the job has begun: create another'
+    )
+    const applied = await withFile(
+      job("hour", {}, { config: { rateLimit: 50 } }),
+      ...["apply", "--server-side", "--force-conflicts"]
+    )
+    assert.include(applied.stderr, "the job has begun: create another")
+    assert.include((await kubectl("label", "rj", "hour", "seen=yes")).stdout, "labeled")
+    assert.strictEqual(
+      (await kubectl("get", "rj", "-l", "seen=yes", "-o", "name")).stdout,
+      `reindexjob.${group}/hour\n`
+    )
+    assert.strictEqual((await kubectl("delete", "rj", "hour")).stdout, `reindexjob.${group} "hour" deleted\n`)
+    await eventually("the watch has seen it go", () => /DELETED +hour/.test(every.out()))
+    await every.stop()
+    assert.match(every.out(), /ADDED +hour +Pending[^]*MODIFIED +hour +Succeeded[^]*DELETED +hour/)
+    assert.include((await kubectl("get", "rj", "hour")).stderr, `reindexjobs.${group} "hour" not found`)
+  })
+
+  it("what is wrong with a reindex job is printed by field, whichever way it comes", async () => {
+    const wrong = job("wrong", {}, { timeRange: { startTime: "now", endTime: "now-1h" }, config: { rateLimit: 5_000 } })
+    for (const words of [["create"], ["apply"], ["apply", "--server-side"]]) {
+      const { code, stderr } = await withFile(wrong, ...words)
+      assert.strictEqual(code, 1)
+      assert.match(stderr, /The ReindexJob "wrong" is invalid/)
+      assert.match(stderr, /spec\.config\.rateLimit: Invalid value: 5000/)
+    }
+    const bogus = await withFile(job("wrong", {}, { bogus: 1 }), "create")
+    assert.include(bogus.stderr, 'strict decoding error: unknown field "spec.bogus"')
+  })
+
+  it("apply on the server makes a reindex job; a finalizer holds it; it goes with what owned it", async () => {
+    const applied = await withFile(job("applied"), "apply", "--server-side")
+    assert.include(applied.stdout, "serverside-applied")
+    assert.deepInclude((await storedJob("applied")).spec.config, { batchSize: 1_000, rateLimit: 100 })
+    await kubectl("patch", "rj", "applied", "--type=merge", "--patch", `{"metadata":{"finalizers":["${group}/hold"]}}`)
+    assert.strictEqual((await kubectl("delete", "rj", "applied", "--wait=false")).code, 0)
+    assert.isString((await storedJob("applied")).metadata.deletionTimestamp)
+    await kubectl("patch", "rj", "applied", "--type=merge", "--patch", `{"metadata":{"finalizers":null}}`)
+    assert.include((await kubectl("get", "rj", "applied")).stderr, "not found")
+
+    await withFile(job("owner", {}, { timeRange: { startTime: "now-1m" } }), "create")
+    const { uid } = (await storedJob("owner")).metadata
+    const reference = { apiVersion: `${group}/v1alpha1`, kind: "ReindexJob", name: "owner", uid }
+    await withFile(job("owned", { ownerReferences: [reference] }), "create")
+    const note = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "of-a-job", ownerReferences: [reference] } }
+    await withFile(note, "create")
+    assert.strictEqual((await kubectl("delete", "rj", "owner")).code, 0)
+    await eventually("the job that it owned is gone", async () =>
+      (await kubectl("get", "rj", "owned")).stderr.includes(`reindexjobs.${group} "owned" not found`)
+    )
+    await eventually("the ConfigMap that it owned is gone", async () =>
+      (await kubectl("get", "configmap", "of-a-job")).stderr.includes("NotFound")
+    )
+  })
+
+  it("without ClickHouse and NATS discovery and OpenAPI are what they were, namespaces go, and garbage is collected", async () => {
     const aggregated = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
     const told = async () => {
       const answers = await Promise.all(
@@ -461,8 +557,27 @@ describe("kubectl through kube-apiserver", () => {
     await activity.clickHouse.stop()
     assert.strictEqual((await activity.cluster.request("admin", `/apis/${group}/v1/activities`)).status, 503)
     assert.deepStrictEqual(await told(), before)
-    await kubectl("create", "namespace", "brief")
-    assert.strictEqual((await kubectl("delete", "namespace", "brief", "--timeout=60s")).code, 0)
+    const collected = async (name: string) => {
+      await kubectl("create", "namespace", name)
+      assert.strictEqual((await kubectl("delete", "namespace", name, "--timeout=60s")).code, 0)
+      await withFile(policy(name, [rule("create")]), "create")
+      const { uid } = (await stored(name)).metadata
+      const reference = { apiVersion: `${group}/v1alpha1`, kind: "ActivityPolicy", name, uid }
+      await withFile(job(name, { ownerReferences: [reference] }), "create")
+      const note = { apiVersion: "v1", kind: "ConfigMap", metadata: { name, ownerReferences: [reference] } }
+      await withFile(note, "create")
+      assert.strictEqual((await kubectl("delete", "activitypolicy", name)).code, 0)
+      for (const plural of ["reindexjobs", "configmaps"]) {
+        await eventually(`the ${plural} that the policy owned are gone`, async () =>
+          (await kubectl("get", plural, name)).stderr.includes("NotFound")
+        )
+      }
+    }
+    await collected("meanwhile")
+    // A collector that begins has to list everything that it follows, ours included.
+    await activity.cluster.kubeControllerManager.kill()
+    await activity.cluster.kubeControllerManager.start()
+    await collected("afterwards")
     await activity.nats.start()
     await activity.clickHouse.start()
     await eventually("lists are back", async () => (await activity.activities("admin", "shop")).length >= 25, {

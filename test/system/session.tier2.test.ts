@@ -159,7 +159,7 @@ describe("a kubectl session of two people", () => {
     listed.filter(wanted).map(({ spec }) => spec.summary)
 
   beforeAll(async () => {
-    activity = await startActivityInCluster({ users: { alice: [], bob: [] } })
+    activity = await startActivityInCluster({ users: { alice: [], bob: [] }, controllerReplicas: 1 })
     await activity.cluster.apply(...objects, widgetPolicy)
     await eventually("the policy of widgets counts", async () => {
       const { status } = (await activity.cluster.request("admin", policyPath)).json()
@@ -251,6 +251,21 @@ describe("a kubectl session of two people", () => {
     assert.strictEqual(await recorded("subresource = 'token'"), 1)
     assert.strictEqual(await recorded("dry_run = 1 AND verb = 'create' AND resource_name = 'ghost'"), 1)
     assert.strictEqual(await recorded("dry_run = 1 AND verb = 'delete'"), 1)
+  })
+
+  it("of a single activity, kubectl gets what was changed", async () => {
+    const changesOf = async (summary: string) => {
+      const { metadata } = listed.find(({ spec }) => spec.summary === summary)!
+      return JSON.parse(await kubectl("bob", `get activity ${metadata.name} --output json`)).spec.changes
+    }
+    assert.deepStrictEqual(await changesOf("alice scaled Deployment web in shop to 3 replicas"), [
+      { field: "spec.replicas", old: "2", new: "3" }
+    ])
+    assert.deepStrictEqual(await changesOf("alice updated ConfigMap settings in shop"), [
+      { field: "metadata.labels.team", new: "blue" }
+    ])
+    assert.isUndefined(await changesOf("alice created ConfigMap settings in shop"))
+    assert.isUndefined(await changesOf("alice deleted ConfigMap settings in shop"))
   })
 
   it("kubectl prints it as a table, to whoever may see the namespace", async () => {

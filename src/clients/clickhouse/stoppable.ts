@@ -2,15 +2,16 @@
  * A statement whose caller goes away is stopped where it runs: neither the embedded engine nor a server behind HTTP
  * notices by itself, and the statement would work on for nobody.
  *
- * Each statement ends with a comment of its own, by which it is found among those that run. Behind a balancer the other
- * statement may meet another replica: then the first ends by itself, by the time that it may take.
+ * Each statement ends with a comment of its own, by which it is found among those that run. The engine
+ * forgets it of one that is still being planned, and behind a balancer the other statement may meet another replica: then
+ * the first ends by itself, at the latest by the time that it may take.
  */
 import { Effect } from "effect"
 import { randomUUID } from "node:crypto"
 import type { ClickHouseError } from "./ClickHouse.ts"
 import { quoted } from "./parameters.ts"
 
-/** Whoever interrupts waits no longer, also while the server is away. The engine looks each 100 ms whether it has ended. */
+/** Whoever interrupts waits no longer, also while the server is away. The engine takes some 5 ms. */
 const stopWait = "1 second"
 
 type Run<A> = (sql: string) => Effect.Effect<A, ClickHouseError>
@@ -24,8 +25,8 @@ export const makeStoppable = (command: Run<unknown>) => {
       const own = ` ${++count} */`
       return run(`${sql} ${begin}${own}`).pipe(
         Effect.onInterrupt(() =>
-          // In two parts: it must not find itself. SYNC sends it again where the statement had only just begun.
-          command(`KILL QUERY WHERE position(query, ${quoted(begin)} || ${quoted(own)}) > 0 SYNC`).pipe(
+          // In two parts: it must not find itself.
+          command(`KILL QUERY WHERE position(query, ${quoted(begin)} || ${quoted(own)}) > 0 ASYNC`).pipe(
             Effect.timeoutOption(stopWait),
             Effect.ignore
           )

@@ -12,6 +12,7 @@ export const controllerSettings = {
   policyStore: shared.policyStore,
   opsListen: shared.opsListen,
   streamScale: shared.streamScale,
+  ...shared.tracingSettings,
   ...shared.leaseSettings("controller")
 }
 

@@ -8,7 +8,7 @@ import { Health } from "../../runtime/Health.ts"
 import { jsonLogs } from "../../runtime/Logging.ts"
 import { serveOperations } from "../../runtime/Operations.ts"
 import { policySourceLayer, readPolicies, readReindexJobs } from "../keptStores.ts"
-import { clickHouseFrom, kubeFrom, natsFrom, observed } from "../layers.ts"
+import { clickHouseFrom, kubeFrom, natsFrom, observed, tracingFrom } from "../layers.ts"
 import { observeNats } from "../observeNats.ts"
 import { prepareStreams } from "../prepareStreams.ts"
 import { clusterKindsLayer } from "../clusterKinds.ts"
@@ -19,7 +19,12 @@ import { control, holderOf } from "./control.ts"
 const streams = [auditEvents, miloEvents, activities]
 
 export const controller = (settings: ControllerSettings) => {
-  const clients = Layer.mergeAll(observed, natsFrom(settings, "controller"), clickHouseFrom(settings))
+  const clients = Layer.mergeAll(
+    observed,
+    natsFrom(settings, "controller"),
+    clickHouseFrom(settings),
+    tracingFrom(settings, "controller")
+  )
   const kube = kubeFrom(settings, "controller")
   const keptByCluster = settings.policyStore === "kubernetes"
   const kinds = keptByCluster || settings.kubeconfig !== "" ? clusterKindsLayer.pipe(Layer.provide(kube)) : Layer.empty

@@ -6,7 +6,7 @@
  * replica died is compared anew. A message has its fact's order at the source, so that a newer live sight of an Event wins
  * whenever it comes.
  */
-import { Clock, Effect } from "effect"
+import { Clock, Effect, Metric } from "effect"
 import type { Lease } from "../../clients/Lease.ts"
 import {
   batchSizeOtherwise,
@@ -19,6 +19,8 @@ import {
 } from "../../domain/ReindexJob.ts"
 import { PolicyCache } from "../../process/PolicyCache.ts"
 import type { ReindexOutcome } from "../../process/Reindex.ts"
+import { counterFamily } from "../../runtime/Metrics.ts"
+import { traced } from "../../runtime/Tracing.ts"
 import { ReindexJobs } from "../../store/ReindexJobs.ts"
 import { readSourcePage, readSourceSlices, type SourceWindow } from "../../store/sourceFacts.ts"
 import { begun, JobFailed, positionOf, sourceWindowOf } from "./beginJob.ts"
@@ -26,12 +28,21 @@ import { isGone, nowText, untilStored, writeStatus } from "./jobStatus.ts"
 import { retellPage } from "./retellPage.ts"
 import { policiesCurrent, trafficSettled } from "./settled.ts"
 
+const jobsEnded = counterFamily("activity_controller_reindex_jobs_total", "Reindex jobs that ended, by how", "phase", [
+  "Succeeded",
+  "Failed"
+])
+const jobRuns = Metric.gauge("activity_controller_reindex_runs", {
+  description: "1 while this replica carries out a reindex job"
+})
+
 /** Runs a job to its end, or until it is gone. */
 export const runJob = (job: ReindexJob, lease: Lease) =>
   Effect.gen(function* () {
     const found = yield* (yield* ReindexJobs).get(job.metadata.name).pipe(untilStored)
     if (isGone(found, job) || isFinished(found)) return
     yield* Effect.logInfo("a reindex job begins, or goes on", { job: job.metadata.name })
+    yield* Metric.update(jobRuns, 1)
     yield* begun(found).pipe(
       Effect.flatMap((running) => retold(running, lease)),
       Effect.catchTag(["ClickHouseError", "NatsError"], (error) =>
@@ -47,7 +58,8 @@ export const runJob = (job: ReindexJob, lease: Lease) =>
     )
   }).pipe(
     // Whoever deleted it wants nothing more of it.
-    Effect.catchTag(["JobGone", "KeptObjectsError"], () => Effect.void)
+    Effect.catchTag(["JobGone", "KeptObjectsError"], () => Effect.void),
+    Effect.ensuring(Metric.update(jobRuns, 0))
   )
 
 /** Reads on from the position; ends with the job's last status. */
@@ -84,7 +96,14 @@ const windowRetold = (job: ReindexJob, window: SourceWindow, lease: Lease) =>
         // A second's worth: so much is done again when this replica dies.
         limit: Math.min(batchSize, rate)
       }).pipe(untilStored)
-      const counts = yield* retellPage(running, window, facts, { lease, dryRun })
+      const counts = yield* traced(
+        "controller.reindexPage",
+        {
+          kind: "producer",
+          attributes: { "activity.reindex_job": running.metadata.name, "activity.facts": facts.length }
+        },
+        retellPage(running, window, facts, { lease, dryRun })
+      )
       const last = facts.at(-1)?.position
       const next: ReindexPosition =
         more && last !== undefined
@@ -158,5 +177,6 @@ const summaryOf = ({ spec, status }: ReindexJob): string => {
 const ended = (job: ReindexJob, phase: "Succeeded" | "Failed", message: string) =>
   Effect.gen(function* () {
     yield* Effect.logInfo("a reindex job ended", { job: job.metadata.name, phase, message })
+    yield* Metric.update(jobsEnded[phase], 1)
     return yield* writeStatus(job, { phase, message, completedAt: yield* nowText })
   })

@@ -15,6 +15,7 @@ import { counterFamily } from "../../runtime/Metrics.ts"
 import { takingTurns } from "../../runtime/takingTurns.ts"
 import type { SourceFact, SourceWindow } from "../../store/sourceFacts.ts"
 import { readTellings } from "../../store/tellings.ts"
+import { inCurrentTrace } from "../inCurrentTrace.ts"
 import { untilStored } from "./jobStatus.ts"
 
 const outcomes = counterFamily(
@@ -62,7 +63,7 @@ export const retellPage = (
       counts[result.outcome] += 1
       messages.push(...result.messages.map((message) => outgoing(message, fact.order)))
     }
-    if (!dryRun) counts.error += yield* published(messages, lease)
+    if (!dryRun) counts.error += yield* published(yield* inCurrentTrace(messages), lease)
     for (const [outcome, count] of Object.entries(counts)) {
       // The keys are those of the counts.
       yield* Metric.update(outcomes[outcome as ReindexOutcome], count)

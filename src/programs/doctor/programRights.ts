@@ -43,10 +43,7 @@ export const programRights: ReadonlyArray<ProgramRights> = [
   {
     program: "processor",
     onlyWithRecords: true,
-    rights: [
-      ...records("list", "watch"),
-      ...on("apiextensions.k8s.io", "customresourcedefinitions", "list", "watch")
-    ]
+    rights: [...records("list", "watch"), ...on("apiextensions.k8s.io", "customresourcedefinitions", "list", "watch")]
   },
   {
     program: "controller",

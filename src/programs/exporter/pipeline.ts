@@ -9,12 +9,11 @@ import { follow } from "../../clients/kube/follow.ts"
 import { type Lease, whenHeld } from "../../clients/Lease.ts"
 import { Nats } from "../../clients/nats/Nats.ts"
 import { secondsTimestampText } from "../../domain/instant.ts"
-import { headerNames } from "../../domain/streams.ts"
 import type { Tenant } from "../../domain/Tenant.ts"
 import type { Redaction } from "../../normalise/redaction.ts"
 import { Health } from "../../runtime/Health.ts"
 import { counterFamily, secondsBoundaries } from "../../runtime/Metrics.ts"
-import { currentTraceparent, traced } from "../../runtime/Tracing.ts"
+import { traced } from "../../runtime/Tracing.ts"
 import { type CheckpointState, makeCheckpoint } from "../../sources/exporter/Checkpoint.ts"
 import { eventsPath } from "../../sources/exporter/eventsPath.ts"
 import { namespaceTenants } from "../../sources/exporter/namespaceTenants.ts"
@@ -22,6 +21,7 @@ import { type PublishedSight, publishedSince } from "../../sources/exporter/publ
 import { Sights } from "../../sources/exporter/Sights.ts"
 import { untilHealed } from "../consumeBatches.ts"
 import { type Batch, batchFrom, namespacesIn } from "./batch.ts"
+import { inCurrentTrace } from "../inCurrentTrace.ts"
 import { saveSights } from "./saveSights.ts"
 
 const events = counterFamily(
@@ -146,7 +146,7 @@ export const exportEvents = (options: ExportOptions) =>
                 kind: "producer",
                 attributes: { "activity.cluster": options.cluster, "activity.messages": batch.messages.length }
               },
-              Effect.flatMap(inTrace(batch.messages), bring)
+              Effect.flatMap(inCurrentTrace(batch.messages), bring)
             )
           )
         yield* countRest(batch)
@@ -193,14 +193,6 @@ export const exportEvents = (options: ExportOptions) =>
       Effect.ensuring(saved.last)
     )
   }).pipe(Effect.scoped)
-
-/** The messages, told to be of the present trace where there is one. */
-const inTrace = (messages: Batch["messages"]) =>
-  Effect.map(currentTraceparent, (traceparent) =>
-    traceparent === undefined
-      ? messages
-      : messages.map((message) => ({ ...message, headers: { ...message.headers, [headerNames.trace]: traceparent } }))
-  )
 
 /** What was published says it too, where there is no checkpoint, or one of before. */
 const orderOffsetOf = (found: CheckpointState, published: ReadonlyArray<PublishedSight>): bigint =>

@@ -42,7 +42,11 @@ export const retryDeadLetters = (options: ProcessorOptions) =>
     )
     return yield* Effect.all(
       [
-        letters.run({ accepts, retry: (letter) => retryOne(nats, cache, options, letter) }),
+        letters.run({
+          accepts,
+          isOutdated: ({ generation, policy }) => (cache.current().generationOf(policy) ?? 0) > generation,
+          retry: (letter) => retryOne(nats, cache, options, letter)
+        }),
         cache.changes.pipe(Stream.runForEach(letters.wake))
       ],
       { concurrency: "unbounded", discard: true }

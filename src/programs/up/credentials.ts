@@ -83,6 +83,7 @@ kind: ClusterRole
 metadata: { name: activity-admin }
 rules:
   - { apiGroups: ["activity.miloapis.com"], resources: ["*"], verbs: ["*"] }
+  - { apiGroups: ["", "events.k8s.io"], resources: ["events"], verbs: ["*"] }
   - { nonResourceURLs: ["*"], verbs: ["get"] }
 ---
 apiVersion: rbac.authorization.k8s.io/v1

@@ -84,8 +84,8 @@ const keySetOf = (issuerUrl: string, authorities: string | undefined): Effect.Ef
       })
     }
     const keysUrl = discovery.jwks_uri
-    if (!keysUrl.startsWith("https://")) {
-      return yield* new DocumentUnavailable({ sentence: `${discoveryUrl}: its jwks_uri is not of https` })
+    if (!keysUrl.startsWith("https://") || !URL.canParse(keysUrl)) {
+      return yield* new DocumentUnavailable({ sentence: `${discoveryUrl}: its jwks_uri is no address of https` })
     }
     const { keys } = yield* httpsJson(keysUrl, authorities).pipe(
       Effect.flatMap((document) => Effect.mapError(decodeKeys(document), () => unusable(keysUrl)))

@@ -2,6 +2,7 @@
 import { Clock, Effect, Stream } from "effect"
 import { DeadLetterGroups, type LetterChange, type LetterChanges } from "../../store/DeadLetterGroups.ts"
 import { expired } from "../ApiFailure.ts"
+import { Drain } from "../Drain.ts"
 import type { Answer, Call } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
 import { initialEventsEnd, initialEventsFrom, resourceVersionFrom } from "../listParameters.ts"
@@ -17,6 +18,7 @@ export const watchDeadLetters = Effect.fn("serve.watchDeadLetters")(function* (c
   const version = yield* Effect.fromResult(resourceVersionFrom(query))
   const initially = yield* Effect.fromResult(initialEventsFrom(query, version))
   const letters = yield* DeadLetterGroups
+  const drain = yield* Drain
   const clock = yield* Clock.Clock
   const printer = deadLetterPrinter(call, request, () => clock.currentTimeMillisUnsafe())
   const frames = ({ changes }: Pick<LetterChanges, "changes">): string =>
@@ -42,11 +44,13 @@ export const watchDeadLetters = Effect.fn("serve.watchDeadLetters")(function* (c
     frameText("BOOKMARK", printer.bookmark(String(at), annotations))
   const live = yield* liveFrames(query, {
     position: () => opening.version,
-    next: (position) =>
+    next: (position, waitMillis) =>
       letters.after(position).pipe(
         Effect.map((found) => (found === undefined ? undefined : { text: frames(found), position: found.version })),
         // The client resumes from what it has, and learns there that the bus is away.
-        Effect.catch(() => Effect.succeed(undefined))
+        Effect.catch(() => Effect.succeed(undefined)),
+        Effect.raceFirst(Effect.as(drain.awaited, { text: "", position })),
+        Effect.timeoutOrElse({ duration: waitMillis, orElse: () => Effect.succeed({ text: "", position }) })
       ),
     bookmark: (at) => bookmark(at)
   })

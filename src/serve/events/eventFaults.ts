@@ -10,6 +10,7 @@
 import { isDeepStrictEqual } from "node:util"
 import { eventsGroup } from "../../contracts/eventsApis.ts"
 import { type Json, type JsonObject, objectAt, textAt } from "../../domain/AuditRecord.ts"
+import { microsecondsFrom } from "../../domain/instant.ts"
 import { pathSegmentFault } from "../../domain/pathSegment.ts"
 import type { FieldFault } from "../ApiFailure.ts"
 import { isQualifiedName, metadataFaults } from "../kept/admission.ts"
@@ -139,7 +140,13 @@ const metaFaults = ({ group, metadata }: JudgedEvent): ReadonlyArray<FieldFault>
   )
 
 const isSame = (one: Json | undefined, other: Json | undefined): boolean =>
-  (isEmpty(one) && isEmpty(other)) || isDeepStrictEqual(one, other)
+  (isEmpty(one) && isEmpty(other)) || isDeepStrictEqual(one, other) || isSameInstant(one, other)
+
+/** Its cluster may have written it with fewer digits. */
+const isSameInstant = (one: Json | undefined, other: Json | undefined): boolean => {
+  const instant = typeof one === "string" ? microsecondsFrom(one) : undefined
+  return instant !== undefined && typeof other === "string" && microsecondsFrom(other) === instant
+}
 
 const required = (field: string): FieldFault => ({ field, reason: "FieldValueRequired", message: "Required value" })
 

@@ -47,6 +47,7 @@ import { checkedEvent, eventBody, type EventMetadata, type SentEvent } from "./e
 import { createFaults, updateFaults } from "./eventFaults.ts"
 import { EventFeed } from "./EventFeed.ts"
 import { EventLog } from "./EventLog.ts"
+import { inJson } from "./eventProtobuf.ts"
 import { always, servedMetadata } from "./eventFacts.ts"
 import { servedEvents } from "./servedEvents.ts"
 import { strategicMerged } from "./strategicMerge.ts"
@@ -74,9 +75,10 @@ interface Written {
 type Decide = (standing: StandingEvent | undefined) => Effect.Effect<Decision, ApiFailure>
 
 /** @param scope of the caller, inside a namespace */
-export const writeEvents = (call: Call, request: ResourceRequest, scope: Scope, options: ScopeOptions) =>
+export const writeEvents = (sentCall: Call, request: ResourceRequest, scope: Scope, options: ScopeOptions) =>
   Effect.gen(function* () {
     if (request.namespace === "") return yield* methodNotAllowed()
+    const call = inJson(sentCall, request.group)
     const owner = ownerFrom(scope, options)
     if (owner === undefined) {
       return yield* forbidden(call.user, request, "Events belong to an organization or a project, not to a person")

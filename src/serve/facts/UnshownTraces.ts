@@ -13,7 +13,7 @@ import { headerNames } from "../../domain/streams.ts"
 import { traceContextFrom } from "../../domain/traceparent.ts"
 import { currentTraceparent, type TracingOptions } from "../../runtime/Tracing.ts"
 
-/** As many as are held for watches; the oldest go. Some 200 bytes each. */
+/** As many as are held for watches; the oldest go. Some 8 MB, where every activity is traced. */
 const heldMax = 16_384
 /** Of one page of a list. */
 const tracesOfPageMax = 64

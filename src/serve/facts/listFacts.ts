@@ -40,7 +40,7 @@ export const listFacts = Effect.fnUntraced(function* <A, O extends ServedFact>(
   const binding = {
     key: options.cursorKey,
     scope,
-    query: JSON.stringify([form.of.group, form.of.plural, asked.text])
+    query: JSON.stringify([form.of.group, form.of.plural, call.user.name, asked.text])
   }
   const token = call.query.get("continue") ?? ""
   const cursor = token === "" ? undefined : yield* cursorOf(call, token, binding, nowMillis)

@@ -5,22 +5,55 @@
  * kube-apiserver asks for version 2 every minute and merges it with its own; it makes the protobuf form for clients by
  * itself, so only JSON is given here.
  */
-import { groupName, type Version, versions } from "../../contracts/resources.ts"
+import { eventsApis } from "../../contracts/eventsApis.ts"
+import { groupName, versions } from "../../contracts/resources.ts"
 import type { Answer, Call } from "../http/Call.ts"
 import { hashOf, taggedAnswer } from "../http/taggedAnswer.ts"
-import { openApiDocument } from "./openApiDocument.ts"
+import { eventsDocument, type OpenApiDocument, openApiDocument } from "./openApiDocument.ts"
+import { pathOf } from "./operations.ts"
 import { swaggerFrom } from "./swaggerFrom.ts"
 
 /** A document under its hash never changes. */
 const immutableSeconds = 31_536_000
 
-/** Undefined when the path is none of OpenAPI's. */
-export const openApi = (call: Call): Answer | undefined => {
+/**
+ * Undefined when the path is none of OpenAPI's.
+ *
+ * @param tellsOfEvents whether the index of version 3 names Kubernetes' own Events too; version 2 never has them: a
+ * kube-apiserver would take them for its own
+ */
+export const openApi = (call: Call, tellsOfEvents: boolean): Answer | undefined => {
   if (call.path === "/openapi/v2") return jsonAnswer(call, onceMade("v2", swagger))
-  if (call.path === "/openapi/v3") return jsonAnswer(call, onceMade("v3", index))
-  const version = versions.find((known) => call.path === `/openapi/v3/${pathOf(known)}`)
-  return version === undefined ? undefined : versionAnswer(call, version)
+  if (call.path === "/openapi/v3") {
+    return tellsOfEvents
+      ? jsonAnswer(
+          call,
+          onceMade("v3 with Events", () => index([...ownParts, ...eventParts]))
+        )
+      : jsonAnswer(
+          call,
+          onceMade("v3", () => index(ownParts))
+        )
+  }
+  const part = [...ownParts, ...eventParts].find(({ path }) => call.path === `/openapi/v3/${path}`)
+  return part === undefined ? undefined : partAnswer(call, part)
 }
+
+/** A version of a group: its own document. */
+interface Part {
+  readonly path: string
+  readonly document: () => OpenApiDocument
+}
+
+const ownParts: ReadonlyArray<Part> = versions.map((version) => ({
+  path: pathOf({ group: groupName, version }),
+  document: () => openApiDocument(version)
+}))
+
+const eventParts: ReadonlyArray<Part> = eventsApis.map(({ group, version }) => ({
+  path: pathOf({ group, version }),
+  document: () => eventsDocument(group, version)
+}))
 
 interface Document {
   readonly text: string
@@ -39,23 +72,21 @@ const onceMade = (name: string, make: () => unknown): Document => {
   return created
 }
 
-const documentOf = (version: Version): Document => onceMade(version, () => openApiDocument(version))
+const documentOf = ({ document, path }: Part): Document => onceMade(path, document)
 
 const swagger = () => swaggerFrom(versions.map(openApiDocument))
 
-const pathOf = (version: Version): string => `apis/${groupName}/${version}`
+const location = (part: Part): string => `/openapi/v3/${part.path}?hash=${documentOf(part).hash}`
 
-const location = (version: Version): string => `/openapi/v3/${pathOf(version)}?hash=${documentOf(version).hash}`
-
-const index = () => ({
-  paths: Object.fromEntries(versions.map((version) => [pathOf(version), { serverRelativeURL: location(version) }]))
+const index = (parts: ReadonlyArray<Part>) => ({
+  paths: Object.fromEntries(parts.map((part) => [part.path, { serverRelativeURL: location(part) }]))
 })
 
-const versionAnswer = (call: Call, version: Version): Answer => {
-  const document = documentOf(version)
+const partAnswer = (call: Call, part: Part): Answer => {
+  const document = documentOf(part)
   const asked = call.query.get("hash")
   if (asked !== null && asked !== document.hash) {
-    return { _tag: "Text", status: 301, contentType: "text/plain", text: "", headers: { location: location(version) } }
+    return { _tag: "Text", status: 301, contentType: "text/plain", text: "", headers: { location: location(part) } }
   }
   return jsonAnswer(
     call,

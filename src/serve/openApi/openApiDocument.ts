@@ -1,9 +1,11 @@
 /** The OpenAPI 3 document of one version of the API. */
+import { eventsGroup, eventsResource } from "../../contracts/eventsApis.ts"
+import { eventProperties } from "../../contracts/eventsSchema.ts"
 import type { JsonSchema } from "../../contracts/JsonSchema.ts"
 import { metaDefinitions } from "../../contracts/metaDefinitions.ts"
 import { metaReference } from "../../contracts/metaSchemas.ts"
 import { groupName, type Resource, resources, type Version } from "../../contracts/resources.ts"
-import { type PathItem, pathsOf } from "./operations.ts"
+import { type GroupVersion, type PathItem, pathsOf } from "./operations.ts"
 
 export interface OpenApiDocument {
   readonly openapi: string
@@ -12,32 +14,59 @@ export interface OpenApiDocument {
   readonly components: { readonly schemas: Readonly<Record<string, JsonSchema>> }
 }
 
-export const openApiDocument = (version: Version): OpenApiDocument => ({
-  openapi: "3.0.0",
-  info: { title: "Activity", version },
-  paths: Object.fromEntries(
-    resources.flatMap((resource) =>
-      Object.entries(
-        pathsOf(resource, version, {
-          object: reference(version, resource.kind),
-          list: reference(version, `${resource.kind}List`)
-        })
+/** Of a version of this product's group. */
+export const openApiDocument = (version: Version): OpenApiDocument =>
+  documentOf("Activity", { group: groupName, version, word: "ActivityMiloapisCom" }, "com.miloapis.activity", resources)
+
+/** Of Kubernetes' own Events, in one of their API versions: for clients of a server that stands alone. */
+export const eventsDocument = (group: string, version: string): OpenApiDocument =>
+  documentOf(
+    "Kubernetes Events",
+    { group, version, word: group === eventsGroup ? "Events" : "Core" },
+    group === eventsGroup ? "io.k8s.api.events" : "io.k8s.api.core",
+    [{ ...eventsResource, properties: eventProperties(group) }]
+  )
+
+/** @param prefix of the names of its schemas */
+const documentOf = (
+  title: string,
+  of: GroupVersion,
+  prefix: string,
+  described: ReadonlyArray<Resource>
+): OpenApiDocument => {
+  const names: SchemaNames = { of, name: (kind) => `${prefix}.${of.version}.${kind}` }
+  return {
+    openapi: "3.0.0",
+    info: { title, version: of.version },
+    paths: Object.fromEntries(
+      described.flatMap((resource) =>
+        Object.entries(
+          pathsOf(resource, of, {
+            object: reference(names, resource.kind),
+            list: reference(names, `${resource.kind}List`)
+          })
+        )
       )
-    )
-  ),
-  components: {
-    schemas: Object.fromEntries([
-      ...resources.flatMap((resource) => Object.entries(schemasOf(resource, version))),
-      ...Object.entries(metaDefinitions)
-    ])
+    ),
+    components: {
+      schemas: Object.fromEntries([
+        ...described.flatMap((resource) => Object.entries(schemasOf(resource, names))),
+        ...Object.entries(metaDefinitions)
+      ])
+    }
   }
+}
+
+interface SchemaNames {
+  readonly of: GroupVersion
+  readonly name: (kind: string) => string
+}
+
+const reference = ({ name }: SchemaNames, kind: string): JsonSchema => ({
+  $ref: `#/components/schemas/${name(kind)}`
 })
 
-const schemaName = (version: Version, kind: string): string => `com.miloapis.activity.${version}.${kind}`
-
-const reference = (version: Version, kind: string): JsonSchema => ({
-  $ref: `#/components/schemas/${schemaName(version, kind)}`
-})
+const kindOf = ({ of: { group, version } }: SchemaNames, kind: string) => ({ group, version, kind })
 
 const typeTexts: Readonly<Record<string, JsonSchema>> = {
   apiVersion: {
@@ -47,8 +76,8 @@ const typeTexts: Readonly<Record<string, JsonSchema>> = {
   kind: { type: "string", description: "Kind is the REST resource that this object represents." }
 }
 
-const schemasOf = (resource: Resource, version: Version): Readonly<Record<string, JsonSchema>> => ({
-  [schemaName(version, resource.kind)]: {
+const schemasOf = (resource: Resource, names: SchemaNames): Readonly<Record<string, JsonSchema>> => ({
+  [names.name(resource.kind)]: {
     type: "object",
     description: resource.description,
     properties: {
@@ -56,21 +85,21 @@ const schemasOf = (resource: Resource, version: Version): Readonly<Record<string
       metadata: { allOf: [metaReference("ObjectMeta")], description: "Standard object's metadata." },
       ...resource.properties
     },
-    "x-kubernetes-group-version-kind": [{ group: groupName, version, kind: resource.kind }]
+    "x-kubernetes-group-version-kind": [kindOf(names, resource.kind)]
   },
-  ...(resource.verbs.includes("list") ? listSchema(resource, version) : {})
+  ...(resource.verbs.includes("list") ? listSchema(resource, names) : {})
 })
 
-const listSchema = (resource: Resource, version: Version): Readonly<Record<string, JsonSchema>> => ({
-  [schemaName(version, `${resource.kind}List`)]: {
+const listSchema = (resource: Resource, names: SchemaNames): Readonly<Record<string, JsonSchema>> => ({
+  [names.name(`${resource.kind}List`)]: {
     type: "object",
     description: `${resource.kind}List is a list of ${resource.kind} objects.`,
     properties: {
       ...typeTexts,
       metadata: { allOf: [metaReference("ListMeta")], description: "Standard list metadata." },
-      items: { type: "array", description: "The objects.", items: reference(version, resource.kind) }
+      items: { type: "array", description: "The objects.", items: reference(names, resource.kind) }
     },
     required: ["items"],
-    "x-kubernetes-group-version-kind": [{ group: groupName, version, kind: `${resource.kind}List` }]
+    "x-kubernetes-group-version-kind": [kindOf(names, `${resource.kind}List`)]
   }
 })

@@ -1,7 +1,8 @@
 /** Paths and operations of a resource, as Kubernetes' own documents have them. */
 import type { GroupVersionKind, JsonSchema } from "../../contracts/JsonSchema.ts"
 import { metaReference } from "../../contracts/metaSchemas.ts"
-import { groupName, type Resource, type Version } from "../../contracts/resources.ts"
+import { eventsResource } from "../../contracts/eventsApis.ts"
+import type { Resource } from "../../contracts/resources.ts"
 
 export interface Parameter {
   readonly name: string
@@ -29,6 +30,15 @@ export type Method = "get" | "post" | "put" | "patch" | "delete"
 
 export interface PathItem extends Partial<Readonly<Record<Method, Operation>>> {
   readonly parameters: ReadonlyArray<Parameter>
+}
+
+/** A version of a group, whose documents are one. */
+export interface GroupVersion {
+  /** "" is the core group. */
+  readonly group: string
+  readonly version: string
+  /** How operationIds call the group: unique among all documents that a reader may merge. */
+  readonly word: string
 }
 
 /** What the bodies of a resource's requests and answers are. */
@@ -102,7 +112,7 @@ const activityParameters: ReadonlyArray<Parameter> = [
   parameter("end", "RFC 3339, now, or now-7d: activities before it. Default now.")
 ]
 
-const eventRecordParameters: ReadonlyArray<Parameter> = [
+const eventParameters: ReadonlyArray<Parameter> = [
   parameter(
     "filter",
     "CEL over the fields of an Event of events.k8s.io/v1, such as regarding.kind == 'Pod'. A semicolon in it must be sent as %3B."
@@ -115,7 +125,8 @@ const eventRecordParameters: ReadonlyArray<Parameter> = [
 /** What lists of a resource take besides what every list takes. */
 const ownListParameters: Readonly<Record<string, ReadonlyArray<Parameter>>> = {
   activities: activityParameters,
-  eventrecords: eventRecordParameters
+  eventrecords: eventParameters,
+  events: eventParameters
 }
 
 /** By verb: the method, the name in `x-kubernetes-action`, and the one in operationIds. */
@@ -131,15 +142,18 @@ const actions: Readonly<Record<string, readonly [method: Method, action: string,
 
 interface Place {
   readonly resource: Resource
-  readonly version: Version
+  readonly of: GroupVersion
   readonly bodies: Bodies
   /** Which of the resource's paths, in operationIds: "Namespaced" or "". */
   readonly prefix: string
   readonly subresource: string
 }
 
-export const pathsOf = (resource: Resource, version: Version, bodies: Bodies): Readonly<Record<string, PathItem>> => {
-  const base = `/apis/${groupName}/${version}`
+export const pathOf = ({ group, version }: Omit<GroupVersion, "word">): string =>
+  group === "" ? `api/${version}` : `apis/${group}/${version}`
+
+export const pathsOf = (resource: Resource, of: GroupVersion, bodies: Bodies): Readonly<Record<string, PathItem>> => {
+  const base = `/${pathOf(of)}`
   const everywhere = [`${base}/${resource.plural}`, [], ""] as const
   const inNamespace = [
     `${base}/namespaces/{namespace}/${resource.plural}`,
@@ -149,21 +163,22 @@ export const pathsOf = (resource: Resource, version: Version, bodies: Bodies): R
   const named = [pathParameter("name", `Name of the ${resource.kind}.`)]
   return Object.fromEntries(
     (resource.namespaced ? [everywhere, inNamespace] : [everywhere]).flatMap(([path, parameters, prefix]) => {
-      const place = { resource, version, bodies, prefix, subresource: "" }
+      const place = { resource, of, bodies, prefix, subresource: "" }
+      // Over all namespaces one only reads.
+      const isReadOnly = resource.namespaced && prefix === ""
+      const ofCollection = isReadOnly ? ["list"] : ["list", "create", "deletecollection"]
+      const ofObject = isReadOnly ? ["get"] : ["get", "update", "patch", "delete"]
       return [
         [
           path,
           pathItem(
             place,
-            ["list", "create", "deletecollection", ...promised(resource)],
+            [...ofCollection, ...promised(resource)],
             [...resource.verbs, ...promised(resource)],
             parameters
           )
         ],
-        [
-          `${path}/{name}`,
-          pathItem(place, ["get", "update", "patch", "delete"], resource.verbs, [...parameters, ...named])
-        ],
+        [`${path}/{name}`, pathItem(place, ofObject, resource.verbs, [...parameters, ...named])],
         ...Object.entries(resource.subresources).map(([name, verbs]) => [
           `${path}/{name}/${name}`,
           pathItem({ ...place, subresource: name }, ["get", "create", "update", "patch"], verbs, [
@@ -201,16 +216,17 @@ const pathItem = (
 })
 
 const operation = (place: Place, verb: string, action: string, word: string): Operation => {
-  const { bodies, prefix, resource, subresource, version } = place
+  const { bodies, of, prefix, resource, subresource } = place
+  const { group, version, word: groupWord } = of
   const content = contentOf(
     answerTypes,
     verb === "list" ? bodies.list : verb.startsWith("delete") ? metaReference("Status") : bodies.object
   )
   const body = requestBody(place, verb)
   return {
-    tags: [`activityMiloapisCom_${version}`],
+    tags: [`${groupWord.slice(0, 1).toLowerCase()}${groupWord.slice(1)}_${version}`],
     description: `${verb} ${resource.kind}${subresource === "" ? "" : ` ${subresource}`}`,
-    operationId: `${word}ActivityMiloapisCom${capitalised(version)}${prefix}${resource.kind}${capitalised(subresource)}`,
+    operationId: `${word}${groupWord}${capitalised(version)}${prefix}${resource.kind}${capitalised(subresource)}`,
     parameters: parametersOf(resource, verb),
     ...(body === undefined ? {} : { requestBody: body }),
     responses: {
@@ -219,7 +235,7 @@ const operation = (place: Place, verb: string, action: string, word: string): Op
       "401": { description: "Unauthorized" }
     },
     "x-kubernetes-action": action,
-    "x-kubernetes-group-version-kind": { group: groupName, version, kind: resource.kind }
+    "x-kubernetes-group-version-kind": { group, version, kind: resource.kind }
   }
 }
 
@@ -242,16 +258,20 @@ const parametersOf = (resource: Resource, verb: string): ReadonlyArray<Parameter
 
 const answerTypes = ["application/json", "application/yaml"]
 
-// No strategic merge: kubectl then sends merge patches.
+// No strategic merge of our own kinds: kubectl then sends merge patches.
 const patchTypes = ["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"]
+const eventPatchTypes = [...patchTypes.slice(0, 2), "application/strategic-merge-patch+json"]
 
-const requestBody = ({ bodies }: Place, verb: string): Operation["requestBody"] => {
+const requestBody = ({ bodies, resource }: Place, verb: string): Operation["requestBody"] => {
   switch (verb) {
     case "create":
     case "update":
       return { required: true, content: contentOf(answerTypes, bodies.object) }
     case "patch":
-      return { required: true, content: contentOf(patchTypes, metaReference("Patch")) }
+      return {
+        required: true,
+        content: contentOf(resource === eventsResource ? eventPatchTypes : patchTypes, metaReference("Patch"))
+      }
     case "delete":
     case "deletecollection":
       return { required: false, content: contentOf(answerTypes, metaReference("DeleteOptions")) }

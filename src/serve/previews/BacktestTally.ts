@@ -1,7 +1,7 @@
 /** What a policy changes about each fact: counted, and listed as far as was asked. */
 import { Result } from "effect"
 import type { BacktestOutcome } from "../../contracts/previewSchema.ts"
-import type { Evaluation, PartsAsked, PolicySet } from "../../process/Preview.ts"
+import { type Evaluation, type PartsAsked, type PolicySet, sameTelling } from "../../process/Preview.ts"
 import type { Position } from "../../store/ActivityQueries.ts"
 import type { SourceFact, SourceWindow } from "../../store/sourceFacts.ts"
 import { activityIn, failureText } from "./previewResult.ts"
@@ -35,10 +35,12 @@ export class BacktestTally {
   readonly #listed: Array<Listed> = []
   #isFull = false
   readonly #sides: Sides
+  readonly #saysSame: ReturnType<typeof sameTelling>
   readonly #wanted: { readonly outcomes: ReadonlySet<BacktestOutcome>; readonly limit: number }
 
   constructor(sides: Sides, wanted: { readonly outcomes: ReadonlySet<BacktestOutcome>; readonly limit: number }) {
     this.#sides = sides
+    this.#saysSame = sameTelling(sides.name, sides.before, sides.after)
     this.#wanted = wanted
   }
 
@@ -76,11 +78,12 @@ export class BacktestTally {
     const read = parts === undefined ? undefined : storedRecord(fact, parts)
     if (read === undefined || Result.isFailure(read)) return undefined
     const record = read.success
+    const after = this.#sides.after.evaluateAudit(record)
     return {
       id: record.auditID,
       timestamp: record.requestReceivedTimestamp,
-      before: this.#sides.before.evaluateAudit(record),
-      after: this.#sides.after.evaluateAudit(record)
+      before: this.#saysSame("audit", after) ? after : this.#sides.before.evaluateAudit(record),
+      after
     }
   }
 
@@ -88,11 +91,12 @@ export class BacktestTally {
     const read = storedEvent(fact)
     if (Result.isFailure(read)) return undefined
     const event = read.success
+    const after = this.#sides.after.evaluateEvent(event, "added")
     return {
       id: event.uid,
       timestamp: event.creationTimestamp,
-      before: this.#sides.before.evaluateEvent(event, "added"),
-      after: this.#sides.after.evaluateEvent(event, "added")
+      before: this.#saysSame("event", after) ? after : this.#sides.before.evaluateEvent(event, "added"),
+      after
     }
   }
 }

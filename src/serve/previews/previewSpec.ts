@@ -97,7 +97,10 @@ const policyFrom = ({ kindLabel, kindLabelPlural, policy, policyName = "" }: Par
 const policyFaults = (spec: Partial<PreviewSpec>, policy: ActivityPolicy): ReadonlyArray<FieldFault> =>
   spec.policy === undefined
     ? [required("spec.policy")]
-    : contentFaults(policyKind, policy).map((fault) => ({ ...fault, field: `spec.policy${fault.field.replace(/^spec/, "")}` }))
+    : contentFaults(policyKind, policy).map((fault) => ({
+        ...fault,
+        field: `spec.policy${fault.field.replace(/^spec/, "")}`
+      }))
 
 const trialFrom = (
   { autoFetch, backtest, inputs = [], policyName = "" }: Partial<PreviewSpec>,

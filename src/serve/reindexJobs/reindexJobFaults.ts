@@ -22,14 +22,9 @@ export const begunFaults = (job: ReindexJob, stored: ReindexJob): ReadonlyArray<
     : [{ field: "spec", reason: "FieldValueForbidden", message: "Forbidden: the job has begun: create another" }]
 
 /** Relative and absolute times are compared at the moment of the job's creation. */
-export const specFaults = ({ metadata, spec }: ReindexJob): ReadonlyArray<FieldFault> => {
-  const now = microsecondsFrom(metadata.creationTimestamp ?? "") ?? 0n
-  const times = queryWindow(
-    { field: "spec.timeRange.startTime", text: spec.timeRange.startTime },
-    { field: "spec.timeRange.endTime", text: spec.timeRange.endTime ?? "now" },
-    now,
-    {}
-  )
+export const specFaults = (job: ReindexJob): ReadonlyArray<FieldFault> => {
+  const { spec } = job
+  const times = timesOf(job)
   const { matchLabels = {}, names = [] } = spec.policySelector ?? {}
   const both = names.length > 0 && Object.keys(matchLabels).length > 0
   const { batchSize, rateLimit } = spec.config ?? {}
@@ -55,5 +50,23 @@ const outside = (field: string, value: number, min: number, max: number): Readon
     ? []
     : [{ field, reason: "FieldValueInvalid", message: `Invalid value: ${value}: must be between ${min} and ${max}` }]
 
-export const specWarnings = ({ spec: { config } }: ReindexJob): ReadonlyArray<string> =>
-  config?.dryRun === true ? ["spec.config.dryRun: the job only counts what would differ"] : []
+/** A week takes long: 100 facts a second are 60 million. */
+const longMicroseconds = 7n * 86_400n * 1_000_000n
+
+export const specWarnings = (job: ReindexJob): ReadonlyArray<string> => {
+  const times = timesOf(job)
+  const isLong = Result.isSuccess(times) && times.success.end - times.success.start > longMicroseconds
+  return [
+    ...(isLong ? ["spec.timeRange: it is longer than 7 days: the job may take long"] : []),
+    ...(job.spec.config?.dryRun === true ? ["spec.config.dryRun: the job only counts what would differ"] : [])
+  ]
+}
+
+/** Of a job that is not created yet, relative times are compared with one another only. */
+const timesOf = ({ metadata, spec: { timeRange } }: ReindexJob) =>
+  queryWindow(
+    { field: "spec.timeRange.startTime", text: timeRange.startTime },
+    { field: "spec.timeRange.endTime", text: timeRange.endTime ?? "now" },
+    microsecondsFrom(metadata.creationTimestamp ?? "") ?? 0n,
+    {}
+  )

@@ -256,14 +256,16 @@ export const clickHouseContract = (name: string, clickhouseLayer: Layer.Layer<Cl
         const clickhouse = yield* ClickHouse
         // Minutes, if nobody stops it.
         const sql = "SELECT count() AS endless FROM numbers(1000000000000) WHERE sipHash64(number) = 1"
-        const running = Effect.map(
-          clickhouse.query({ sql: "SELECT query FROM system.processes WHERE query LIKE 'SELECT count() AS endless%'" }),
-          (rows) => rows.length
-        )
+        const running = Effect.fnUntraced(function* (rowsReadMin: number) {
+          const rows = yield* clickhouse.query({
+            sql: `SELECT 1 FROM system.processes WHERE query LIKE 'SELECT count() AS endless%' AND read_rows >= ${rowsReadMin}`
+          })
+          return rows.length > 0
+        })
         const fiber = yield* Effect.forkChild(clickhouse.query({ sql }))
-        yield* running.pipe(Effect.repeat({ until: (count) => count === 1 }))
+        yield* running(1).pipe(Effect.repeat({ until: (found) => found }))
         yield* Fiber.interrupt(fiber)
-        yield* running.pipe(Effect.repeat({ until: (count) => count === 0 }))
+        yield* running(0).pipe(Effect.repeat({ until: (found) => !found }))
       })
     )
 

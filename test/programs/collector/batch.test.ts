@@ -51,6 +51,19 @@ describe("batchFrom", () => {
     assert.strictEqual(Buffer.from(batch(odd).messages[0]!.body).toString(), odd)
   })
 
+  it("a trace is a header of every message, and no other part of one", () => {
+    const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    const lines = auditRecordLines().slice(0, 50)
+    const untraced = batchFrom(lines, options)
+    const traced = batchFrom(lines, { ...options, traceparent })
+    assert.isAbove(traced.messages.length, 10)
+    assert.deepStrictEqual(
+      traced.messages,
+      untraced.messages.map((message) => ({ ...message, headers: { ...message.headers, traceparent } }))
+    )
+    for (const { headers } of untraced.messages) assert.deepStrictEqual(headers, { "Activity-Cluster": "local" })
+  })
+
   it("three requests with one audit ID, and one whose audit ID is no UUID, are four facts", () => {
     const read = batch(
       record({ verb: "create" }),

@@ -4,13 +4,9 @@
  * (the embedded engine behind HTTP, not a ClickHouse server).
  */
 import { Effect, Result } from "effect"
-import { readdirSync, readFileSync } from "node:fs"
-import { join } from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
-import { parse } from "yaml"
 import { Nats } from "../../../src/clients/nats/Nats.ts"
 import { natsLayer } from "../../../src/clients/nats/natsLayer.ts"
-import type { ActivityPolicySpec, PolicyRule } from "../../../src/domain/ActivityPolicy.ts"
 import type { JsonObject } from "../../../src/domain/AuditRecord.ts"
 import type { ReindexJob, ReindexJobSpec } from "../../../src/domain/ReindexJob.ts"
 import { platformTenant } from "../../../src/domain/Tenant.ts"
@@ -19,53 +15,11 @@ import { eventMessage } from "../../../src/programs/eventMessage.ts"
 import { eventually } from "../../support/eventually.ts"
 import { auditRecordLines, watchFrames } from "../../support/recordedData.ts"
 import { type RunningProgram, startSystem, type System } from "../../support/system.ts"
+import { golden, gone, otherwise, type Policy, samples } from "./otherPolicies.ts"
 
 const cluster = "recorded"
-const projectFolder = new URL("../../../", import.meta.url).pathname
 const group = "/apis/activity.miloapis.com/v1alpha1"
 const apiVersion = "activity.miloapis.com/v1alpha1"
-
-/** By name: what each activity of the recorded data says, read by a person. */
-const golden = new Map(
-  readFileSync(join(projectFolder, "test/data/golden-activities.tsv"), "utf8")
-    .trim()
-    .split("\n")
-    .map((line) => {
-      const [name = "", , summary = ""] = line.split("\t")
-      return [name, summary] as const
-    })
-)
-
-interface Policy {
-  readonly metadata: { readonly name: string; readonly labels?: Readonly<Record<string, string>> }
-  readonly spec: ActivityPolicySpec
-}
-
-const samples: ReadonlyArray<Policy> = readdirSync(join(projectFolder, "infra/policies"))
-  .filter((file) => file.endsWith(".yaml"))
-  .map((file): Policy => parse(readFileSync(join(projectFolder, "infra/policies", file), "utf8")))
-
-const everything: PolicyRule = { match: "true", summary: "{{ actor }} did something" }
-
-/** Its first rules are missing, the next say something else, and a last one tells of everything: of reads, too. */
-const otherwise = ({ metadata, spec }: Policy): Policy => ({
-  metadata,
-  spec: {
-    ...spec,
-    auditRules: [
-      ...(spec.auditRules ?? []).slice(1, 2).map((rule) => ({ ...rule, summary: "{{ actor }} was here" })),
-      ...(spec.auditRules ?? []).slice(2),
-      everything
-    ],
-    eventRules: (spec.eventRules ?? []).slice(0, 1)
-  }
-})
-
-/** Of a kind that no sample policy is for. */
-const gone: Policy = {
-  metadata: { name: "zz-gone" },
-  spec: { resource: { apiGroup: "discovery.k8s.io", kind: "EndpointSlice" }, auditRules: [everything] }
-}
 
 interface Seen {
   readonly type: string

@@ -159,7 +159,8 @@ describe("an issuer that cannot be asked", () => {
     ["fails", { status: 500 }],
     ["says that it is another", { issuer: "https://example.com" }],
     ["answers no keys", { keysText: "{}" }],
-    ["answers no JSON", { keysText: "<html>" }]
+    ["answers no JSON", { keysText: "<html>" }],
+    ["has its keys at an address that is none", { keysUrl: "https://[" }]
   ]
   it.each(breaks)(
     "that %s: its tokens are told to come again, those of nobody are 401",

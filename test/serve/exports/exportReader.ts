@@ -46,22 +46,26 @@ export interface ReadExport {
   readonly whole: boolean
 }
 
-/** Takes an export until it ends, or `enough` says so of what was taken: then the connection is cut. */
-export const readExport = async (
-  { body }: OpenExport,
-  enough: (text: string) => boolean = () => false
-): Promise<ReadExport> => {
-  const pieces: Array<string> = []
+const markBegins = '\n{"kind":"ExportMark"'
+
+/** Takes an export until it ends, or, of lines of JSON, until so many marks have come: then the connection is cut. */
+export const readExport = async ({ body }: OpenExport, marksMax = Number.POSITIVE_INFINITY): Promise<ReadExport> => {
+  let text = ""
+  let marks = 0
+  let tail = ""
   try {
     for await (const piece of body) {
       // Its encoding is set.
-      pieces.push(piece as string)
-      if (enough(pieces.join(""))) break
+      const taken = piece as string
+      text += taken
+      marks += (tail + taken).split(markBegins).length - 1
+      tail = (tail + taken).slice(-markBegins.length + 1)
+      if (marks >= marksMax) break
     }
   } catch {
-    return { text: pieces.join(""), whole: false }
+    return { text, whole: false }
   }
-  return { text: pieces.join(""), whole: body.complete }
+  return { text, whole: body.complete }
 }
 
 export interface Mark {

@@ -9,14 +9,14 @@ export interface FilledKind {
   /** Columns besides those that all have, and their values. */
   readonly columns: string
   readonly values: string
-  /** An expression of `name`, `version` and `time`. */
+  /** An expression of `name`, `version`, `time` and `padding`. */
   readonly json: string
   // What a server sends has no type here.
   readonly identify: (fact: ReturnType<typeof JSON.parse>) => { readonly id: string; readonly version: number }
 }
 
-/** Makes a fact some 600 bytes long. */
-const padding = "repeat(hex(MD5(name)), 15)"
+/** Of 32 bytes for each of `padding`. */
+const padding = "repeat(hex(MD5(name)), padding)"
 
 export const filledKinds: Readonly<Record<"activity" | "event" | "record", FilledKind>> = {
   record: {
@@ -25,7 +25,7 @@ export const filledKinds: Readonly<Record<"activity" | "event" | "record", Fille
     kind: "AuditLogQuery",
     columns: "",
     values: "",
-    json: `concat('{"auditID":"', name, '","version":', toString(version), ',"padding":"', ${padding}, '"}')`,
+    json: `concat('{"auditID":"', name, '","version":', toString(version), ',"requestURI":"', ${padding}, '"}')`,
     identify: ({ auditID, version }) => ({ id: auditID, version })
   },
   event: {
@@ -59,6 +59,8 @@ export interface Filling {
   readonly everyNth?: number
   /** Of the newest, before the hour in which this process began. Ten and more lie in one microsecond. */
   readonly ageSeconds?: number
+  /** 32 bytes of each fact; some 600 bytes without. */
+  readonly padding?: number
 }
 
 /** One instant for the whole run: a version must not move. */
@@ -68,11 +70,11 @@ const began = new Date(Date.now() - 3_600_000).toISOString().slice(0, 19).replac
 export const fillTable = (
   command: (sql: string) => Promise<void>,
   { columns, json, table, values }: FilledKind,
-  { ageSeconds = 10, everyNth = 1, name = "o", rows, tenants = 1, version = 1 }: Filling
+  { ageSeconds = 10, everyNth = 1, name = "o", padding: pads = 15, rows, tenants = 1, version = 1 }: Filling
 ): Promise<void> =>
   command(
     `INSERT INTO ${table} (ts, id, ver, seq, cluster, tenant_type, tenant_name, json${columns}) ` +
-      `WITH concat('${name}', toString(number * ${everyNth})) AS name, ${version} AS version, ` +
+      `WITH concat('${name}', toString(number * ${everyNth})) AS name, ${version} AS version, ${pads} AS padding, ` +
       `toDateTime64('${began}', 6, 'UTC') - toIntervalSecond(${ageSeconds}) - toIntervalMicrosecond(intDiv(number * ${everyNth}, 13)) AS time ` +
       `SELECT time, toUUID(lower(hex(MD5(name)))), ${version}, ${version}, 'local', 'Project', ` +
       `['a', 'b', 'c'][1 + (number * ${everyNth}) % ${tenants}], ${json}${values} FROM numbers(${rows})`

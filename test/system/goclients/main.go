@@ -2,6 +2,8 @@
 // them saw: one JSON object a line on stdout. It ends when its stdin does, after a last line for each client with what the
 // client then holds.
 //
+// With --record-in it writes Events with both event recorders of client-go instead.
+//
 // Its clients: informers of client-go (dynamic, metadata as the garbage collector has them, typed) and a manager of
 // controller-runtime. Whether they use WatchList is KUBE_FEATURE_WatchListClient's to say.
 package main
@@ -68,6 +70,7 @@ var resources = []string{"activities", "activitypolicies"}
 
 func main() {
 	// controller-runtime has a flag --kubeconfig of its own.
+	recordIn := flag.String("record-in", "", "record Events in this namespace, and follow nothing")
 	flag.Parse()
 	klog.SetOutput(os.Stderr)
 	log.SetLogger(klog.Background())
@@ -82,6 +85,12 @@ func main() {
 	}
 
 	ctx, cancel := context.WithCancel(context.Background())
+	if *recordIn != "" {
+		recordSeries(ctx, configOf("recorder"), *recordIn, 5)
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		cancel()
+		return
+	}
 	var running sync.WaitGroup
 	var last []func()
 	start := func(name, resource string, informer cache.SharedIndexInformer) {
