@@ -10,6 +10,10 @@ import {
 } from "./querySchemas.ts"
 import type { Resource } from "./resources.ts"
 
+/** Said of questions that find facts. */
+const exported =
+  "With Accept: application/jsonl or text/csv the answer is all that it finds, as lines; that takes create on its export too."
+
 const question = (
   plural: string,
   kind: string,
@@ -31,21 +35,21 @@ const question = (
 export const activityQueriesResource = question(
   "activityqueries",
   "ActivityQuery",
-  "ActivityQuery finds activities of a time, by a filter and by words.",
+  `ActivityQuery finds activities of a time, by a filter and by words. ${exported}`,
   activityQuerySchemas
 )
 
 export const auditLogQueriesResource = question(
   "auditlogqueries",
   "AuditLogQuery",
-  "AuditLogQuery finds audit records of a time, by a filter.",
+  `AuditLogQuery finds audit records of a time, by a filter. ${exported}`,
   auditLogQuerySchemas
 )
 
 export const eventQueriesResource = question(
   "eventqueries",
   "EventQuery",
-  "EventQuery finds Kubernetes Events of a time, by a filter and by a field selector.",
+  `EventQuery finds Kubernetes Events of a time, by a filter and by a field selector. ${exported}`,
   eventQuerySchemas
 )
 

@@ -3,7 +3,7 @@
  * canonical (the same bytes from either version of the same Event).
  *
  * `metadata.managedFields` and absent values (null, "", 0, zero times) are dropped: the API server adds and leaves them
- * out at will. Normalising the result again changes nothing.
+ * out at will; but not labels and annotations without a value. Normalising the result again changes nothing.
  */
 import { Result } from "effect"
 import { isJsonObject, type Json, type JsonObject, objectAt, textAt } from "../domain/AuditRecord.ts"
@@ -147,13 +147,23 @@ const sorted = (object: JsonObject | undefined, leftOut?: string): JsonObject | 
   for (const name of Object.keys(object).sort()) {
     const value = object[name]!
     if (name === leftOut || isAbsent(value)) continue
-    const kept = isJsonObject(value) ? sorted(value)! : value
+    const kept = isJsonObject(value) ? (textMaps.has(name) ? sortedTexts(value) : sorted(value)!) : value
     if (name !== "__proto__") result[name] = kept
     // To set it would change the prototype.
     else Object.defineProperty(result, name, { value: kept, enumerable: true, configurable: true, writable: true })
   }
   return result
 }
+
+/** Of metadata: a label without a value is a label. */
+const textMaps: ReadonlySet<string> = new Set(["labels", "annotations"])
+
+const sortedTexts = (texts: JsonObject): JsonObject =>
+  Object.fromEntries(
+    Object.keys(texts)
+      .sort()
+      .map((name) => [name, texts[name]])
+  )
 
 const referenceFrom = (reference: JsonObject | undefined): ObjectReference => {
   const apiVersion = textAt(reference, "apiVersion")

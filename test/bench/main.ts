@@ -13,6 +13,7 @@ import { projectFolder } from "../../.ci/projectFolder.ts"
 import { processesOn } from "../support/processesOn.ts"
 import { backtest } from "./backtest.ts"
 import { type Benchmark, lineOf, type OptionName, readable } from "./Benchmark.ts"
+import { changes } from "./changes.ts"
 import { collector } from "./collector.ts"
 import { exporter } from "./exporter.ts"
 import { keepFigures } from "./figures.ts"
@@ -34,6 +35,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   publish,
   query,
   backtest,
+  changes,
   watch,
   start,
   soak
@@ -44,7 +46,7 @@ const optionHelp: Readonly<Record<OptionName, string>> = {
   audit: "--audit FILE          audit records, .jsonl or .jsonl.gz, in place of the recorded ones",
   policies: "--policies DIR        ActivityPolicy files, in place of infra/policies",
   "kube-apiserver": "--kube-apiserver      lists from a kube-apiserver of its own, filled before (Go builds it once)",
-  rows: "--rows N              activities that are stored, 2,000,000 by default",
+  rows: "--rows N              activities, or records, that are stored, 2,000,000 by default",
   minutes: "--minutes N           how long, 60 by default; parts of one are allowed"
 }
 

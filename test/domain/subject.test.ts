@@ -6,7 +6,9 @@ import {
   deadLetterSubject,
   eventSubject,
   type FactSubject,
-  subjectToken
+  isWrittenEventSubject,
+  subjectToken,
+  writtenEventSubject
 } from "../../src/domain/subject.ts"
 
 /** Any text, with the characters that subjects treat specially far more often than chance would bring them. */
@@ -28,6 +30,23 @@ const httpProxy: FactSubject = {
 }
 
 describe("subjects", () => {
+  it("what is written of an Event has a subject of its own, which no exporter's has", () => {
+    assert.strictEqual(writtenEventSubject(httpProxy), "events.project.prod.written.default.api-gateway")
+    const names = fc.record({ tenantType: anyText, tenantName: anyText, namespace: anyText, name: anyText })
+    fc.assert(
+      fc.property(names, names, anyText, anyText, (one, other, apiGroup, kind) => {
+        assert.isTrue(isWrittenEventSubject(writtenEventSubject(one)))
+        assert.isFalse(isWrittenEventSubject(eventSubject({ ...one, apiGroup, kind })))
+        const isSame =
+          one.tenantType.toLowerCase() === other.tenantType.toLowerCase() &&
+          one.tenantName === other.tenantName &&
+          one.namespace === other.namespace &&
+          one.name === other.name
+        assert.strictEqual(writtenEventSubject(one) === writtenEventSubject(other), isSame)
+      })
+    )
+  })
+
   it("tokens are those of the table", () => {
     const table: ReadonlyArray<readonly [string, string]> = [
       ["", "_"],

@@ -430,7 +430,7 @@ describe("infra", () => {
         (name) => settings[name]
       )
       const ofNats = ["/nats-tls/ca.crt", "/nats-tls/tls.crt", "/nats-tls/tls.key", "/nats-credentials/nats.creds"]
-      const stores = ["apiserver", "migrate", "writer"].includes(program)
+      const stores = ["apiserver", "controller", "migrate", "writer"].includes(program)
       assert.deepStrictEqual(
         paths,
         [

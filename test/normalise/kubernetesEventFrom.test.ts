@@ -32,6 +32,14 @@ const asCore: JsonObject = {
 }
 
 describe("a Kubernetes Event", () => {
+  it("keeps labels and annotations without a value, in order", () => {
+    const metadata = { ...Object(deploymentScaledEvent["metadata"]), labels: { b: "", a: "1" }, annotations: { c: "" } }
+    const { body } = Result.getOrThrow(read({ metadata }))
+    assert.strictEqual(JSON.stringify(Object(body["metadata"]).labels), '{"a":"1","b":""}')
+    assert.deepStrictEqual(Object(body["metadata"]).annotations, { c: "" })
+    assert.deepStrictEqual(Result.getOrThrow(kubernetesEventFrom(body, origin)).body, body)
+  })
+
   it("becomes its fields, with absent ones empty", () => {
     const event = Result.getOrThrow(read())
     const { body, json, ...fields } = event

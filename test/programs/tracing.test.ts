@@ -13,11 +13,14 @@ import { projectFolder } from "../../.ci/projectFolder.ts"
 import { connectBus } from "../support/bus.ts"
 import { eventually } from "../support/eventually.ts"
 import { freePort } from "../support/freePort.ts"
+import { writeKubeconfig } from "../support/kubeconfig.ts"
+import { startListWatchServer } from "../support/listWatchServer.ts"
 import { madeNamespace, type MadeRecord, madeRecords, recordText } from "../support/madeRecords.ts"
 import { type RunningProgram, startSystem, type System } from "../support/system.ts"
 import { temporaryFolder } from "../support/temporaryFolder.ts"
 import { type CollectedSpan, startTraceCollector, type TraceCollector } from "../support/traceCollector.ts"
 import { startUp } from "../support/up.ts"
+import { startLeader } from "./exporter/startExporter.ts"
 
 const listPath = `/apis/activity.miloapis.com/v1alpha1/namespaces/${madeNamespace}/activities`
 
@@ -189,12 +192,50 @@ describe("a trace", { timeout: 180_000 }, () => {
     assert.strictEqual(list.attributes["activity.audit_id"], "a-request-of-ours")
   })
 
+  it("begins with what the exporter publishes of Events too, up to the list of eventrecords", async () => {
+    await using traces = await startTraceCollector()
+    await using system = await startSystem()
+    await using server = await startListWatchServer()
+    const flags = ["--otlp-endpoint", traces.url]
+    await system.start("writer", flags)
+    const api = await system.start("apiserver", flags)
+    const kubeconfig = writeKubeconfig(system.folder, server.url)
+    await using _exporter = await startLeader({ kubeconfig, natsUrl: system.nats.url, flags })
+    server.play(50)
+    const begun = await eventually("the exporter's span", () =>
+      traces.spans().find(({ name, service }) => name === "exporter.batch" && service === "activity-exporter")
+    )
+    // The recorded Events are of a day that has passed.
+    const path = "/apis/activity.miloapis.com/v1/eventrecords?start=now-7300d"
+    await eventually("Events are listed", async () => (await api.request(path)).json().items.length > 0)
+    const expected = [
+      "activity-exporter: exporter.batch < another's",
+      "activity-writer: writer.batch < exporter.batch",
+      "activity-apiserver: apiserver.shown < exporter.batch"
+    ]
+    await eventually("its trace goes on", () =>
+      expected.every((line) => kinshipOf(traces.ofTrace(begun.traceId)).includes(line))
+    )
+  })
+
   it("is told by up too, also what it holds when it is stopped", async () => {
     await using traces = await startTraceCollector()
     await using folder = await temporaryFolder("tracing")
     const up = await startUp(folder.path, { flags: ["--no-demo", "--otlp-endpoint", traces.url] })
     await up.post(madeRecords("up", 5).map(recordText))
-    await eventually("5 activities are listed", async () => (await up.api(listPath)).json().items.length === 5)
+    // A query shows them as a list does.
+    const query = {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({
+        spec: { startTime: "now-1h", endTime: "now", filter: `spec.resource.namespace == '${madeNamespace}'` }
+      })
+    }
+    await eventually("5 activities are found", async () => {
+      const answer = await up.api("/apis/activity.miloapis.com/v1alpha1/activityqueries", query)
+      assert.strictEqual(answer.status, 201, answer.text)
+      return answer.json().status.results.length === 5
+    })
     const root = await webhookSpan(traces)
     await wholeTraceIn(
       traces,

@@ -94,7 +94,7 @@ describe("spec.changes", () => {
   it("of recorded requests is what kubectl was told to do", async () => {
     const policies = policySet(samplePolicies())
     const records = auditRecordLines()
-      .map((line) => Result.getOrThrow(auditRecordFrom(line, { cluster: "recorded", defaultTenant })))
+      .map((line) => Result.getOrThrow(auditRecordFrom(line, { cluster: "local", defaultTenant })))
       .filter(({ objectRef }) => objectRef.namespace === "team-12338-1")
     await insert(
       "audit_logs",

@@ -73,6 +73,16 @@ const users = [
   { username: "empty-name", groups: ["admins"], ...parent("Project", "") },
   { username: "unknown-type", groups: ["admins"], ...parent("Team", "a.b") },
   {
+    username: "repeated-name",
+    groups: ["admins"],
+    extra: { "iam.miloapis.com/parent-type": ["Project"], "iam.miloapis.com/parent-name": ["a.b", "a"] }
+  },
+  {
+    username: "repeated-type",
+    groups: ["admins"],
+    extra: { "iam.miloapis.com/parent-type": ["Project", "Organization"], "iam.miloapis.com/parent-name": ["a.b"] }
+  },
+  {
     username: "repeated",
     groups: ["admins"],
     extra: { "iam.miloapis.com/parent-type": ["Project", "Project"], "iam.miloapis.com/parent-name": ["a.b"] }

@@ -1,5 +1,9 @@
+import { jetstreamManager } from "@nats-io/jetstream"
+import { connect } from "@nats-io/transport-node"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import type { JsonObject } from "../../src/domain/AuditRecord.ts"
+import { auditEvents, miloEvents } from "../../src/domain/streams.ts"
+import { connectBus } from "../support/bus.ts"
 import { eventually } from "../support/eventually.ts"
 import { type Api, startApi, type UserName } from "./apiFixture.ts"
 import { podEvent, publishEvents } from "./eventMessages.ts"
@@ -535,5 +539,85 @@ describe("writes of Kubernetes Events", () => {
     )
     const stored = (await master.get(`${core}?labelSelector=paged%3Dyes&start=now-7d`)).json().items
     expect(stored.map((one: { metadata: { name: string } }) => one.metadata.name)).toEqual(found)
+  })
+
+  it("what was trimmed still counts: names are taken, and versions stale", async () => {
+    const names = ["trimmed-1", "trimmed-2", "trimmed-3"]
+    const created = await Promise.all(names.map((name) => master.create(core, coreEvent(name))))
+    const { uid, resourceVersion } = (await elsewhere.patch(`${core}/trimmed-1`, { count: 2 })).json().metadata
+    await eventually(
+      "the store has all",
+      async () => (await master.get(`${core}?limit=1&resourceVersion=${resourceVersion}`)).status === 200
+    )
+    const connection = await connect({ servers: [api.nats.url] })
+    await (await jetstreamManager(connection)).streams.purge(miloEvents.name)
+    await connection.close()
+    for (const server of [master, elsewhere]) {
+      expect((await server.create(core, coreEvent("trimmed-1"))).status).toBe(409)
+      expect((await server.replace(`${core}/trimmed-1`, created[0]?.json())).status).toBe(409)
+    }
+    const races = await Promise.all(
+      [master, elsewhere, master, elsewhere].map((server, index) =>
+        server.patch(`${core}/trimmed-1`, { metadata: { resourceVersion }, count: 10 + index })
+      )
+    )
+    expect(races.map(({ status }) => status).toSorted()).toEqual([200, 409, 409, 409])
+    expect((await elsewhere.get(`${core}/trimmed-1`)).json().metadata.uid).toBe(uid)
+    expect((await elsewhere.delete(`${core}/trimmed-2`)).status).toBe(200)
+    expect((await master.create(core, coreEvent("trimmed-2"))).status).toBe(201)
+  })
+
+  it("nothing of it is a dead letter", async () => {
+    const { resourceVersion } = (await master.create(core, coreEvent("last"))).json().metadata
+    await eventually(
+      "the store has all",
+      async () => (await master.get(`${core}?limit=1&resourceVersion=${resourceVersion}`)).status === 200
+    )
+    expect((await master.get("/apis/activity.miloapis.com/v1/deadletters")).json().items).toEqual([])
+  })
+})
+
+describe("writes of Kubernetes Events while nobody stores them", () => {
+  it("are read from every server, one that is started later too", async () => {
+    await using api = await startApi({ writer: false, recordedRequests: "direct" })
+    const send = (method: string, path: string, body?: object) =>
+      api.request("master", path, {
+        method,
+        ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": patchTypes.merge } })
+      })
+    const create = (name: string) =>
+      api.request("master", core, { method: "POST", body: JSON.stringify(coreEvent(name)) })
+    await create("kept")
+    await create("changed")
+    await create("gone")
+    const changed = (await send("PATCH", `${core}/changed`, { count: 2 })).json()
+    await send("DELETE", `${core}/gone`)
+    const namesOf = async (request: Api["request"]) =>
+      (await request("master", `${core}?start=now-7d`))
+        .json()
+        .items.map((one: { metadata: { name: string } }) => one.metadata.name)
+        .toSorted()
+    expect(await namesOf(api.request)).toEqual(["changed", "kept"])
+    await using another = await api.startAnother()
+    await api.stopServer()
+    await api.startServer()
+    for (const request of [api.request, another.request]) {
+      await eventually("what was written before is read", async () => (await namesOf(request)).length === 2)
+      expect((await request("master", `${core}/changed`)).json()).toEqual(changed)
+      expect((await request("master", core, { method: "POST", body: JSON.stringify(coreEvent("kept")) })).status).toBe(
+        409
+      )
+      expect((await request("master", `${core}/gone`)).status).toBe(404)
+    }
+    // Each write has left its record.
+    await using bus = connectBus(api.nats.url)
+    const told = (await bus.messages(auditEvents.name)).map(({ body }) => JSON.parse(Buffer.from(body).toString()))
+    const changes = told.filter(
+      ({ objectRef, verb }) => objectRef.resource === "events" && verb !== "get" && verb !== "list"
+    )
+    expect(
+      changes.map(({ objectRef, responseStatus, verb }) => `${verb} ${objectRef.name ?? ""} ${responseStatus.code}`)
+    ).toEqual(expect.arrayContaining(["create  201", "create  409", "patch changed 200", "delete gone 200"]))
+    expect(changes.find(({ verb }) => verb === "patch")).toMatchObject({ requestObject: { count: 2 } })
   })
 })

@@ -82,9 +82,9 @@ describe("clients that write Events", () => {
     expect(
       await kubectl("patch", "event", "web.1", "--type=json", "-p", '[{"op":"replace","path":"/count","value":3}]')
     ).toBe("event/web.1 patched\n")
-    expect(await kubectl("label", "event", "web.1", "seen=yes", "app-")).toBe("event/web.1 labeled\n")
+    expect(await kubectl("label", "event", "web.1", "seen=again", "app-")).toBe("event/web.1 labeled\n")
     const json = JSON.parse(await kubectl("get", "event", "web.1", "-o", "json"))
-    expect([json.count, json.metadata.labels]).toEqual([3, { seen: "yes" }])
+    expect([json.count, json.metadata.labels]).toEqual([3, { seen: "again" }])
     expect(await kubectl("apply", "-f", file("applied.yaml", { ...event, count: 4 }))).toContain(
       "event/web.1 configured"
     )

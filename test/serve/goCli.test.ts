@@ -451,6 +451,142 @@ describe("the Go client", () => {
     ])
   })
 
+  const policy = {
+    resource: { apiGroup: "apps", kind: "Deployment" },
+    auditRules: [
+      {
+        name: "create",
+        match: "audit.verb == 'create'",
+        summary: "{{ actor }} created {{ link(kind + ' ' + audit.objectRef.name, audit.objectRef) }}"
+      },
+      { name: "delete", match: "audit.verb == 'delete'", summary: "{{ actor }} deleted {{ audit.objectRef.name }}" }
+    ],
+    eventRules: [{ match: "event.reason == 'ScalingReplicaSet'", summary: "{{ event.note }}" }]
+  }
+  /** As Go writes an audit record of which a file says little: what it cannot leave out is empty, or null. */
+  const auditInput = (verb: string) => ({
+    type: "audit",
+    audit: {
+      level: "",
+      auditID: "",
+      stage: "",
+      requestURI: "",
+      verb,
+      user: { username: "alice@example.com" },
+      objectRef: deployments,
+      requestReceivedTimestamp: null,
+      stageTimestamp: null
+    }
+  })
+
+  it("policy preview -f policy.yaml --input inputs.yaml: records and Events, each with its rule", async () => {
+    const status = await create("policypreviews", "PolicyPreview", {
+      policy,
+      inputs: [
+        auditInput("create"),
+        auditInput("get"),
+        {
+          type: "event",
+          event: {
+            apiVersion: "v1",
+            kind: "Event",
+            metadata: { name: "web.1", namespace: "team-1" },
+            involvedObject: { apiVersion: "apps/v1", kind: "Deployment", namespace: "team-1", name: "web" },
+            reason: "ScalingReplicaSet",
+            message: "Scaled up replica set web-1 from 0 to 3",
+            type: "Normal"
+          }
+        }
+      ]
+    })
+    // Columns: Input, Matched, Rule. Keys that are not there are false, 0 and "" in Go.
+    const columns = status.results.map(
+      ({ inputIndex, matched, matchedRuleIndex, matchedRuleName, matchedRuleType }: Record<string, unknown>) => [
+        inputIndex,
+        matched,
+        matchedRuleIndex,
+        matchedRuleName,
+        matchedRuleType
+      ]
+    )
+    expect(columns).toEqual([
+      [0, true, 0, "create", "audit"],
+      [1, false, -1, undefined, undefined],
+      [2, true, 0, "event-0", "event"]
+    ])
+    // Column Activity Summary: of those that matched, in their order.
+    expect(status.activities.map((one: { spec: { summary: string } }) => one.spec.summary)).toEqual([
+      "alice@example.com created Deployment web",
+      "Scaled up replica set web-1 from 0 to 3"
+    ])
+    expect(status.activities[0]).toMatchObject({
+      apiVersion: "activity.miloapis.com/v1alpha1",
+      kind: "Activity",
+      spec: {
+        changeSource: "human",
+        actor: { type: "user", name: "alice@example.com" },
+        resource: { apiGroup: "apps", kind: "Deployment", name: "web", namespace: "team-1" },
+        links: [{ marker: "Deployment web" }],
+        tenant: { type: "Platform", name: "" },
+        origin: { type: "audit" }
+      }
+    })
+    expect([status.error, status.fetchedInputs]).toEqual([undefined, undefined])
+  })
+
+  it("policy preview -f policy.yaml --input-audit record.json", async () => {
+    const status = await create("policypreviews", "PolicyPreview", { policy, inputs: [auditInput("delete")] })
+    expect(status.results[0]).toMatchObject({ matched: true, matchedRuleIndex: 1, matchedRuleName: "delete" })
+    expect(status.activities[0].spec.summary).toBe("alice@example.com deleted web")
+  })
+
+  it("policy preview -f policy.yaml --dry-run: without inputs it is checked", async () => {
+    // What the server of the Go implementation refuses.
+    expect(await create("policypreviews", "PolicyPreview", { policy })).toMatchObject({ activities: [], results: [] })
+  })
+
+  it("autoFetch, as the policy editor sends it", async () => {
+    const status = await create("policypreviews", "PolicyPreview", {
+      policy,
+      autoFetch: { limit: 10, timeRange: "24h", sources: "both" }
+    })
+    expect(status.fetchedInputs[0]).toMatchObject({ type: "audit", audit: { kind: "Event", verb: "create" } })
+    expect(status.results[0]).toMatchObject({ inputIndex: 0, matched: true, matchedRuleName: "create" })
+    expect(status.activities.map((one: { spec: { summary: string } }) => one.spec.summary)).toEqual([
+      "alice@example.com created Deployment web"
+    ])
+  })
+
+  it("audit -n team-1 --continue-after TOKEN goes on where the page before ended", async () => {
+    const spec = {
+      startTime: "now-24h",
+      endTime: "now",
+      filter: 'objectRef.namespace == "team-1" && objectRef.resource == "deployments"',
+      limit: 2
+    }
+    const first = await create("auditlogqueries", "AuditLogQuery", spec)
+    const second = await create("auditlogqueries", "AuditLogQuery", { ...spec, continue: first.continue })
+    const verbs = [...first.results, ...second.results].map(({ verb }: { verb: string }) => verb)
+    expect([verbs, second.continue]).toEqual([["get", "update", "create"], undefined])
+  })
+
+  it("feed --api-group apps --resource-uid, --filter", async () => {
+    const summariesOf = async (filter: string) => {
+      const status = await create("activityqueries", "ActivityQuery", {
+        startTime: "now-24h",
+        endTime: "now",
+        filter,
+        limit: 25
+      })
+      return status.results.map((one: { spec: { summary: string } }) => one.spec.summary)
+    }
+    expect(await summariesOf('spec.resource.apiGroup == "apps" && spec.resource.kind == "StatefulSet"')).toEqual([
+      "bob deleted StatefulSet db"
+    ])
+    expect(await summariesOf('spec.resource.uid == "nobody"')).toEqual([])
+    expect(await summariesOf('spec.changeSource == "system"')).toEqual(["the scheduler placed Pod web-2"])
+  })
+
   it("a mistake is 422, with a cause for its field", async () => {
     const answer = await api.request("admin", `${group}/auditlogqueries`, {
       method: "POST",

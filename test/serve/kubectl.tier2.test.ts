@@ -221,6 +221,16 @@ describe("kubectl", () => {
     expect((await run(["get", "ap", "deployments"])).out).toMatch(/deployments +apps +Deployment +1 +0 +True/)
   })
 
+  it("what get printed as a list can be applied again, and is checked by the server", async () => {
+    writeFileSync(file("listed.json"), (await run(["get", "ap", "-o", "json"])).out)
+    const again = await run(["apply", "-f", file("listed.json")])
+    expect([again.err, again.out]).toEqual(["", "activitypolicy.activity.miloapis.com/deployments configured\n"])
+    const list = JSON.parse(readFileSync(file("listed.json"), "utf8"))
+    list.items[0].spec.unknown = 1
+    writeFileSync(file("listed.json"), JSON.stringify(list))
+    expect((await run(["apply", "-f", file("listed.json")])).err).toContain('unknown field "spec.unknown"')
+  })
+
   it("policies that up placed from files are applied without a warning: unchanged, or configured", async () => {
     const folder = fileURLToPath(new URL("../../infra/policies", import.meta.url))
     await api.run(Effect.flatMap(readPolicyFiles(folder), placePolicies))

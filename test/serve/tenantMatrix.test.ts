@@ -96,11 +96,9 @@ const callers: ReadonlyArray<Caller> = [
 
 /** They may see nothing at all of what they ask for here. */
 const refusedCallers: ReadonlyArray<Omit<Caller, "sees">> = [
-  ...(["half-type", "half-name", "empty-name", "unknown-type", "repeated"] as const).flatMap((user) => [
-    { user },
-    { user, namespace: "team-1" },
-    { user, apiGroup: "apps" }
-  ]),
+  ...(
+    ["half-type", "half-name", "empty-name", "unknown-type", "repeated", "repeated-name", "repeated-type"] as const
+  ).flatMap((user) => [{ user }, { user, namespace: "team-1" }, { user, apiGroup: "apps" }]),
   { user: "nobody" },
   { user: "viewer" },
   { user: "viewer", apiGroup: "apps" },
@@ -152,6 +150,8 @@ const queries: Readonly<Record<string, QueryOf>> = {
   auditlogqueries: { kind: "AuditLogQuery", ...ofRecords },
   eventqueries: { kind: "EventQuery", ...ofEvents }
 }
+
+const exportForms = ["application/jsonl", "text/csv"] as const
 
 const facetQueries: Readonly<Record<string, QueryOf & { readonly fields: ReadonlyArray<string> }>> = {
   activityfacetqueries: { kind: "ActivityFacetQuery", ...ofActivities, fields: activityFacetFields },
@@ -362,10 +362,10 @@ describe("the tenant matrix", () => {
   const seenOf = (caller: Caller, of: QueryOf["facts"]): ReadonlyArray<Mark> =>
     of === "events" ? (caller.seesOfEvents ?? caller.sees) : caller.sees
 
-  const ask = (plural: string, { kind }: QueryOf, user: UserName, spec: object) =>
+  const ask = (plural: string, { kind }: QueryOf, user: UserName, spec: object, accept = "application/json") =>
     api.request(user, `${group}/${plural}`, {
       method: "POST",
-      headers: { "content-type": "application/json" },
+      headers: { "content-type": "application/json", accept },
       body: JSON.stringify({ apiVersion: "activity.miloapis.com/v1alpha1", kind, metadata: {}, spec })
     })
 
@@ -413,9 +413,21 @@ describe("the tenant matrix", () => {
       }
     )
 
+    it.each(callers.map((caller) => [callerText(caller), caller] as const))("%s: exports", async (_, caller) => {
+      const sees = expected(seenOf(caller, query.facts))
+      const spec = { ...day, ...limits(caller, query), limit: 1 }
+      for (const accept of exportForms) {
+        const whole = await ask(plural, query, caller.user, spec, accept)
+        expect([accept, whole.status, marksIn(whole.text)]).toEqual([accept, 200, sees])
+        expect(whole.text).toContain("complete")
+      }
+    })
+
     it.each(refusedCallers.map((caller) => [callerText(caller), caller] as const))("%s: refused", async (_, caller) => {
-      const answer = await ask(plural, query, caller.user, { ...day, ...limits(caller, query) })
-      expect([answer.status, marksIn(answer.text)]).toEqual([403, []])
+      for (const accept of ["application/json", ...exportForms]) {
+        const answer = await ask(plural, query, caller.user, { ...day, ...limits(caller, query) }, accept)
+        expect([accept, answer.status, marksIn(answer.text)]).toEqual([accept, 403, []])
+      }
     })
 
     it("a filter that leaves other API groups open opens none", async () => {

@@ -42,6 +42,7 @@ const roles = [
   "activity-namespace-viewer",
   "activity-querier",
   "activity-audit-querier",
+  "activity-export",
   "activity-policy-manager",
   "activity-dead-letter-manager"
 ] as const
@@ -405,6 +406,11 @@ describe("access", () => {
         auditlogqueries: "create",
         auditlogfacetsqueries: "create"
       },
+      "activity-export": {
+        "activityqueries/export": "create",
+        "auditlogqueries/export": "create",
+        "eventqueries/export": "create"
+      },
       "activity-policy-manager": {
         activitypolicies: policy,
         "activitypolicies/status": "get",
@@ -426,10 +432,13 @@ describe("access", () => {
       "activitypolicies",
       "activitypolicies/status",
       "activityqueries",
+      "activityqueries/export",
       "activityfacetqueries",
       "auditlogqueries",
+      "auditlogqueries/export",
       "auditlogfacetsqueries",
       "eventqueries",
+      "eventqueries/export",
       "eventfacetqueries",
       "policypreviews",
       "reindexjobs",
@@ -552,6 +561,11 @@ describe("access", () => {
         [`${group}/auditlogqueries`]: "create",
         [`${group}/auditlogfacetsqueries`]: "create",
         [`${group}/scopes platform`]: "get"
+      },
+      "activity-export": {
+        [`${group}/activityqueries/export`]: "create",
+        [`${group}/auditlogqueries/export`]: "create",
+        [`${group}/eventqueries/export`]: "create"
       },
       "activity-policy-manager": {
         [`${group}/activitypolicies`]: writing,

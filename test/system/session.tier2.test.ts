@@ -26,6 +26,19 @@ const widgets = {
   }
 }
 
+/** No English plural leads to its kind, and people call it otherwise. */
+const geese = {
+  ...widgets,
+  metadata: {
+    name: "geese.shop.example.com",
+    annotations: {
+      "activity.miloapis.com/kind-label": "grey goose",
+      "activity.miloapis.com/kind-label-plural": "grey geese"
+    }
+  },
+  spec: { ...widgets.spec, names: { plural: "geese", singular: "goose", kind: "Goose" } }
+}
+
 const widgetPolicy = {
   apiVersion: "activity.miloapis.com/v1alpha1",
   kind: "ActivityPolicy",
@@ -54,6 +67,7 @@ const widget = { apiVersion: "shop.example.com/v1", kind: "Widget", metadata: { 
 const objects = [
   { apiVersion: "v1", kind: "Namespace", metadata: { name: "shop" } },
   widgets,
+  geese,
   {
     apiVersion: "rbac.authorization.k8s.io/v1",
     kind: "Role",
@@ -268,6 +282,38 @@ describe("a kubectl session of two people", () => {
     assert.isUndefined(await changesOf("alice deleted ConfigMap settings in shop"))
   })
 
+  it("a preview knows kinds as the processor does: by the cluster's discovery, and by their definitions", async () => {
+    const preview = {
+      apiVersion: "activity.miloapis.com/v1alpha1",
+      kind: "PolicyPreview",
+      spec: {
+        policy: {
+          resource: { apiGroup: "shop.example.com", kind: "Goose" },
+          auditRules: [{ match: "true", summary: "{{ actor }} fed the {{ kind }} {{ audit.objectRef.name }}" }]
+        },
+        inputs: [
+          {
+            type: "audit",
+            audit: {
+              verb: "update",
+              user: { username: "alice" },
+              objectRef: { apiGroup: "shop.example.com", resource: "geese", namespace: "shop", name: "akka" }
+            }
+          }
+        ]
+      }
+    }
+    const status = await eventually("the API server knows the kind", async () => {
+      const answer = await activity.cluster.request("admin", `${groupPath}/policypreviews`, {
+        method: "POST",
+        body: preview
+      })
+      return answer.json().status?.results[0].matched === true ? answer.json().status : undefined
+    })
+    assert.deepStrictEqual([status.kindLabel, status.kindLabelPlural], ["grey goose", "grey geese"])
+    assert.strictEqual(status.activities[0].spec.summary, "alice fed the grey goose akka")
+  })
+
   it("kubectl prints it as a table, to whoever may see the namespace", async () => {
     const table = (await kubectl("bob", "get activities --field-selector spec.actor.name=alice")).trim().split("\n")
     assert.match(table[0]!, /^NAME +SUMMARY +ACTOR +RESOURCE +SOURCE +AGE$/)
@@ -281,7 +327,8 @@ describe("a kubectl session of two people", () => {
   })
 })
 
-const policyPath = "/apis/activity.miloapis.com/v1alpha1/activitypolicies/shop-widget"
+const groupPath = "/apis/activity.miloapis.com/v1alpha1"
+const policyPath = `${groupPath}/activitypolicies/shop-widget`
 
 const withoutGeneratedNames = (summary: string): string =>
   summary

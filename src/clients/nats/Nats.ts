@@ -216,7 +216,8 @@ export class Nats extends Context.Service<
     ) => Effect.Effect<ReadonlyArray<PublishAck | NatsError>>
     /**
      * Publishes one message if nothing has come to its subject behind `last`, the sequence that
-     * {@link lastSequenceOn} told; 0: the subject has none.
+     * {@link lastSequenceOn} told; 0: the subject has none. The same message again is known by its id while it is the
+     * newest.
      *
      * @fails NatsError RevisionMismatch when something has, or when the message at `last` was trimmed since
      */

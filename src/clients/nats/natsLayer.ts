@@ -36,6 +36,7 @@ const ageLookMillis = 60_000
 
 /** The stream refuses the message when its subject's newest one is another. */
 const expectedLastHeader = "Nats-Expected-Last-Subject-Sequence"
+const idHeader = "Nats-Msg-Id"
 
 interface KnownStream {
   readonly definition: StreamDefinition
@@ -130,7 +131,9 @@ const makeNats = Effect.fnUntraced(function* (options: NatsOptions) {
     for (const stream of new Set([...known.keys(), ...consumed.keys()])) {
       const entry = known.get(stream)
       const work: Effect.Effect<unknown, NatsError> =
-        entry !== undefined && queue.streams.has(stream) ? trimNow(stream) : floors.sample(stream, durablesOf(stream))
+        entry !== undefined && (queue.streams.has(stream) || consumed.has(stream))
+          ? trimNow(stream)
+          : floors.sample(stream, durablesOf(stream))
       yield* work.pipe(Effect.catch(() => (entry === undefined ? Effect.void : Effect.ignore(ensureOne(entry)))))
     }
   })
@@ -148,6 +151,15 @@ const makeNats = Effect.fnUntraced(function* (options: NatsOptions) {
   yield* upkeep.pipe(Effect.repeat(Schedule.spaced(upkeepPause)), Effect.forkScoped)
   yield* connection.whenConnected("connect").pipe(Effect.timeout(firstConnectWait), Effect.ignore)
 
+  /** Not directly: another replica than the leader may not know the newest one yet. */
+  const newestOn = (stream: string, subject: string): Effect.Effect<StoredMsg | null, NatsError> =>
+    connection.request("streams.getMessage", stream, (manager) =>
+      manager.streams.getMessage(stream, { last_by_subj: subject }).catch((cause: unknown) => {
+        if (refusalCode(cause) === apiCodes.messageNotFound) return null
+        throw cause
+      })
+    )
+
   return Nats.of({
     publishEach: queue.publish,
     publish: (messages) =>
@@ -158,28 +170,19 @@ const makeNats = Effect.fnUntraced(function* (options: NatsOptions) {
           : Effect.succeed(outcomes.filter(isPublished))
       }),
     publishAfter: ({ last, message, stream }) =>
-      Effect.flatMap(
-        queue.publish([{ ...message, headers: { ...message.headers, [expectedLastHeader]: String(last) } }]),
-        ([outcome]) => {
-          if (outcome === undefined) return Effect.fail(unavailable("publish", new Error("no answer")))
-          if (isPublished(outcome)) return Effect.succeed(outcome)
-          return Effect.fail(
-            refusalCode(outcome) === apiCodes.wrongLastSequence
-              ? new NatsError({ reason: new RevisionMismatch({ bucket: stream, key: message.subject }) })
-              : outcome
-          )
-        }
-      ),
-    // Not directly: another replica than the leader may not know the newest one yet.
-    lastSequenceOn: (stream, subject) =>
-      connection
-        .request("streams.getMessage", stream, (manager) =>
-          manager.streams.getMessage(stream, { last_by_subj: subject }).catch((cause: unknown) => {
-            if (refusalCode(cause) === apiCodes.messageNotFound) return null
-            throw cause
-          })
-        )
-        .pipe(Effect.map((found) => found?.seq ?? 0)),
+      Effect.gen(function* () {
+        const headers = { ...message.headers, [expectedLastHeader]: String(last) }
+        const [outcome] = yield* queue.publish([{ ...message, headers }])
+        if (outcome === undefined) return yield* unavailable("publish", new Error("no answer"))
+        if (isPublished(outcome)) return outcome
+        if (refusalCode(outcome) !== apiCodes.wrongLastSequence) return yield* outcome
+        // The server judges by it before it knows a message by its id: one that was sent again follows itself.
+        const found = yield* newestOn(stream, message.subject)
+        return found?.header?.get(idHeader) === message.id
+          ? { stream, sequence: found.seq, duplicate: true }
+          : yield* new NatsError({ reason: new RevisionMismatch({ bucket: stream, key: message.subject }) })
+      }),
+    lastSequenceOn: (stream, subject) => Effect.map(newestOn(stream, subject), (found) => found?.seq ?? 0),
     ensureStreams: (definitions, ensureOptions) =>
       Effect.forEach(
         definitions,

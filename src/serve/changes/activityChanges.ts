@@ -23,8 +23,8 @@ export interface FoundChanges {
 const none: FoundChanges = { changes: undefined, warnings: [] }
 
 /**
- * Reads two records' bodies at most within the caller's scope, those before the activity's own only of its tenant and
- * cluster. Never fails: what cannot be read now is told as a warning.
+ * All is read within the caller's scope, records before the activity's own only of its tenant and cluster besides. Never
+ * fails: what cannot be read now is told as a warning.
  *
  * @decision 0028-changes
  */
@@ -44,10 +44,7 @@ export const activityChanges = (
         if (record === undefined) return none
         const { apiGroup, name, namespace, resource } = record.objectRef
         const earlier = yield* queries.earlierRecords(scope, { apiGroup, resource, namespace, name }, standing)
-        const changes = recordedChanges(
-          record,
-          earlier.flatMap((one) => readRecord(one, spec) ?? [])
-        )
+        const changes = recordedChanges(record, readEach(earlier, spec))
         return { ...none, changes: changes === undefined ? undefined : shownChanges(changes) }
       }).pipe(
         Effect.timeout(wait),
@@ -58,6 +55,14 @@ export const activityChanges = (
         ),
         Effect.withSpan("serve.activityChanges")
       )
+
+/** One after the other, as they are taken: the first is mostly all that is needed, and each may have megabytes. */
+function* readEach(stored: ReadonlyArray<StoredRecord>, spec: Activity["spec"]): Generator<AuditRecord> {
+  for (const one of stored) {
+    const record = readRecord(one, spec)
+    if (record !== undefined) yield record
+  }
+}
 
 /** Records of other writers than our collector may never have been redacted. */
 const redaction = redactionBy([])

@@ -54,7 +54,7 @@ export interface EarlierState {
  *
  * @param earlier records of the same object, newest first
  */
-export const stateBefore = (after: JsonObject, earlier: ReadonlyArray<AuditRecord>): EarlierState | undefined => {
+export const stateBefore = (after: JsonObject, earlier: Iterable<AuditRecord>): EarlierState | undefined => {
   const scales: Array<JsonObject> = []
   for (const record of earlier) {
     const state = answeredObject(record)

@@ -27,11 +27,11 @@ const comparedMax = 10_000
  * The object as the request left it beside how it was before, as far as the request can be what changed it; where that is
  * not known, what a patch or a scale asked for: new values without old ones.
  *
- * @param earlier records of the same object, newest first
+ * @param earlier records of the same object, newest first; taken as far as they are needed
  * @returns undefined where nothing is known; without changes where it is known that there are none
  * @decision 0028-changes
  */
-export const recordedChanges = (record: AuditRecord, earlier: ReadonlyArray<AuditRecord>): FieldChanges | undefined => {
+export const recordedChanges = (record: AuditRecord, earlier: Iterable<AuditRecord>): FieldChanges | undefined => {
   if (!hasChanges(record) || record.objectRef.subresource === "status") return undefined
   const answered = answeredObject(record)
   const after = answered ?? sentObject(record)
@@ -140,7 +140,7 @@ const hiddenFields = (record: AuditRecord, before: JsonObject, after: JsonObject
   const request = record.body["requestObject"]
   if (record.verb !== "patch" || isWhole(request)) return []
   return requestedFields(request).flatMap(({ path, new: asked }) => {
-    if (typeof asked !== "string" || !asked.includes(redactedText)) return []
+    if (typeof asked !== "string" || !asked.includes(redactedText) || isBookkeepingWithin(path)) return []
     const [old, now] = [valueAt(before, path), valueAt(after, path)]
     return typeof now === "string" && now.includes(redactedText) && old === now ? [{ path, old, new: now }] : []
   })

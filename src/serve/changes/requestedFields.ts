@@ -17,10 +17,19 @@ export const isWhole = (request: Json | undefined): boolean => textAt(request, "
  * changed anything: some kinds of patches merge lists, others replace them.
  */
 export const namedBy = (requested: ReadonlyArray<FieldChange>): ((path: FieldPath) => boolean) => {
-  const named = requested.map(({ path }) => namesOf(path))
+  const named = new Set<string>()
+  const above = new Set<string>()
+  for (const { path } of requested) {
+    const names = namesOf(path)
+    named.add(JSON.stringify(names))
+    names.forEach((_, length) => above.add(JSON.stringify(names.slice(0, length))))
+  }
   return (path) => {
     const names = namesOf(path)
-    return named.some((other) => other.every((name, at) => at >= names.length || name === names[at]))
+    return (
+      above.has(JSON.stringify(names)) ||
+      [...names, ""].some((_, length) => named.has(JSON.stringify(names.slice(0, length))))
+    )
   }
 }
 

@@ -5,6 +5,8 @@ export type Form =
   | { readonly _tag: "Table"; readonly version: "v1" | "v1beta1" }
   | { readonly _tag: "Metadata"; readonly list: boolean }
   | { readonly _tag: "Discovery"; readonly version: "v2" | "v2beta1" }
+  /** OpenAPI's version 2 as protobuf. */
+  | { readonly _tag: "OpenApi" }
   /** All that a query finds, in lines. */
   | { readonly _tag: "Export"; readonly type: ExportType }
 
@@ -53,7 +55,10 @@ const encodings: Readonly<Record<string, "json" | "yaml">> = {
   "text/yaml": "yaml"
 }
 
+const openApiType = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+
 const formOf = (type: string, parameters: ReadonlyMap<string, string>): Accepted | undefined => {
+  if (type === openApiType) return { form: { _tag: "OpenApi" }, encoding: "json" }
   const encoding = encodings[type]
   if (encoding === undefined) return undefined
   const group = parameters.get("g")

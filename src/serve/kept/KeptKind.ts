@@ -1,5 +1,5 @@
 /** What the server knows of one kind of objects that it keeps: how they are read, admitted, kept and shown. */
-import { Effect } from "effect"
+import { Clock, Effect } from "effect"
 import type { JsonSchema } from "../../contracts/JsonSchema.ts"
 import { metaReference } from "../../contracts/metaSchemas.ts"
 import { groupName } from "../../contracts/resources.ts"
@@ -61,8 +61,8 @@ interface KindParts<A extends KeptObject> extends KindRules<A> {
   readonly status: JsonSchema
   /** The spec of a whole object, with what the server fills in. */
   readonly wholeSpec: (spec: A["spec"] | undefined) => A["spec"]
-  /** What is right, and may not be meant. */
-  readonly specWarnings?: (object: A) => ReadonlyArray<string>
+  /** What is right, and may not be meant. @param now microseconds since 1970 */
+  readonly specWarnings?: (object: A, now: bigint) => ReadonlyArray<string>
 }
 
 export const keptKind = <A extends KeptObject>({
@@ -88,25 +88,26 @@ export const keptKind = <A extends KeptObject>({
   }
   // The schema says the shapes; what it does not say (required, bounds, compiles) admission checks.
   const partOf = ({ object }: CheckedBody): Partial<A> => object as unknown as Partial<A>
-  const wholeFrom = (body: CheckedBody, { version }: ResourceRequest): KeptBody<A> => {
-    const sent = partOf(body)
-    // Every field of the kind is there now.
-    const object = {
-      ...sent,
-      apiVersion: `${groupName}/${version}`,
-      kind,
-      metadata: { ...sent.metadata, name: sent.metadata?.name ?? "" },
-      spec: wholeSpec(sent.spec)
-    } as unknown as A
-    return { object, warnings: [...body.warnings, ...(specWarnings?.(object) ?? [])] }
-  }
+  const wholeFrom = (body: CheckedBody, { version }: ResourceRequest): Effect.Effect<KeptBody<A>> =>
+    Effect.map(Clock.currentTimeMillis, (millis) => {
+      const sent = partOf(body)
+      // Every field of the kind is there now.
+      const object = {
+        ...sent,
+        apiVersion: `${groupName}/${version}`,
+        kind,
+        metadata: { ...sent.metadata, name: sent.metadata?.name ?? "" },
+        spec: wholeSpec(sent.spec)
+      } as unknown as A
+      return { object, warnings: [...body.warnings, ...(specWarnings?.(object, BigInt(millis) * 1_000n) ?? [])] }
+    })
   return {
     ...rules,
     served: (object, apiVersion) =>
       object.apiVersion === apiVersion ? object : rules.records.objectFrom(object, apiVersion),
-    body: (call, request) => Effect.map(objectBody(call, request, bodyKind), (body) => wholeFrom(body, request)),
+    body: (call, request) => Effect.flatMap(objectBody(call, request, bodyKind), (body) => wholeFrom(body, request)),
     checked: (call, request, body) =>
-      Effect.map(checkedObject(call, request, body, bodyKind), (checked) => wholeFrom(checked, request)),
+      Effect.flatMap(checkedObject(call, request, body, bodyKind), (checked) => wholeFrom(checked, request)),
     checkedPart: (call, request, body) =>
       Effect.map(checkedObject(call, request, body, bodyKind), (checked) => ({
         object: partOf(checked),

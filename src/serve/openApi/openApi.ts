@@ -2,8 +2,9 @@
  * What `kubectl explain`, validation and code generators read: `/openapi/v3` with a document per version, and the one
  * document of `/openapi/v2`, all from the table of resources.
  *
- * kube-apiserver asks for version 2 every minute and merges it with its own; it makes the protobuf form for clients by
- * itself, so only JSON is given here.
+ * kube-apiserver asks for version 2 every minute, as JSON, and merges it with its own. As protobuf only kubectl asks for
+ * it, where there is no kube-apiserver between, and only before it takes a List: what it does not find there it leaves to
+ * this server to check, so it is given a document without definitions.
  */
 import { eventsApis } from "../../contracts/eventsApis.ts"
 import { groupName, versions } from "../../contracts/resources.ts"
@@ -23,7 +24,11 @@ const immutableSeconds = 31_536_000
  * kube-apiserver would take them for its own
  */
 export const openApi = (call: Call, tellsOfEvents: boolean): Answer | undefined => {
-  if (call.path === "/openapi/v2") return jsonAnswer(call, onceMade("v2", swagger))
+  if (call.path === "/openapi/v2") {
+    return tellsOfEvents && call.accepted.form._tag === "OpenApi"
+      ? taggedAnswer(call, { text: bareDocument, contentType: protobufType })
+      : jsonAnswer(call, onceMade("v2", swagger))
+  }
   if (call.path === "/openapi/v3") {
     return tellsOfEvents
       ? jsonAnswer(
@@ -38,6 +43,17 @@ export const openApi = (call: Call, tellsOfEvents: boolean): Answer | undefined 
   const part = [...ownParts, ...eventParts].find(({ path }) => call.path === `/openapi/v3/${path}`)
   return part === undefined ? undefined : partAnswer(call, part)
 }
+
+/** As kube-apiserver answers: what it is asked for by has an `@`, which no content type may have. */
+const protobufType = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+
+/** A field of protobuf that is a text or a message; both are shorter than 128 bytes. */
+const protobufField = (number: number, text: string): string =>
+  `${String.fromCharCode(number * 8 + 2, text.length)}${text}`
+
+/** `openapi.v2.Document` with its version and its title. */
+const bareDocument =
+  protobufField(1, "2.0") + protobufField(2, protobufField(1, "activity") + protobufField(2, versions[0]))
 
 /** A version of a group: its own document. */
 interface Part {

@@ -129,6 +129,22 @@ const ownListParameters: Readonly<Record<string, ReadonlyArray<Parameter>>> = {
   events: eventParameters
 }
 
+const exportParameters: ReadonlyArray<Parameter> = [
+  parameter("columns", "With Accept: text/csv, the columns: fields that a filter may name, joined by commas."),
+  parameter(
+    "timeoutSeconds",
+    "With Accept: application/jsonl or text/csv, ends the answer after so many seconds.",
+    "integer"
+  )
+]
+
+/** What creating one takes besides what every creation takes. */
+const ownCreateParameters: Readonly<Record<string, ReadonlyArray<Parameter>>> = {
+  activityqueries: exportParameters,
+  auditlogqueries: exportParameters,
+  eventqueries: exportParameters
+}
+
 /** By verb: the method, the name in `x-kubernetes-action`, and the one in operationIds. */
 const actions: Readonly<Record<string, readonly [method: Method, action: string, word: string]>> = {
   get: ["get", "get", "read"],
@@ -251,6 +267,8 @@ const parametersOf = (resource: Resource, verb: string): ReadonlyArray<Parameter
       return deleteParameters
     case "patch":
       return patchParameters
+    case "create":
+      return [...writeParameters, ...(ownCreateParameters[resource.plural] ?? [])]
     default:
       return writeParameters
   }

@@ -2,7 +2,9 @@
 import { Effect } from "effect"
 import { type FactPage, FactQueries, type Total } from "../../store/FactQueries.ts"
 import type { FactWindow } from "../../store/factWindow.ts"
+import { ActivityFeed } from "../activities/ActivityFeed.ts"
 import type { ApiFailure } from "../ApiFailure.ts"
+import { EventFeed } from "../events/EventFeed.ts"
 import type { Call } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
 import { storeFailureFrom } from "../storeFailure.ts"
@@ -23,7 +25,7 @@ export const createQuery = Effect.fn("serve.createQuery")(function* (
   const queries = yield* FactQueries
   const page = yield* queries
     .page(window, { limit: limit ?? limitDefault, after })
-    .pipe(Effect.mapError(storeFailureFrom))
+    .pipe(Effect.mapError(storeFailureFrom), showing(kind))
   return answerTo(
     call,
     question,
@@ -35,6 +37,17 @@ export const createQuery = Effect.fn("serve.createQuery")(function* (
     page.facts.map((fact) => kind.resultText(fact, question.apiVersion))
   )
 })
+
+/** What no list has shown yet is told in its trace. Records have no feed here that could know of theirs. */
+const showing =
+  ({ facts, resource }: QueryKind) =>
+  (page: Effect.Effect<FactPage, ApiFailure>) =>
+    Effect.gen(function* () {
+      const feed =
+        facts.kind === "activity" ? yield* ActivityFeed : facts.kind === "event" ? yield* EventFeed : undefined
+      if (feed === undefined) return yield* page
+      return yield* feed.unshown.showing(page, (read) => read.facts, { "activity.resource": resource.plural })
+    })
 
 /** When counting takes too long, what is on the page is what is known. */
 const totalOf = (window: FactWindow, { facts, next }: FactPage): Effect.Effect<Total, ApiFailure, FactQueries> =>

@@ -7,9 +7,11 @@ import {
 } from "../../contracts/queryResources.ts"
 import { groupName, type Resource } from "../../contracts/resources.ts"
 import type { FactQueries } from "../../store/FactQueries.ts"
+import type { ActivityFeed } from "../activities/ActivityFeed.ts"
 import type { ApiFailure } from "../ApiFailure.ts"
 import type { Authorizer } from "../auth/Authorizer.ts"
 import type { Drain } from "../Drain.ts"
+import type { EventFeed } from "../events/EventFeed.ts"
 import { exportQuery } from "../exports/exportQuery.ts"
 import type { Exports } from "../exports/Exports.ts"
 import type { Answer, Call } from "../http/Call.ts"
@@ -36,7 +38,13 @@ export const queryRequest = (
   request: ResourceRequest,
   resource: Resource,
   options: QueryOptions
-): Effect.Effect<Answer, ApiFailure, Authorizer | Drain | Exports | FactQueries | Scope.Scope> | undefined => {
+):
+  | Effect.Effect<
+      Answer,
+      ApiFailure,
+      ActivityFeed | Authorizer | Drain | EventFeed | Exports | FactQueries | Scope.Scope
+    >
+  | undefined => {
   const query = queryKinds.find((kind) => kind.resource === resource)
   const { form } = call.accepted
   if (query !== undefined) {

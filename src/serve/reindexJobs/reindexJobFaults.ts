@@ -53,8 +53,8 @@ const outside = (field: string, value: number, min: number, max: number): Readon
 /** A week takes long: 100 facts a second are 60 million. */
 const longMicroseconds = 7n * 86_400n * 1_000_000n
 
-export const specWarnings = (job: ReindexJob): ReadonlyArray<string> => {
-  const times = timesOf(job)
+export const specWarnings = (job: ReindexJob, now: bigint): ReadonlyArray<string> => {
+  const times = timesOf(job, now)
   const isLong = Result.isSuccess(times) && times.success.end - times.success.start > longMicroseconds
   return [
     ...(isLong ? ["spec.timeRange: it is longer than 7 days: the job may take long"] : []),
@@ -62,11 +62,11 @@ export const specWarnings = (job: ReindexJob): ReadonlyArray<string> => {
   ]
 }
 
-/** Of a job that is not created yet, relative times are compared with one another only. */
-const timesOf = ({ metadata, spec: { timeRange } }: ReindexJob) =>
+/** @param now where the job does not say when it was created */
+const timesOf = ({ metadata, spec: { timeRange } }: ReindexJob, now = 0n) =>
   queryWindow(
     { field: "spec.timeRange.startTime", text: timeRange.startTime },
     { field: "spec.timeRange.endTime", text: timeRange.endTime ?? "now" },
-    microsecondsFrom(metadata.creationTimestamp ?? "") ?? 0n,
+    microsecondsFrom(metadata.creationTimestamp ?? "") ?? now,
     {}
   )

@@ -20,6 +20,41 @@ const collectGarbage: () => void = runInNewContext("gc")
 
 describe("publish", () => {
   it.live(
+    "behind what was read: of two who read the same one is stored, and nothing that follows what was trimmed",
+    () =>
+      connected(server, (nats) =>
+        Effect.gen(function* () {
+          const stream = streamOf("BEHIND", { consumers: [] })
+          yield* nats.ensureStreams([stream])
+          const subject = "behind.one"
+          const message = (id: string) => ({ subject, id, body: Buffer.from(id) })
+          const after = (last: number, id: string) =>
+            nats.publishAfter({ stream: stream.name, last, message: message(id) }).pipe(
+              Effect.map(({ duplicate, sequence }) => ({ duplicate, sequence })),
+              Effect.catch((error) => Effect.succeed(error.reason._tag))
+            )
+          assert.strictEqual(yield* nats.lastSequenceOn(stream.name, subject), 0)
+          const both = yield* Effect.all([after(0, "a"), after(0, "b")], { concurrency: 2 })
+          assert.lengthOf(
+            both.filter((outcome) => outcome === "RevisionMismatch"),
+            1
+          )
+          yield* nats.publish([{ ...message("other"), subject: "behind.two" }])
+          const first = yield* nats.lastSequenceOn(stream.name, subject)
+          const second = { duplicate: false, sequence: first + 2 }
+          assert.deepStrictEqual(yield* after(first, "c"), second)
+          // Sent again it is known, though its place is taken: by itself.
+          assert.deepStrictEqual(yield* after(first, "c"), { ...second, duplicate: true })
+          assert.strictEqual(yield* after(first, "d"), "RevisionMismatch")
+          assert.strictEqual(yield* after(0, "e"), "RevisionMismatch")
+          assert.isTrue(yield* nats.deleteMessage(stream.name, second.sequence))
+          assert.strictEqual(yield* after(second.sequence, "f"), "RevisionMismatch")
+        })
+      ),
+    timeout
+  )
+
+  it.live(
     "a known id answers the old position and stores nothing",
     () =>
       connected(server, (nats) =>

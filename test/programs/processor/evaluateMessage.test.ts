@@ -8,7 +8,7 @@ import fc from "fast-check"
 import { parse } from "yaml"
 import type { StoredMessage } from "../../../src/clients/nats/Nats.ts"
 import type { ActivityPolicy } from "../../../src/domain/ActivityPolicy.ts"
-import { headerNames } from "../../../src/domain/streams.ts"
+import { anchorMark, headerNames } from "../../../src/domain/streams.ts"
 import { platformTenant } from "../../../src/domain/Tenant.ts"
 import { auditRecordFrom } from "../../../src/normalise/auditRecordFrom.ts"
 import { headOf } from "../../../src/normalise/bodies.ts"
@@ -312,5 +312,26 @@ describe("a record whose bodies are not read", () => {
       }),
       { numRuns: 1_000 }
     )
+  })
+})
+
+describe("what is written of Events through the API", () => {
+  const subject = "events.platform._.written.team-1.web%2E1"
+  const marked = (message: StoredMessage, mark: string): StoredMessage => ({
+    ...message,
+    header: (name) => (name === headerNames.mark ? mark : message.header(name))
+  })
+  const policies = policySet(samplePolicies())
+  const event = recordedLines("kube-events.jsonl.gz").find((line) => {
+    const message = messageOf("MILO_EVENTS", subject, Buffer.from(line))
+    return evaluateMessage(policies, options, message)._tag === "Activity"
+  })
+
+  it("is told as an exporter's; an anchor and a deletion are not", () => {
+    const written = messageOf("MILO_EVENTS", subject, Buffer.from(event ?? ""))
+    assert.strictEqual(evaluateMessage(policies, options, marked(written, "modified"))._tag, "Activity")
+    assert.strictEqual(evaluateMessage(policies, options, marked(written, "deleted"))._tag, "NoActivity")
+    const anchor = marked(messageOf("MILO_EVENTS", subject, Buffer.alloc(0)), anchorMark)
+    assert.strictEqual(evaluateMessage(policies, options, anchor)._tag, "NoActivity")
   })
 })
