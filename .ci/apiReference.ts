@@ -1,5 +1,6 @@
 /** `docs/api.md`: the resources of the API and their fields, printed from the schemas that clients are served. */
 import type { JsonSchema } from "../src/contracts/JsonSchema.ts"
+import { eventsApis, eventsResource } from "../src/contracts/eventsApis.ts"
 import { groupName, type Resource, resources, versions } from "../src/contracts/resources.ts"
 
 export const apiReference = (): string =>
@@ -14,6 +15,10 @@ export const apiReference = (): string =>
     "| resource | kind | short | scope | verbs | subresources |",
     "|---|---|---|---|---|---|",
     ...resources.map(overviewOf),
+    "",
+    `Kubernetes' own Events are beside it: \`${eventsResource.plural}\` at ` +
+      `${eventsApis.map(({ group, version }) => `\`${group === "" ? "/api" : `/apis/${group}`}/${version}\``).join(" and ")} ` +
+      `(${eventsResource.verbs.join(", ")}), with the fields that Kubernetes gives them.`,
     "",
     ...resources.flatMap(chapterOf)
   ].join("\n")

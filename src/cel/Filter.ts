@@ -43,6 +43,7 @@ export {
   always,
   fieldsOf,
   type FilterExpression as Expression,
+  isCostly,
   isOneOf,
   isText,
   not,

@@ -149,6 +149,10 @@ const partsOf = (expression: FilterExpression): ReadonlyArray<FilterExpression> 
 export const fieldsOf = (expression: FilterExpression): ReadonlyArray<FilterField> =>
   expression.op === "field" ? [expression.field] : partsOf(expression).flatMap(fieldsOf)
 
+/** Its patterns and exists() may take milliseconds for one resource; everything else takes microseconds. */
+export const isCostly = (expression: FilterExpression): boolean =>
+  expression.op === "matches" || expression.op === "exists" || partsOf(expression).some(isCostly)
+
 /** Conditions that no text was written for: of selectors, for one. */
 export const isText = (field: FilterField, text: string): FilterExpression => ({
   op: "compare",

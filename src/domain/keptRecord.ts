@@ -68,15 +68,17 @@ export const recordKind = <A extends KeptObject>({ kind, specKept, specOtherwise
     singular,
     path: `/apis/${apiVersion}/${plural}`,
     definitionName: `${plural}.${storageGroup}`,
-    objectFrom: ({ metadata, spec, status }, asked) =>
-      // What its definition lets be kept is the kind's own.
-      ({
+    objectFrom: ({ metadata, spec, status }, asked) => {
+      const object = {
         apiVersion: asked,
         kind,
         metadata: metadataAs(metadata, asked, kind, kind),
         spec: spec ?? specOtherwise,
         ...(status === undefined ? {} : { status })
-      }) as unknown as A,
+      }
+      // What its definition lets be kept is the kind's own.
+      return object as unknown as A
+    },
     recordFrom: ({ metadata, spec, ...object }) => ({
       ...object,
       apiVersion,

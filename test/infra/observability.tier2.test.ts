@@ -202,7 +202,8 @@ describe("alert rules and dashboard", () => {
       for (const name of foreign.slice(1)) assert.isTrue(names.has(name), name)
       // Most of what is asked for is there at once; the rest has not happened yet, or is another program's.
       const absent = [...new Set(used())].filter((name) => !names.has(name) && !foreign.includes(name))
-      for (const name of absent) assert.match(name, /^activity_(exporter|collector_file|apiserver|controller|trace)_/, name)
+      for (const name of absent)
+        assert.match(name, /^activity_(exporter|collector_file|apiserver|controller|trace)_/, name)
       await up.terminate()
     })
 

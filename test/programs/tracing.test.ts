@@ -228,6 +228,8 @@ describe("a trace", { timeout: 180_000 }, () => {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify({
+        apiVersion: "activity.miloapis.com/v1alpha1",
+        kind: "ActivityQuery",
         spec: { startTime: "now-1h", endTime: "now", filter: `spec.resource.namespace == '${madeNamespace}'` }
       })
     }

@@ -212,6 +212,24 @@ describe("spec.changes", () => {
       { ...person, auditID: "u2", received: later, mode: "canary", version: 2, name: "personal" }
     ])
     expect(await changesOf("user-scope", name)).toEqual(withoutOld)
+    // Nor is what the person did before that what was there.
+    const again = await tell([
+      { ...person, auditID: "u3", received: early, mode: "prod", version: 1, name: "again" },
+      {
+        ...person,
+        user: { username: "bob", uid: "uid-2" },
+        auditID: "u4",
+        received: "2026-11-21T09:00:00.000002Z",
+        mode: "stage",
+        version: 2,
+        name: "again"
+      },
+      { ...person, auditID: "u5", received: "2026-11-21T09:00:00.000003Z", mode: "canary", version: 3, name: "again" }
+    ])
+    expect(await changesOf("user-scope", again)).toEqual(withoutOld)
+    expect(await changesOf("team-1-viewer", again, "team-1")).toEqual([
+      { field: "data.mode", old: "stage", new: "canary" }
+    ])
     // A viewer of the namespace sees both.
     expect(await changesOf("team-1-viewer", name, "team-1")).toEqual(withOld)
   })

@@ -1,8 +1,11 @@
 /** Events as a person at a terminal sees them: the real kubectl prints ours as it prints a real cluster's. */
 import { execFile } from "node:child_process"
+import { writeFileSync } from "node:fs"
 import { createServer, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
+import { join } from "node:path"
 import { promisify } from "node:util"
+import { stringify } from "yaml"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import type { JsonObject } from "../../src/domain/AuditRecord.ts"
 import { type Cluster, showLogsOfFailures, startCluster, startMillisMax } from "../system/cluster.ts"
@@ -155,6 +158,26 @@ describe("kubectl and our Events", () => {
       const flags = kubeconfig === ours ? ["--insecure-skip-tls-verify"] : []
       expect(cells(await run(kubeconfig, "get", resource, "-n", "shop", ...wide, ...flags))).toEqual(cells(own.stdout))
     }
+  })
+
+  it("describe pod has what was written here, and what its cluster told of it", async () => {
+    const { metadata } = JSON.parse(
+      (await cluster.kubectl("admin", ["get", "pod", "web", "-n", "shop", "-o", "json"])).stdout
+    )
+    const writer = writeKubeconfig(api.folder, api.url, { token: "token-master" }, api.authority)
+    const [often] = eventsAbout(metadata.uid)
+    const file = join(api.folder, "written.yaml")
+    const written = { ...often, metadata: { name: "web.written", namespace: "shop" }, reason: "Written", count: 5 }
+    writeFileSync(file, stringify({ ...written, message: "Said by hand" }))
+    expect(await run(writer, "create", "-f", file)).toBe("event/web.written created\n")
+    const described = cells(eventList(await run(throughProxy, "describe", "pod", "web", "-n", "shop")))
+    expect(described.filter((line) => line.includes("Said by hand"))).toEqual([
+      expect.stringMatching(/^Warning \| Written \| AGE \(x5 over AGE\) \| kubelet \| Said by hand$/)
+    ])
+    const own = cells(eventList((await cluster.kubectl("admin", ["describe", "pod", "web", "-n", "shop"])).stdout))
+    expect(described.filter((line) => !line.includes("Said by hand"))).toEqual(own)
+    expect(await run(writer, "delete", "event", "web.written", "-n", "shop")).toContain("deleted")
+    expect(cells(eventList(await run(throughProxy, "describe", "pod", "web", "-n", "shop")))).toEqual(own)
   })
 
   it("standalone, kubectl takes us for no whole cluster, and explains what we have", async () => {

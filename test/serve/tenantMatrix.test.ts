@@ -11,6 +11,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { stringify } from "yaml"
 import { type Resource, resources } from "../../src/contracts/resources.ts"
 import { activityFacetFields, auditLogFacetFields, eventFacetFields } from "../../src/domain/facetFields.ts"
+import { Nats } from "../../src/clients/nats/Nats.ts"
+import { activities, miloEvents } from "../../src/domain/streams.ts"
 import type { Tenant } from "../../src/domain/Tenant.ts"
 import { insertRows } from "../../src/store/insertRows.ts"
 import { kubernetesEventLine, type StoredLine, type StoredTable } from "../../src/store/rows.ts"
@@ -81,6 +83,9 @@ const callers: ReadonlyArray<Caller> = [
   { user: "tenant-a.b", sees: ["mark2x"] },
   { user: "tenant-a_b", sees: ["mark3x"] },
   { user: "tenant-%61", sees: ["mark4x"] },
+  // One name, by which alone nobody is told apart.
+  { user: "alice-in-a", sees: ["mark0x"] },
+  { user: "alice-in-A", sees: ["mark1x"] },
   // Whose extra a proxy wrote in another case.
   { user: "tenant-a-case", sees: ["mark0x"] },
   { user: "tenant-a", namespace: "team-1", sees: ["mark0x"] },
@@ -100,11 +105,24 @@ const refusedCallers: ReadonlyArray<Omit<Caller, "sees">> = [
     ["half-type", "half-name", "empty-name", "unknown-type", "repeated", "repeated-name", "repeated-type"] as const
   ).flatMap((user) => [{ user }, { user, namespace: "team-1" }, { user, apiGroup: "apps" }]),
   { user: "nobody" },
+  { user: "team-1-viewer" },
+  { user: "team-1-viewer", namespace: "team-2" },
   { user: "viewer" },
   { user: "viewer", apiGroup: "apps" },
   { user: "apps-provider" },
   { user: "apps-provider", apiGroup: "batch" }
 ]
+
+/** Whose token of a page is of no use to whom: of other scopes, of another name, and of the same name in another scope. */
+const thieves: ReadonlyArray<readonly [owner: UserName, others: ReadonlyArray<UserName>]> = [
+  ["tenant-a", ["tenant-A", "tenant-a.b", "tenant-a-case", "user-scope", "admin"]],
+  ["admin", ["master", "tenant-a"]],
+  ["alice-in-a", ["alice-in-A"]]
+]
+
+/** There is no `list` of audit records: who may ask about them everywhere may name any namespace. */
+const refusedOf = (of: QueryOf["facts"]): ReadonlyArray<Omit<Caller, "sees">> =>
+  refusedCallers.filter(({ namespace, user }) => of !== "records" || user !== "team-1-viewer" || namespace !== "team-2")
 
 const callerText = ({ apiGroup, namespace, user }: Omit<Caller, "sees">): string =>
   [
@@ -304,6 +322,19 @@ describe("the tenant matrix", () => {
 
   beforeAll(async () => {
     api = await startApi()
+    appendFileSync(
+      join(api.folder, "tokens.yaml"),
+      stringify(
+        ["a", "A"].map((name) => ({
+          token: `token-alice-in-${name}`,
+          user: {
+            username: "alice",
+            groups: ["viewers"],
+            extra: { "iam.miloapis.com/parent-type": ["Project"], "iam.miloapis.com/parent-name": [name] }
+          }
+        }))
+      )
+    )
     // Who may see our own forms of Events may see Kubernetes'.
     const subject = { kind: "Group", apiGroup: "rbac.authorization.k8s.io", name: "viewers" }
     appendFileSync(
@@ -393,17 +424,19 @@ describe("the tenant matrix", () => {
         const whole = await ask(plural, query, caller.user, { ...spec, limit: 1_000 })
         expect([whole.status, marksIn(whole.text)]).toEqual([201, sees])
         expect(whole.json().status.total).toEqual({ count: sees.length * copies.length, exact: true })
+        const totals: Array<object | undefined> = []
         let pages = ""
         let next = ""
         do {
           const page = await ask(plural, query, caller.user, { ...spec, limit: 1, continue: next })
           expect(page.status).toBe(201)
-          // Counted apart from the rows, where there are more than fit.
-          if (next === "") expect(page.json().status.total).toEqual({ count: sees.length * copies.length, exact: true })
+          totals.push(page.json().status.total)
           pages += JSON.stringify(page.json().status.results)
           next = page.json().status.continue ?? ""
         } while (next !== "")
         expect(marksIn(pages)).toEqual(sees)
+        // Counted apart from the rows, where there are more than fit the page.
+        expect(totals[0]).toEqual({ count: sees.length * copies.length, exact: true })
         const filter = [...(caller.apiGroup === undefined ? [] : [query.inGroup(caller.apiGroup)]), query.always]
         const others = [{ filter: filter.join(" && ") }, ...(query.searches ? [{ search: "someone" }] : [])]
         for (const other of others) {
@@ -423,10 +456,26 @@ describe("the tenant matrix", () => {
       }
     })
 
-    it.each(refusedCallers.map((caller) => [callerText(caller), caller] as const))("%s: refused", async (_, caller) => {
+    const refused = refusedOf(query.facts)
+    it.each(refused.map((caller) => [callerText(caller), caller] as const))("%s: refused", async (_, caller) => {
       for (const accept of ["application/json", ...exportForms]) {
         const answer = await ask(plural, query, caller.user, { ...day, ...limits(caller, query) }, accept)
         expect([accept, answer.status, marksIn(answer.text)]).toEqual([accept, 403, []])
+      }
+    })
+
+    it("an export's token is of no use to anybody else", async () => {
+      for (const [owner, users] of thieves) {
+        const lines = (await ask(plural, query, owner, { ...day, limit: 1 }, "application/jsonl")).text.split("\n")
+        const mark = lines.find((line) => line.includes('"continue":"')) ?? "{}"
+        const spec = { ...day, limit: 1, continue: JSON.parse(mark).continue }
+        for (const user of users) {
+          for (const accept of ["application/json", ...exportForms]) {
+            const stolen = await ask(plural, query, user, spec, accept)
+            expect([owner, user, stolen.status, marksIn(stolen.text)]).toEqual([owner, user, 400, []])
+          }
+        }
+        expect((await ask(plural, query, owner, spec, "application/jsonl")).status).toBe(200)
       }
     })
 
@@ -439,15 +488,16 @@ describe("the tenant matrix", () => {
     })
 
     it("a page's token is of no use to anybody else", async () => {
-      const first = await ask(plural, query, "tenant-a", { ...day, limit: 1 })
-      const token: string = first.json().status.continue
-      for (const user of ["tenant-A", "tenant-a.b", "user-scope", "admin"] as const) {
-        const stolen = await ask(plural, query, user, { ...day, limit: 1, continue: token })
-        expect([user, stolen.status, marksIn(stolen.text)]).toEqual([user, 400, []])
+      for (const [owner, users] of thieves) {
+        const first = await ask(plural, query, owner, { ...day, limit: 1 })
+        const spec = { ...day, limit: 1, continue: first.json().status.continue }
+        for (const user of users) {
+          const stolen = await ask(plural, query, user, spec)
+          expect([owner, user, stolen.status, marksIn(stolen.text)]).toEqual([owner, user, 400, []])
+        }
+        // Nor is what it was made for useless to its owner.
+        expect((await ask(plural, query, owner, spec)).status).toBe(201)
       }
-      const ofAll = await ask(plural, query, "admin", { ...day, limit: 1 })
-      const passedOn = await ask(plural, query, "master", { ...day, limit: 1, continue: ofAll.json().status.continue })
-      expect([passedOn.status, marksIn(passedOn.text)]).toEqual([400, []])
     })
   })
 
@@ -475,7 +525,8 @@ describe("the tenant matrix", () => {
       expect(marksIn(told)).toEqual(expected(sees))
     })
 
-    it.each(refusedCallers.map((caller) => [callerText(caller), caller] as const))("%s: refused", async (_, caller) => {
+    const refused = refusedOf(query.facts)
+    it.each(refused.map((caller) => [callerText(caller), caller] as const))("%s: refused", async (_, caller) => {
       const answer = await ask(plural, query, caller.user, {
         ...asked(query.fields.slice(0, 10)),
         ...limits(caller, query)
@@ -543,15 +594,15 @@ describe("the tenant matrix", () => {
     })
 
     it("a page's token is of no use to anybody else", async () => {
-      const tokenOf = async (user: UserName) =>
-        encodeURIComponent((await api.request(user, `${base}/${plural}?limit=1`)).json().metadata.continue)
-      const token = await tokenOf("tenant-a")
-      for (const user of ["tenant-A", "tenant-a.b", "user-scope", "admin"] as const) {
-        const stolen = await api.request(user, `${base}/${plural}?limit=1&continue=${token}`)
-        expect([user, stolen.status, marksIn(stolen.text)]).toEqual([user, 400, []])
+      for (const [owner, users] of thieves) {
+        const first = (await api.request(owner, `${base}/${plural}?limit=1`)).json()
+        const path = `${base}/${plural}?limit=1&continue=${encodeURIComponent(first.metadata.continue)}`
+        for (const user of users) {
+          const stolen = await api.request(user, path)
+          expect([owner, user, stolen.status, marksIn(stolen.text)]).toEqual([owner, user, 400, []])
+        }
+        expect((await api.request(owner, path)).status).toBe(200)
       }
-      const passedOn = await api.request("master", `${base}/${plural}?limit=1&continue=${await tokenOf("admin")}`)
-      expect([passedOn.status, marksIn(passedOn.text)]).toEqual([400, []])
     })
 
     it("watches: what was there, what comes, what changes and what goes", async () => {
@@ -591,12 +642,14 @@ describe("the tenant matrix", () => {
     })
 
     it("watches of what has passed: out of memory, and out of the stream by a server that started since", async () => {
+      const stream = list.facts === "events" ? miloEvents.name : activities.name
+      const { firstSequence } = await api.run(Nats.use((nats) => nats.streamState(stream)))
       const reread = async () => {
         const watches = callers.map((caller) => ({
           caller,
           watch: api.watch(
             caller.user,
-            `${collection(caller)}?${parameters(caller, { watch: "true", resourceVersion: "1" })}`
+            `${collection(caller)}?${parameters(caller, { watch: "true", resourceVersion: String(firstSequence) })}`
           )
         }))
         await eventually("what has passed", () =>
@@ -725,14 +778,11 @@ describe("the tenant matrix", () => {
       const backtest = { sources: "both", limit: 1, outcomes: ["new"] }
       const asking = (user: UserName, token = "") =>
         preview(user, "apps", { policyName: "tried", backtest: { ...backtest, continue: token } })
-      for (const [owner, users] of [
-        ["tenant-a", ["tenant-A", "tenant-a.b", "user-scope", "tenant-a-case", "admin"]],
-        ["admin", ["master", "tenant-a"]]
-      ] as const) {
+      for (const [owner, users] of thieves) {
         const { continue: token } = (await asking(owner)).json().status.backtest
         for (const user of users) {
           const stolen = await asking(user, token)
-          expect([user, stolen.status, marksIn(stolen.text)]).toEqual([user, 400, []])
+          expect([owner, user, stolen.status, marksIn(stolen.text)]).toEqual([owner, user, 400, []])
         }
       }
     })
@@ -744,6 +794,109 @@ describe("the tenant matrix", () => {
         const answer = await preview(caller.user, caller.apiGroup ?? "apps", { ...limit(caller), ...way })
         expect([answer.status, marksIn(answer.text)]).toEqual([403, []])
       }
+    })
+  })
+
+  // Last: what is written here is no part of what is seen above.
+  describe.each(Object.entries(kubernetesLists))("changes of %s", (_, { base = "", plural }) => {
+    const collection = `${base}/namespaces/team-1/${plural}`
+    const inTeam1 = marks.filter((mark) => {
+      const { namespace = "team-1" }: Owner = owners[mark]
+      return namespace === "team-1"
+    })
+    /** Who writes in team-1, and whose facts are theirs there. A person has none. */
+    const writers: ReadonlyArray<readonly [UserName, Mark | undefined]> = [
+      ["tenant-a", "mark0x"],
+      ["tenant-a-case", "mark0x"],
+      ["tenant-A", "mark1x"],
+      ["tenant-a.b", "mark2x"],
+      ["tenant-a_b", "mark3x"],
+      ["tenant-%61", "mark4x"],
+      ["alice-in-A", "mark1x"],
+      ["viewer", "mark8x"],
+      ["apps-provider", "mark8x"],
+      ["admin", "mark8x"],
+      ["user-scope", undefined]
+    ]
+    const send = (user: UserName, method: string, path: string, body?: object) =>
+      api.request(user, `${collection}${path}`, {
+        method,
+        headers: { "content-type": method === "PATCH" ? "application/merge-patch+json" : "application/json" },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) })
+      })
+    const stored = async () => {
+      const { items } = (await api.request("admin", `${group}/eventrecords?limit=1000`)).json()
+      const texts: ReadonlyArray<string> = items.map((one: object) => JSON.stringify(one))
+      return new Map(marks.map((mark) => [mark, texts.filter((text) => text.includes(mark)).toSorted()]))
+    }
+
+    beforeAll(async () => {
+      appendFileSync(
+        join(api.folder, "roles.yaml"),
+        documentsText({
+          ...binding,
+          kind: "ClusterRoleBinding",
+          metadata: { name: "writers-of-events" },
+          roleRef: { ...binding.roleRef, name: "event-writers" },
+          subjects: ["viewers", "admins"].map((name) => ({
+            kind: "Group",
+            apiGroup: "rbac.authorization.k8s.io",
+            name
+          }))
+        })
+      )
+      await eventually("the role counts", async () => (await send("tenant-a", "DELETE", "/nothing")).status === 404)
+    }, 60_000)
+
+    it("what is another's is not there: nothing of it is told, and nothing changes", async () => {
+      const before = await stored()
+      for (const [user, own] of writers) {
+        for (const mark of inTeam1.filter((one) => one !== own)) {
+          const name = `web.${mark}-1`
+          const answers = [
+            await send(user, "PATCH", `/${name}`, { metadata: { labels: { by: "another" } } }),
+            await send(user, "DELETE", `/${name}`)
+          ]
+          for (const answer of answers) {
+            const told = answer.text.replaceAll(name, "")
+            expect([user, mark, answer.status, marksIn(told)]).toEqual([user, mark, own === undefined ? 403 : 404, []])
+          }
+        }
+      }
+      expect(await stored()).toEqual(before)
+    })
+
+    it("a name that another has is free", async () => {
+      const name = `free-${base.replaceAll("/", "-")}`
+      for (const user of ["tenant-a", "tenant-A", "viewer"] as const) {
+        const about = { apiVersion: "apps/v1", kind: "Deployment", namespace: "team-1", name: user }
+        const created = await send(user, "POST", "", {
+          metadata: { name, namespace: "team-1" },
+          eventTime: new Date().toISOString().replace("Z", "000Z"),
+          reason: "Written",
+          action: "Writing",
+          type: "Normal",
+          reportingInstance: user,
+          ...(base === "/api/v1"
+            ? { message: user, involvedObject: about, reportingComponent: "matrix" }
+            : { note: user, regarding: about, reportingController: "matrix" })
+        })
+        expect([user, created.status, created.text]).toEqual([user, 201, expect.any(String)])
+        const read = await send(user, "GET", `/${name}`)
+        expect([read.status, read.json().reportingInstance]).toEqual([200, user])
+      }
+    })
+
+    it("who removes all removes what is its own", async () => {
+      const [user, own] = base === "/api/v1" ? (["tenant-a", "mark0x"] as const) : (["tenant-A", "mark1x"] as const)
+      const before = await stored()
+      const removed = await send(user, "DELETE", "")
+      expect([removed.status, marksIn(removed.text)]).toEqual([200, [own]])
+      await eventually("it is gone", async () => (await stored()).get(own)?.length === 0)
+      const others = new Map([...before].filter(([mark]) => mark !== own))
+      const left = await stored()
+      left.delete(own)
+      expect(left).toEqual(others)
     })
   })
 })

@@ -46,6 +46,28 @@ describe("watching activities", () => {
     expect(versions).toEqual(versions.toSorted((one, other) => one - other))
   })
 
+  it("a watch whose filter takes too long is ended with a sentence, and others go on", async () => {
+    const version = await listVersion()
+    // 600 steps that all go on at each character: milliseconds for a summary.
+    const filter = encodeURIComponent("spec.summary.matches('(.?.?){300}[!?]$')")
+    const costly = api.watch("admin", `${all}?watch=true&resourceVersion=${version}&filter=${filter}`)
+    const other = api.watch(
+      "admin",
+      `${all}?watch=true&resourceVersion=${version}&filter=${encodeURIComponent("spec.summary.matches('long$')")}`
+    )
+    await api.publish(
+      Array.from({ length: 200 }, (_, index) => ({ id: `costly-${index}`, summary: `${"x".repeat(400)} long` }))
+    )
+    await eventually("it has ended", () => costly.frames.at(-1)?.type === "ERROR")
+    expect(costly.frames.at(-1)?.object).toMatchObject({
+      code: 400,
+      message: expect.stringContaining("takes too long")
+    })
+    expect(costly.frames).toHaveLength(1)
+    await eventually("the other has all", () => other.frames.length === 200)
+    other.stop()
+  })
+
   it("without a resourceVersion, or with 0, it begins with what there is", async () => {
     for (const version of ["", "&resourceVersion=0"]) {
       const namespace = `initial${version.length}`

@@ -65,7 +65,9 @@ layer(storeLayer, { timeout: 120_000 })("FactQueries", (it) => {
   for (const [kind, scope] of [
     ["record", tenantOne],
     ["record", platform],
-    ["event", tenantOne]
+    ["event", tenantOne],
+    ["event", platform],
+    ["activity", tenantOne]
   ] as const) {
     it.effect(
       `1,000 of kind ${kind} in one microsecond, in pages of 7 while others arrive, come once each (${scope._tag})`,

@@ -29,9 +29,10 @@ export const runJobs = (lease: Lease) =>
     )
     const work = Effect.gen(function* () {
       const next = oldest([...known.values()])
-      if (next === undefined) return yield* Effect.sleep(lookEvery)
       // It ends at once when the job is deleted, whatever it waits for.
-      yield* Effect.raceFirst(runJob(next, lease), untilGone(known, next))
+      if (next !== undefined) yield* Effect.raceFirst(runJob(next, lease), untilGone(known, next))
+      // That one has ended may be known a moment later only.
+      yield* Effect.sleep(lookEvery)
     }).pipe(Effect.forever)
     const tend = Effect.suspend(() => Effect.forEach([...known.values()], tended, { discard: true })).pipe(
       Effect.andThen(Effect.sleep("1 second")),

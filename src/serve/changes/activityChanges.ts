@@ -12,7 +12,7 @@ import { hasChanges, recordedChanges } from "./recordedChanges.ts"
 import { type ShownChanges, shownChanges } from "./shownChanges.ts"
 
 /** The activity itself was read: what is more than it must not keep it back for long. */
-const wait = "2 seconds"
+const wait = "5 seconds"
 
 export interface FoundChanges {
   /** Undefined: not known, or nothing that was there was changed. */

@@ -89,7 +89,7 @@ const judgeOf = (
   if (!isAnswered || isRaised(before, generationOf(after), 1) === false) return undefined
   if (isScale(after)) return () => "own"
   const request = record.body["requestObject"]
-  const isNamed = namedBy(requestedFields(request))
+  const isNamed = namedBy(request)
   return ({ new: now, path }) => (isNamed(path) || (isWhole(request) && now === undefined) ? "own" : "other")
 }
 

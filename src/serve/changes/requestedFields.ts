@@ -13,13 +13,15 @@ export const requestedFields = (patch: Json | undefined): ReadonlyArray<FieldCha
 export const isWhole = (request: Json | undefined): boolean => textAt(request, "kind") !== ""
 
 /**
- * Whether a request that asks for these fields may have changed the field at `path`. In a list that it names it may have
- * changed anything: some kinds of patches merge lists, others replace them.
+ * Whether a patch may have changed the field at `path`. In a list that it names it may have changed anything: some kinds
+ * of patches merge lists, others replace them.
  */
-export const namedBy = (requested: ReadonlyArray<FieldChange>): ((path: FieldPath) => boolean) => {
+export const namedBy = (patch: Json | undefined): ((path: FieldPath) => boolean) => {
   const named = new Set<string>()
   const above = new Set<string>()
-  for (const { path } of requested) {
+  const operations: ReadonlyArray<Json> = Array.isArray(patch) ? patch : []
+  const targets = operations.map((operation) => stepsOf(textAt(operation, "path")))
+  for (const path of [...requestedFields(patch).map((field) => field.path), ...targets]) {
     const names = namesOf(path)
     named.add(JSON.stringify(names))
     names.forEach((_, length) => above.add(JSON.stringify(names.slice(0, length))))

@@ -25,6 +25,7 @@ import { factRequest } from "./factRequest.ts"
 import { apiVersionOf, type FactResource } from "./FactResource.ts"
 import type { FeedBatch } from "./HeldFacts.ts"
 import { allFacts, factWindow, windowTexts } from "./listFacts.ts"
+import { meteredPredicate } from "./meteredPredicate.ts"
 
 export const watchFacts = Effect.fnUntraced(function* <A, O extends ServedFact>(
   call: Call,
@@ -43,7 +44,11 @@ export const watchFacts = Effect.fnUntraced(function* <A, O extends ServedFact>(
   const initially = yield* Effect.fromResult(initialEventsFrom(call.query, version))
   const drain = yield* Drain
   const clock = yield* Clock.Clock
-  const predicate = resource.predicate(scope, asked)
+  const predicate = meteredPredicate(
+    resource.predicate(scope, asked),
+    asked.filter?.expression,
+    () => Number(clock.currentTimeNanosUnsafe()) / 1e6
+  )
   const reader = yield* feed.open(
     initially === "none" ? (version ?? (yield* feed.floor)) : yield* stateVersion(feed, version),
     predicate.concerns
@@ -69,17 +74,20 @@ export const watchFacts = Effect.fnUntraced(function* <A, O extends ServedFact>(
             )
           ])
         )
-  const send = (batch: FeedBatch<A>): string => {
-    const text = frames.of(batch)
-    feed.sent(frames.highest)
-    return text
-  }
+  const send = (batch: FeedBatch<A>): Effect.Effect<string, ApiFailure> =>
+    Effect.suspend(() => {
+      const text = predicate.fault() === undefined ? frames.of(batch) : ""
+      const fault = predicate.fault()
+      if (fault !== undefined) return Effect.fail(fault)
+      feed.sent(frames.highest)
+      return Effect.succeed(text)
+    })
   let reached = reader.position
   const live = yield* liveFrames(call.query, {
     position: () => reached,
     next: (position, waitMillis) =>
-      Effect.map(reader.after(position, waitMillis), (batch) =>
-        batch === undefined ? undefined : { text: send(batch), position: batch.position }
+      Effect.flatMap(reader.after(position, waitMillis), (batch) =>
+        batch === undefined ? Effect.undefined : Effect.map(send(batch), (text) => ({ text, position: batch.position }))
       ),
     bookmark: (position) => {
       feed.sent(position)
@@ -87,7 +95,7 @@ export const watchFacts = Effect.fnUntraced(function* <A, O extends ServedFact>(
     }
   })
   const earlier = reader.earlier.pipe(
-    Stream.map((batch) => {
+    Stream.mapEffect((batch) => {
       reached = batch.position
       return send(batch)
     }),

@@ -91,14 +91,15 @@ export const keptKind = <A extends KeptObject>({
   const wholeFrom = (body: CheckedBody, { version }: ResourceRequest): Effect.Effect<KeptBody<A>> =>
     Effect.map(Clock.currentTimeMillis, (millis) => {
       const sent = partOf(body)
-      // Every field of the kind is there now.
-      const object = {
+      const whole = {
         ...sent,
         apiVersion: `${groupName}/${version}`,
         kind,
         metadata: { ...sent.metadata, name: sent.metadata?.name ?? "" },
         spec: wholeSpec(sent.spec)
-      } as unknown as A
+      }
+      // Every field of the kind is there now.
+      const object = whole as unknown as A
       return { object, warnings: [...body.warnings, ...(specWarnings?.(object, BigInt(millis) * 1_000n) ?? [])] }
     })
   return {

@@ -16,17 +16,16 @@ export interface Moment {
 }
 
 /** An object that is about to be created. Its status is ours. */
-export const createdObject = <A extends KeptObject>(kind: KeptKind<A>, sent: A, { now, uid }: Moment): A =>
-  kind.admitted(
-    // The kind's own fields, and no status.
-    {
-      apiVersion: storedApiVersion,
-      kind: sent.kind,
-      metadata: { ...chosen(sent.metadata), name: sent.metadata.name, uid, generation: 1, creationTimestamp: now },
-      spec: sent.spec
-    } as A,
-    now
-  )
+export const createdObject = <A extends KeptObject>(kind: KeptKind<A>, sent: A, { now, uid }: Moment): A => {
+  const created = {
+    apiVersion: storedApiVersion,
+    kind: sent.kind,
+    metadata: { ...chosen(sent.metadata), name: sent.metadata.name, uid, generation: 1, creationTimestamp: now },
+    spec: sent.spec
+  }
+  // All fields of a kind but the status.
+  return kind.admitted(created as A, now)
+}
 
 /** `stored` after a write of everything but the status. The same object again changes nothing. */
 export const updatedObject = <A extends KeptObject>(kind: KeptKind<A>, stored: A, sent: A, { now }: Moment): A => {
