@@ -61,7 +61,11 @@ const programs = Command.make("activity").pipe(
       program(() => import("./programs/controller/program.ts")).pipe(
         Effect.flatMap(({ controller }) => controller(settings))
       )
-    ).pipe(Command.withDescription("Carries out ReindexJobs: tells stored records and Events anew")),
+    ).pipe(
+      Command.withDescription(
+        "Tells policies' status, and carries out ReindexJobs: stored records and Events are told anew"
+      )
+    ),
     Command.make("migrate", migrateSettings, (settings) =>
       program(() => import("./programs/migrate/program.ts")).pipe(Effect.flatMap(({ migrate }) => migrate(settings)))
     ).pipe(Command.withDescription("Brings ClickHouse's tables to this version, once")),

@@ -27,7 +27,8 @@ const fieldSelector = text(
     "regarding.kind=Pod,type!=Normal."
 )
 
-const search = (of: string): JsonSchema => text(`Words that the ${of} has: all of them, whole, in any case.`)
+const search = (of: string): JsonSchema =>
+  text(`Words that the ${of} has: all of them, whole, in any case. At most 1,024 characters.`)
 
 const namespace = (of: string): JsonSchema =>
   text(`Only ${of} this namespace. Callers without a tenant and without the right to the whole platform must give it.`)

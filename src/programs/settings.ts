@@ -103,7 +103,7 @@ export const kubeSettings = {
 /** The same for all programs of one installation. */
 export const policyStore = setting({
   name: "policy-store",
-  description: "who keeps ActivityPolicies: nats, or kubernetes, the API server of the cluster",
+  description: "who keeps ActivityPolicies and ReindexJobs: nats, or kubernetes, the API server of the cluster",
   default: "nats",
   read: oneOf(["nats", "kubernetes"])
 })
@@ -119,12 +119,6 @@ export const leaseSettings = (program: string) => ({
     name: "lease-namespace",
     description: `the namespace of the lease by which one of several ${program}s works`,
     default: "activity-system",
-    read: text
-  }),
-  leaseName: setting({
-    name: "lease-name",
-    description: "the name of that lease",
-    default: `activity-${program}`,
     read: text
   }),
   leaseDuration: setting({

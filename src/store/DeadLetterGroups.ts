@@ -83,7 +83,7 @@ export class DeadLetterGroups extends Context.Service<
      * both, and trying a fact twice changes nothing.
      */
     readonly redrive: (sequences: ReadonlyArray<number>) => Effect.Effect<Settled, NatsError>
-    /** Deletes them for good. */
+    /** Deletes them for good. What another replica redrives in the same moment may be tried once more. */
     readonly discard: (sequences: ReadonlyArray<number>) => Effect.Effect<Settled, NatsError>
   }
 >()("activity/store/DeadLetterGroups") {

@@ -14,6 +14,9 @@ export const searchWords = (text: string): ReadonlyArray<string> => [
   )
 ]
 
+/** Characters of one search: the store takes no words as long as a body may be, and a second for ten thousand of them. */
+export const searchLengthMax = 1_024
+
 /** What `search` means for a watch. No words match everything. */
 export const searchPredicate = (search: string): ((summary: string) => boolean) => {
   const wanted = searchWords(search)

@@ -216,11 +216,11 @@ describe("alert rules and dashboard", () => {
         const body = `{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[${items}]}`
         assert.strictEqual((await collector.request("", { method: "POST", body })).status, 200)
       }
-      const shows = (...lines: ReadonlyArray<string>) =>
-        eventually(lines.join(", "), async () => {
-          const text = await (await fetch(`http://${operations}/metrics`)).text()
-          return lines.every((line) => text.split("\n").includes(line)) ? text : undefined
-        })
+      const lookAt = async (lines: ReadonlyArray<string>): Promise<string | undefined> => {
+        const text = await (await fetch(`http://${operations}/metrics`)).text()
+        return lines.every((line) => text.split("\n").includes(line)) ? text : undefined
+      }
+      const shows = (...lines: ReadonlyArray<string>) => eventually(lines.join(", "), () => lookAt(lines))
       await post()
 
       await system.nats.kill()
@@ -231,12 +231,12 @@ describe("alert rules and dashboard", () => {
 
       const client = await connect({ servers: system.nats.url })
       const { consumers } = await jetstreamManager(client)
-      // A server that was killed may have lost it, and is given it again.
-      await eventually("the consumer is deleted", () =>
-        consumers.delete("AUDIT_EVENTS", "writer").catch(() => undefined)
-      )
+      const stopped = await eventually("trimming has stopped", async () => {
+        // A server that was killed may have lost it, and is given it again, also after it was deleted here.
+        await consumers.delete("AUDIT_EVENTS", "writer").catch(() => undefined)
+        return await lookAt([`activity_nats_trim_stopped{stream="AUDIT_EVENTS"} 1`])
+      })
       await client.close()
-      const stopped = await shows(`activity_nats_trim_stopped{stream="AUDIT_EVENTS"} 1`)
       // Whoever starts makes what is missing.
       await system.start("processor")
       const going = await shows(`activity_nats_trim_stopped{stream="AUDIT_EVENTS"} 0`)

@@ -297,6 +297,14 @@ describe("activity doctor", { timeout: 120_000 }, () => {
         [/broken-roles\.yaml cannot be read: document 1 is no RBAC object/, "--roles"],
         [/nowhere/, "--audit-tokens"]
       )
+      const kind = (name: string) => `kind: ${name}\nmetadata: { name: people }\n`
+      const bound = `${kind("ClusterRoleBinding")}subjects: [{ kind: User, name: alice }]\nroleRef: { kind: ClusterRole, name: poeple }\n`
+      assertFaults(await faults({ rolesFile: write("unbound-roles.yaml", `${kind("ClusterRole")}---\n${bound}`) }), [
+        /^ClusterRoleBinding\/people grants nothing: ClusterRole\/poeple is not in the file$/,
+        "--roles"
+      ])
+      const right = write("bound-roles.yaml", `${kind("ClusterRole")}---\n${bound.replace("poeple", "people")}`)
+      assertFaults(await faults({ rolesFile: right }))
     })
   })
 

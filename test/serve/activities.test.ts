@@ -116,11 +116,19 @@ describe("activities", () => {
   })
 
   it("start and end are a window: relative, absolute with fractions, one minute ahead of our clock", async () => {
-    const now = Date.now()
-    const at = (seconds: number) => new Date(now + seconds * 1000).toISOString()
+    // By when they happened, however long ago that is by now.
+    const { items } = await list({ start: "now-1d" })
+    const times = new Map<string, string>(
+      items.map(({ spec }: { spec: { origin: { id: string }; timestamp: string } }) => [spec.origin.id, spec.timestamp])
+    )
+    const timeOf = (id: string) => times.get(id) ?? ""
+    const justAfter = (id: string) => new Date(Date.parse(timeOf(id)) + 1).toISOString()
     expect(idsOf(await list({ start: "now-1w", end: "now-1h" }))).toEqual(["old"])
-    expect(idsOf(await list({ start: at(-25), end: "now" }))).toEqual(["web", "db"])
-    expect(idsOf(await list({ end: at(50) }))).toContain("ahead")
+    expect(idsOf(await list({ start: timeOf("db"), end: justAfter("web") }))).toEqual(["web", "db"])
+    expect(idsOf(await list({ start: justAfter("db"), end: timeOf("ahead") }))).toEqual(["web"])
+    expect(idsOf(await list({ start: timeOf("db"), end: "now" })).filter((id) => id !== "ahead")).toEqual(["web", "db"])
+    // Up to a minute later than now.
+    expect(idsOf(await list({ end: justAfter("ahead") }))).toContain("ahead")
   })
 
   it("times that are none, or in the future, are 400 with a sentence", async () => {

@@ -179,6 +179,8 @@ describe("writes of Kubernetes Events", () => {
       master.delete(`${core}/none`)
     ])
     for (const one of missing) expect([one.status, one.json().message]).toEqual([404, 'events "none" not found'])
+    // What asked for it before leaves nothing behind.
+    expect((await elsewhere.create(core, coreEvent("none"))).status).toBe(201)
     const named = await master.replace(`${core}/created`, coreEvent("other"))
     expect([named.status, named.json().message]).toEqual([
       400,

@@ -167,6 +167,7 @@ describe("eventrecords", () => {
     expect(await messageOf("fieldSelector=metadata.labels%3Da", 400)).toContain("field label not supported")
     expect(await messageOf("labelSelector=a%3D%3D%3Db", 400)).toContain("unable to parse requirement")
     expect(await messageOf("search=--", 400)).toContain("search has no words")
+    expect(await messageOf(`search=${"x".repeat(1_025)}`, 400)).toContain("search is longer than 1024 characters")
     expect(await messageOf("filter=spec.actor%20%3D%3D%20'a'", 422)).toContain("line 1, column 1")
     expect(await messageOf("watch=true&start=now-1h", 400)).toContain("start and end belong to lists")
     expect((await api.request("admin", all, { method: "DELETE" })).status).toBe(405)

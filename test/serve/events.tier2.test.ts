@@ -180,6 +180,86 @@ describe("kubectl and our Events", () => {
     expect(cells(eventList(await run(throughProxy, "describe", "pod", "web", "-n", "shop")))).toEqual(own)
   })
 
+  it("what may be written is what kube-apiserver lets pass, refused with the same causes", async () => {
+    const uid = "pod-1"
+    const [often = {}, series = {}] = eventsAbout(uid)
+    const { eventTime: _, ...timeless } = series as Readonly<Record<string, unknown>>
+    const creates: ReadonlyArray<readonly [string, object]> = [
+      ["core", often],
+      ["core, of another namespace", { ...often, involvedObject: { ...about(uid), namespace: "other" } }],
+      ["core, about nothing", { ...often, involvedObject: {} }],
+      ["core, new, without a word about its reporter", { ...often, eventTime: "2026-11-21T10:00:00.000000Z" }],
+      ["core, named as no DNS name is", { ...often, metadata: { namespace: "shop", name: "Web_1" } }],
+      ["core, with a series of one", { ...often, series: { count: 1 } }],
+      ["new", series],
+      ["new, without its time", timeless],
+      ["new, of an odd type", { ...series, type: "Odd" }],
+      ["new, with a series of one", { ...series, series: { count: 1 } }],
+      ["new, with old fields", { ...series, deprecatedCount: 2, deprecatedSource: { component: "x" } }],
+      ["new, with old times", { ...series, deprecatedFirstTimestamp: "2026-11-21T10:00:00Z" }],
+      ["new, too long", { ...series, note: "x".repeat(1025), reason: "r".repeat(129), action: "a".repeat(129) }],
+      [
+        "new, of a reporter with an odd name",
+        { ...series, reportingController: "a b", reportingInstance: "i".repeat(129) }
+      ],
+      ["new, named as no DNS name is", { ...series, metadata: { namespace: "shop", name: "Web_1" } }],
+      ["new, about nothing", { ...series, regarding: undefined }],
+      ["of another namespace than the path", { ...series, metadata: { namespace: "other", name: "web" } }]
+    ]
+    const changes: ReadonlyArray<readonly [string, object]> = [
+      ["the series goes on", { series: { count: 9, lastObservedTime: "2026-11-21T10:00:00.000000Z" } }],
+      ["the series goes back to one", { series: { count: 1, lastObservedTime: null } }],
+      ["it ends", { series: null }],
+      ["another note", { note: "other" }],
+      ["another reason and type", { reason: "Other", type: "Warning" }],
+      ["about something else", { regarding: { name: "other" } }],
+      ["another time", { eventTime: "2026-11-21T11:00:00.000000Z" }],
+      ["an old field", { deprecatedCount: 5 }],
+      ["a label", { metadata: { labels: { a: "b" } } }],
+      ["no label", { metadata: { labels: { "a b": "c d" } } }],
+      ["a stale version", { metadata: { resourceVersion: "1" } }],
+      ["another uid", { metadata: { uid: "other" } }]
+    ]
+    const servers = [
+      (method: string, path: string, body: object, type: string) =>
+        cluster.request("admin", path, { method, body: JSON.stringify(body), headers: { "content-type": type } }),
+      (method: string, path: string, body: object, type: string) =>
+        api.request("master", path, { method, body: JSON.stringify(body), headers: { "content-type": type } })
+    ]
+    const json = "application/json"
+    const answers = servers.map(async (send) => {
+      const said: Array<readonly [string, number, unknown]> = []
+      const note = (title: string, { status, text }: { readonly status: number; readonly text: string }) => {
+        const { details, reason } = JSON.parse(text)
+        const causes = details?.causes?.map(
+          (cause: { field: string; reason: string }) => `${cause.field} ${cause.reason}`
+        )
+        said.push([title, status, status < 300 ? undefined : [reason, [...new Set(causes ?? [])].toSorted()]])
+      }
+      for (const [index, [title, body]] of creates.entries()) {
+        const group = Object(body).apiVersion === "v1" ? "/api/v1" : "/apis/events.k8s.io/v1"
+        const metadata = { ...Object(body).metadata }
+        if (metadata.name.startsWith("web.")) metadata.name = `judged.${index}`
+        note(title, await send("POST", `${group}/namespaces/shop/events`, { ...body, metadata }, json))
+      }
+      const base = "/apis/events.k8s.io/v1/namespaces/shop/events"
+      note(
+        "to change",
+        await send("POST", base, { ...series, metadata: { name: "changing", namespace: "shop" } }, json)
+      )
+      for (const type of ["application/merge-patch+json", "application/strategic-merge-patch+json"]) {
+        for (const [title, patch] of changes) note(title, await send("PATCH", `${base}/changing`, patch, type))
+      }
+      note("missing", await send("PATCH", `${base}/missing`, {}, "application/merge-patch+json"))
+      note("again", await send("POST", base, { ...series, metadata: { name: "changing", namespace: "shop" } }, json))
+      note("other precondition", await send("DELETE", `${base}/changing`, { preconditions: { uid: "other" } }, json))
+      note("deleted", await send("DELETE", `${base}/changing`, {}, json))
+      return said
+    })
+    const [theirs, own] = await Promise.all(answers)
+    expect(own).toEqual(theirs)
+  }, 120_000)
+
   it("standalone, kubectl takes us for no whole cluster, and explains what we have", async () => {
     const flag = "--insecure-skip-tls-verify"
     await expect(run(ours, "get", "pods", flag)).rejects.toThrow(`the server doesn't have a resource type "pods"`)

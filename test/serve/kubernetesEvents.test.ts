@@ -122,6 +122,26 @@ describe("Kubernetes Events, in Kubernetes' own API versions", () => {
     expect((await api.request("master", "/apis/events.k8s.io/v1/namespaces/team-1/pods")).status).toBe(404)
   })
 
+  it("OpenAPI tells kubectl how they are written: with validation here, and strategic merge", async () => {
+    const { paths } = await json("/openapi/v3")
+    expect(Object.keys(paths)).toEqual(expect.arrayContaining(["api/v1", "apis/events.k8s.io/v1"]))
+    for (const [path, group, field] of [
+      ["api/v1", "", "involvedObject"],
+      ["apis/events.k8s.io/v1", "events.k8s.io", "regarding"]
+    ] as const) {
+      const document = await json(paths[path].serverRelativeURL)
+      const { patch } = document.paths[`/${path}/namespaces/{namespace}/events/{name}`]
+      expect(patch["x-kubernetes-group-version-kind"]).toEqual({ group, version: "v1", kind: "Event" })
+      expect(patch.parameters.map(({ name }: { name: string }) => name)).toContain("fieldValidation")
+      expect(Object.keys(patch.requestBody.content)).toContain("application/strategic-merge-patch+json")
+      expect(document.paths[`/${path}/events`].post).toBeUndefined()
+      const schemas = Object.values<{ properties?: object }>(document.components.schemas)
+      expect(schemas.some(({ properties }) => properties !== undefined && field in properties)).toBe(true)
+    }
+    // A kube-apiserver, which merges version 2 with its own, has Events itself.
+    expect(Object.keys((await json("/openapi/v2")).paths).filter((path) => path.endsWith("/events"))).toEqual([])
+  })
+
   it("discovery tells of Events and of nothing else that a cluster has", async () => {
     expect((await json("/api")).versions).toEqual(["v1"])
     expect((await json("/apis")).groups.map(({ name }: { name: string }) => name)).toEqual([

@@ -315,6 +315,10 @@ describe("questions", () => {
     expect(causesOf(await ask({ search: "--" }))).toEqual([
       'spec.search: Invalid value: "--": it has no words: a word is of letters and digits'
     ])
+    // The store refused a word of a million characters, and the answer was 500.
+    expect(causesOf(await ask({ search: "x".repeat(1_000_000) }))).toEqual([
+      `spec.search: Invalid value: "${"x".repeat(200)}": it is longer than 1024 characters`
+    ])
   })
 
   it("an event query gives EventRecords by filter and field selector, in every spelling", async () => {

@@ -871,6 +871,8 @@ describe("the tenant matrix", () => {
       for (const user of ["tenant-a", "tenant-A", "viewer"] as const) {
         const about = { apiVersion: "apps/v1", kind: "Deployment", namespace: "team-1", name: user }
         const created = await send(user, "POST", "", {
+          apiVersion: base === "/api/v1" ? "v1" : "events.k8s.io/v1",
+          kind: "Event",
           metadata: { name, namespace: "team-1" },
           eventTime: new Date().toISOString().replace("Z", "000Z"),
           reason: "Written",

@@ -281,7 +281,14 @@ layer(storeLayer, { timeout: 120_000 })("FactQueries", (it) => {
         { auditID: "two", received: at, tenant: { type: "Project", name: "two" }, user },
         { auditID: "elsewhere", received: at, cluster: "elsewhere", tenant: { type: "Platform", name: "" } },
         { auditID: "here", received: at, tenant: { type: "Platform", name: "" } },
-        { auditID: "apps", received: at, tenant: { type: "Project", name: "two" }, objectRef: { apiGroup: "apps" } }
+        { auditID: "apps", received: at, tenant: { type: "Project", name: "two" }, objectRef: { apiGroup: "apps" } },
+        // Neither that group, nor that namespace.
+        {
+          auditID: "longer",
+          received: at,
+          tenant: { type: "Platform", name: "" },
+          objectRef: { apiGroup: "apps.example.com", namespace: "team-10" }
+        }
       ])
       const namespace: Scope = {
         _tag: "Namespace",
@@ -294,7 +301,7 @@ layer(storeLayer, { timeout: 120_000 })("FactQueries", (it) => {
         [{ _tag: "User", uid: "uid-eve" }, ["two"]],
         [namespace, ["here"]],
         [{ _tag: "ApiGroup", apiGroup: "apps" }, ["apps"]],
-        [platform, ["apps", "elsewhere", "here", "one", "two"]]
+        [platform, ["apps", "elsewhere", "here", "longer", "one", "two"]]
       ]
       const queries = yield* FactQueries
       for (const [scope, ids] of scopes) {
@@ -303,6 +310,11 @@ layer(storeLayer, { timeout: 120_000 })("FactQueries", (it) => {
         assert.deepStrictEqual(yield* queries.total(window), { count: ids.length, exact: true })
         const [verbs] = yield* queries.facets(window, [{ field: "verb", limit: 5, emptyLeftOut: false }])
         assert.deepStrictEqual(verbs, [{ value: "update", count: ids.length }])
+        const sources = { ...window, kind: "record", apiGroup: "", objectKind: "ConfigMap", verbs: undefined } as const
+        const ofGroup = ids.filter((id) => id !== "apps" && id !== "longer")
+        assert.strictEqual(yield* queries.sourceCount(sources, 100), ofGroup.length, scope._tag)
+        const { facts } = yield* queries.sourcePage(sources, { limit: 100 })
+        assert.strictEqual(facts.length, ofGroup.length, scope._tag)
       }
     })
   )

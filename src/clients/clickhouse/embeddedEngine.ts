@@ -124,10 +124,28 @@ const holderOf = (folder: string): number | undefined => {
   return match === null ? undefined : Number(match[1])
 }
 
+/** Connections of which a statement failed, and none has succeeded since. */
+const unclean = new WeakSet<EmbeddedConnection>()
+
+/**
+ * What a statement gave before it failed (its time over, its memory, a KILL) stays in its connection, and stands before
+ * what the next one gives there (chdb 26.7): somebody else's rows. So a statement that nobody reads takes it away first.
+ */
+const useClean = async <A>(
+  connection: EmbeddedConnection,
+  use: (connection: EmbeddedConnection) => Promise<A>
+): Promise<A> => {
+  if (unclean.has(connection)) await connection.queryAsync("SELECT 1")
+  unclean.add(connection)
+  const used = await use(connection)
+  unclean.delete(connection)
+  return used
+}
+
 const oneAtATime = (connection: EmbeddedConnection): EmbeddedEngine["runBeside"] => {
   let last: Promise<unknown> = Promise.resolve()
   return (use) => {
-    const run = last.then(() => use(connection))
+    const run = last.then(() => useClean(connection, use))
     last = run.catch(() => undefined)
     return run
   }
@@ -174,7 +192,7 @@ const makePool = (connections: ReadonlyArray<EmbeddedConnection>): Pick<Embedded
               failed(new RunAborted())
               return
             }
-            use(connection)
+            useClean(connection, use)
               .then(done, failed)
               .finally(() => give(connection))
           }

@@ -1,6 +1,6 @@
 /** The work of the controller, on one replica at a time. */
 import { Effect, Metric, Random } from "effect"
-import type { Lease, LeaseOptions } from "../../clients/Lease.ts"
+import type { Lease } from "../../clients/Lease.ts"
 import { Health, type HealthCheck } from "../../runtime/Health.ts"
 import { Metrics } from "../../runtime/Metrics.ts"
 import { runJobs } from "./jobs.ts"
@@ -12,11 +12,8 @@ const leader = Metric.gauge("activity_controller_leader", { description: "1 whil
 export const holderOf = (program: string) =>
   Effect.map(Random.next, (random) => `${program}-${Math.floor(random * 2 ** 48).toString(36)}`)
 
-/** Who died is missed for so long at most. */
-export const leaseOtherwise: Pick<LeaseOptions, "name" | "durationMillis"> = {
-  name: "activity-controller",
-  durationMillis: 15_000
-}
+/** One for a cluster, or for a NATS: whoever keeps the policies has one set of them. */
+export const leaseName = "activity-controller"
 
 /** Runs for ever. @param role of the lease for this process' readiness */
 export const control = (lease: Lease, role: HealthCheck["role"]) =>

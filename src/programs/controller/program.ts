@@ -13,7 +13,7 @@ import { observeNats } from "../observeNats.ts"
 import { prepareStreams } from "../prepareStreams.ts"
 import { clusterKindsLayer } from "../clusterKinds.ts"
 import type { ControllerSettings } from "./config.ts"
-import { control, holderOf } from "./control.ts"
+import { control, holderOf, leaseName } from "./control.ts"
 
 /** What it waits for, and what it writes. */
 const streams = [auditEvents, miloEvents, activities]
@@ -42,7 +42,7 @@ export const controller = (settings: ControllerSettings) => {
     yield* observeNats("ready", streams)
     yield* watchClickHouse("ready")
     yield* prepareStreams(streams, { sizeScale: settings.streamScale })
-    const options = { name: settings.leaseName, durationMillis: settings.leaseDuration }
+    const options = { name: leaseName, durationMillis: settings.leaseDuration }
     const holder = yield* holderOf("controller")
     const lease = yield* keptByCluster
       ? Effect.flatMap(Layer.build(kube), (context) =>

@@ -3,7 +3,7 @@ import { Clock, Effect, Layer } from "effect"
 import { X509Certificate } from "node:crypto"
 import { isIP } from "node:net"
 import type { StartRefused } from "../../runtime/StartRefused.ts"
-import { rolesFileLayer } from "../../serve/auth/rolesFile.ts"
+import { bindingsWithoutRole } from "../../serve/auth/rolesFile.ts"
 import { tokenFileLayer } from "../../serve/auth/tokenFile.ts"
 import { readSenders } from "../collector/senders.ts"
 import { readTls } from "../readTls.ts"
@@ -66,18 +66,23 @@ const sentenceFinding = (part: string, { sentence }: StartRefused): Finding => (
 export const callerFindings = (
   settings: Pick<DoctorSettings, "auditClientCa" | "rolesFile" | "tokenFile" | "tokensFile">
 ): Effect.Effect<ReadonlyArray<Finding>> => {
-  const given: ReadonlyArray<Effect.Effect<unknown, StartRefused>> = [
-    ...(settings.tokensFile === "" ? [] : [built(tokenFileLayer(settings.tokensFile))]),
-    ...(settings.rolesFile === "" ? [] : [built(rolesFileLayer(settings.rolesFile))]),
-    ...(settings.tokenFile === "" && settings.auditClientCa === "" ? [] : [readSenders(settings)])
+  const given: ReadonlyArray<Effect.Effect<ReadonlyArray<Finding>, StartRefused>> = [
+    ...(settings.tokensFile === "" ? [] : [Effect.as(built(tokenFileLayer(settings.tokensFile)), [])]),
+    ...(settings.rolesFile === "" ? [] : [Effect.map(bindingsWithoutRole(settings.rolesFile), roleFindings)]),
+    ...(settings.tokenFile === "" && settings.auditClientCa === "" ? [] : [Effect.as(readSenders(settings), [])])
   ]
   return Effect.forEach(given, (read) =>
-    read.pipe(
-      Effect.as<ReadonlyArray<Finding>>([]),
-      Effect.catchTag("StartRefused", (refused) => Effect.succeed([sentenceFinding("callers", refused)]))
-    )
+    Effect.catchTag(read, "StartRefused", (refused) => Effect.succeed([sentenceFinding("callers", refused)]))
   ).pipe(Effect.map((found) => found.flat()))
 }
+
+const roleFindings = (problems: ReadonlyArray<string>): ReadonlyArray<Finding> =>
+  problems.map((problem) => ({
+    part: "callers",
+    problem,
+    setting: "--roles",
+    remedy: "add the role, or mend the name in roleRef"
+  }))
 
 /** Only whether it can be: a layer that reads its file refuses to start without it. */
 const built = <A>(layer: Layer.Layer<A, StartRefused>) => Effect.scoped(Layer.build(layer))

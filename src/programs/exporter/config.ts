@@ -1,4 +1,4 @@
-import { durationMillis, setting, type Settings } from "../../runtime/settings.ts"
+import { durationMillis, setting, type Settings, text } from "../../runtime/settings.ts"
 import * as shared from "../settings.ts"
 
 export const exporterSettings = {
@@ -11,6 +11,12 @@ export const exporterSettings = {
   streamScale: shared.streamScale,
   ...shared.tracingSettings,
   ...shared.leaseSettings("exporter"),
+  leaseName: setting({
+    name: "lease-name",
+    description: "the name of that lease",
+    default: "activity-exporter",
+    read: text
+  }),
   redact: shared.collectorLimits.redact,
   eventRetention: setting({
     name: "event-retention",

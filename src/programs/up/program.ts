@@ -30,7 +30,7 @@ import { reindexJobBucketLayer } from "../../store/ReindexJobBucket.ts"
 import { PolicyWrites } from "../../serve/policies/PolicyWrites.ts"
 import { ReindexJobWrites } from "../../serve/reindexJobs/ReindexJobWrites.ts"
 import { serveApi } from "../../serve/serveApi.ts"
-import { control, holderOf, leaseOtherwise } from "../controller/control.ts"
+import { control, holderOf, leaseName } from "../controller/control.ts"
 import { acceptBatch, observeIntake, recordOptions, replaySpool } from "../collector/pipeline.ts"
 import { authenticateBy, sendersFrom } from "../collector/senders.ts"
 import { clickHouseFrom, natsFrom, observed, tracingFrom } from "../layers.ts"
@@ -51,6 +51,9 @@ import { streamScale } from "./freeDisk.ts"
 import { hintsText } from "./hints.ts"
 import { placePolicies, readPolicyFiles } from "./policyFiles.ts"
 import { printSummaries } from "./summaries.ts"
+
+/** A controller that is another process on the same NATS is missed for so long. */
+const controllerLeaseMillis = 15_000
 
 const samplePolicies = fileURLToPath(new URL("../../../infra/policies", import.meta.url))
 
@@ -191,7 +194,11 @@ const running = (prepared: Prepared) =>
     }
     yield* Effect.logInfo("up is ready", { api: api.url, audit: auditUrl, ops: operations.url })
     const options = { defaultTenant: settings.defaultTenant }
-    const lease = yield* makeBucketLease({ ...leaseOtherwise, holder: yield* holderOf("up") })
+    const lease = yield* makeBucketLease({
+      name: leaseName,
+      holder: yield* holderOf("up"),
+      durationMillis: controllerLeaseMillis
+    })
     return yield* Effect.all(
       [
         write(options),

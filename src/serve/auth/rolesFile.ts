@@ -61,7 +61,33 @@ export const rolesFileLayer = (path: string): Layer.Layer<Authorizer, StartRefus
 
 const decodeObject = Schema.decodeUnknownResult(RbacObject)
 
-const grantsFrom = (documents: ReadonlyArray<unknown>): ReadonlyArray<Grant> => {
+const grantsFrom = (documents: ReadonlyArray<unknown>): ReadonlyArray<Grant> =>
+  bindingsFrom(documents).flatMap(({ namespace, rules, subjects }) =>
+    rules === undefined ? [] : [{ subjects, rules, namespace }]
+  )
+
+/**
+ * Which bindings grant nothing because their role is not in the file, a sentence for each.
+ *
+ * @fails StartRefused when the file cannot be read
+ */
+export const bindingsWithoutRole = (path: string): Effect.Effect<ReadonlyArray<string>, StartRefused> =>
+  Effect.scoped(
+    Effect.map(watchedFile({ setting: "roles", path, read: bindingsFrom }), (bindings) =>
+      bindings().flatMap(({ name, role, rules }) =>
+        rules === undefined ? [`${name} grants nothing: ${role} is not in the file`] : []
+      )
+    )
+  )
+
+/** Without rules: the role is not there. */
+interface Binding extends Omit<Grant, "rules"> {
+  readonly name: string
+  readonly role: string
+  readonly rules: ReadonlyArray<Rule> | undefined
+}
+
+const bindingsFrom = (documents: ReadonlyArray<unknown>): ReadonlyArray<Binding> => {
   const objects = documents.map((document, index) => {
     const decoded = decodeObject(document)
     if (decoded._tag === "Failure")
@@ -79,8 +105,7 @@ const grantsFrom = (documents: ReadonlyArray<unknown>): ReadonlyArray<Grant> => 
     // Without a namespace it would bind everywhere, which a RoleBinding must never do.
     if (kind === "RoleBinding" && namespace === "") throw new Error(`RoleBinding "${metadata.name}" has no namespace`)
     const role = roleRef.kind === "Role" ? `Role/${namespace}/${roleRef.name}` : `ClusterRole/${roleRef.name}`
-    const rules = roles.get(role)
-    return rules === undefined ? [] : [{ subjects, rules, namespace }]
+    return [{ name: `${kind}/${metadata.name}`, subjects, role, rules: roles.get(role), namespace }]
   })
 }
 

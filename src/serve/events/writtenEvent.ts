@@ -1,5 +1,5 @@
 /** What becomes of an Event that a client writes: what the server fills in, and the form in which it is stored. */
-import { Result } from "effect"
+import type { Result } from "effect"
 import { type JsonObject, objectAt, textAt } from "../../domain/AuditRecord.ts"
 import type { KubernetesEvent } from "../../domain/KubernetesEvent.ts"
 import type { Tenant } from "../../domain/Tenant.ts"

@@ -1,7 +1,7 @@
 /** What a list or watch of facts asks for, read from its parameters once. */
 import { Effect, Result } from "effect"
 import { allOf, type Expression, type Filter, filterFor } from "../../cel/Filter.ts"
-import { searchWords } from "../../store/searchWords.ts"
+import { searchLengthMax, searchWords } from "../../store/searchWords.ts"
 import { type ApiFailure, badRequest, invalid } from "../ApiFailure.ts"
 import type { Call } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
@@ -45,6 +45,9 @@ export const factRequest = (
     if (repeated !== undefined) return yield* repeated
     const parameter = (name: string): string => query.get(name) ?? ""
     // Without words it would find everything, which nobody asks for so.
+    if (parameter("search").length > searchLengthMax) {
+      return yield* badRequest(`search is longer than ${searchLengthMax} characters`)
+    }
     if (parameter("search") !== "" && searchWords(parameter("search")).length === 0) {
       return yield* badRequest("search has no words: a word is of letters and digits, such as search=created")
     }

@@ -288,7 +288,10 @@ const requestBody = ({ bodies, resource }: Place, verb: string): Operation["requ
     case "patch":
       return {
         required: true,
-        content: contentOf(resource === eventsResource ? eventPatchTypes : patchTypes, metaReference("Patch"))
+        content: contentOf(
+          resource.plural === eventsResource.plural ? eventPatchTypes : patchTypes,
+          metaReference("Patch")
+        )
       }
     case "delete":
     case "deletecollection":

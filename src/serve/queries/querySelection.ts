@@ -1,7 +1,7 @@
 /** Which facts a query selects: its filter, its field selector, its words, its namespace. */
 import { Result } from "effect"
 import { type Expression, filterFor } from "../../cel/Filter.ts"
-import { searchWords } from "../../store/searchWords.ts"
+import { searchLengthMax, searchWords } from "../../store/searchWords.ts"
 import type { FieldFault } from "../ApiFailure.ts"
 import { eventSelector } from "./eventSelector.ts"
 import type { FactKind } from "./factKinds.ts"
@@ -50,6 +50,9 @@ export const querySelection = (
           onSuccess: (selector) => selector,
           onFailure: (sentence) => refuse("spec.fieldSelector", fieldSelector, sentence)
         })
+  if (search.length > searchLengthMax) {
+    refuse("spec.search", search, `it is longer than ${searchLengthMax} characters`)
+  }
   // Without words it would find everything, which nobody asks for so.
   if (search !== "" && searchWords(search).length === 0) {
     refuse("spec.search", search, "it has no words: a word is of letters and digits")

@@ -269,6 +269,44 @@ export const clickHouseContract = (name: string, clickhouseLayer: Layer.Layer<Cl
       })
     )
 
+    it.effect("what a statement gave before it failed, or was stopped, stands before nobody else's rows", () =>
+      Effect.gen(function* () {
+        const clickhouse = yield* ClickHouse
+        const rows = "'other' AS whose, number FROM numbers(1000000)"
+        const failing = [
+          `SELECT throwIf(number = 900000), ${rows} SETTINGS max_block_size=1000`,
+          `SELECT sleepEachRow(0.0001), ${rows} SETTINGS max_block_size=1000, max_execution_time=0.3`
+        ]
+        const own = clickhouse.query({ sql: "SELECT 'own' AS whose" })
+        for (const sql of failing) {
+          yield* Effect.flip(clickhouse.query({ sql }))
+          // Over every connection that there is, some of them at once.
+          for (let round = 0; round < 3; round++) {
+            for (const found of yield* Effect.all([own, own, own], { concurrency: 3 })) {
+              assert.deepStrictEqual(found, [{ whose: "own" }])
+            }
+          }
+        }
+        for (const rowsReadMin of [1_000, 10_000, 50_000]) {
+          const marker = `stopped-${rowsReadMin}`
+          const stopped = yield* Effect.forkChild(
+            clickhouse.query({ sql: `SELECT '${marker}', sleepEachRow(0.00001), ${rows} SETTINGS max_block_size=1000` })
+          )
+          yield* clickhouse
+            .query({
+              sql:
+                `SELECT 1 FROM system.processes WHERE query LIKE concat('%', 'stopped', '-${rowsReadMin}%') ` +
+                `AND read_rows >= ${rowsReadMin}`
+            })
+            .pipe(Effect.repeat({ until: (found) => found.length > 0 }))
+          yield* Fiber.interrupt(stopped)
+          for (const found of yield* Effect.all([own, own, own], { concurrency: 3 })) {
+            assert.deepStrictEqual(found, [{ whose: "own" }])
+          }
+        }
+      })
+    )
+
     it.effect("after a statement is interrupted, others run", () =>
       Effect.gen(function* () {
         const clickhouse = yield* ClickHouse

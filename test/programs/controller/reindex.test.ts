@@ -3,15 +3,17 @@
  * were read by a person. The programs run as processes of their own, on a real nats-server and on a ClickHouse bridge
  * (the embedded engine behind HTTP, not a ClickHouse server).
  */
-import { Effect, Result } from "effect"
+import { Effect, Layer, Result } from "effect"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { Nats } from "../../../src/clients/nats/Nats.ts"
 import { natsLayer } from "../../../src/clients/nats/natsLayer.ts"
+import type { ActivityPolicy } from "../../../src/domain/ActivityPolicy.ts"
 import type { JsonObject } from "../../../src/domain/AuditRecord.ts"
 import type { ReindexJob, ReindexJobSpec } from "../../../src/domain/ReindexJob.ts"
 import { platformTenant } from "../../../src/domain/Tenant.ts"
 import { kubernetesEventFrom } from "../../../src/normalise/kubernetesEventFrom.ts"
 import { eventMessage } from "../../../src/programs/eventMessage.ts"
+import { policyBucketLayer, PolicyBucket } from "../../../src/store/PolicyBucket.ts"
 import { eventually } from "../../support/eventually.ts"
 import { auditRecordLines, watchFrames } from "../../support/recordedData.ts"
 import { type RunningProgram, startSystem, type System } from "../../support/system.ts"
@@ -175,6 +177,34 @@ describe("reindex jobs", () => {
       message: "there is no ActivityPolicy nothing, nor an activity of it"
     })
     assert.deepInclude(status.conditions[0], { type: "Ready", status: "False", reason: "Failed" })
+  })
+
+  it("a policy that was written around the API is told to be off, and a job about it fails", async () => {
+    const around: ActivityPolicy = {
+      apiVersion,
+      kind: "ActivityPolicy",
+      metadata: { name: "around", uid: "3e3f9d2a-0000-4000-8000-000000000001", generation: 1 },
+      spec: {
+        resource: { apiGroup: "apps", kind: "Deployment" },
+        auditRules: [{ match: "audit.verb == (", summary: "x" }]
+      }
+    }
+    await Effect.runPromise(
+      PolicyBucket.use((bucket) => bucket.create(around)).pipe(
+        Effect.provide(policyBucketLayer.pipe(Layer.provide(natsLayer({ servers: [system.nats.url], name: "around" }))))
+      )
+    )
+    const told = await eventually("its status", async () => {
+      const policy: ActivityPolicy = (await api.request(`${group}/activitypolicies/around`)).json()
+      return policy.status
+    })
+    assert.strictEqual(told.observedGeneration, 1)
+    assert.deepInclude(told.conditions?.[0], { type: "Ready", status: "False", reason: "ValidationFailed" })
+    await create("about-it", { policySelector: { names: ["around"] } })
+    assert.deepInclude(await ended("about-it"), {
+      phase: "Failed",
+      message: "the rules of ActivityPolicy around are off: they do not compile"
+    })
   })
 })
 

@@ -126,6 +126,7 @@ describe("requests of the API", () => {
       requestObject: policy("recorded")
     })
     expect((await one(api, "question"))[0]).toMatchObject({ level: "Request", requestObject: question })
+    expect((await one(api, "question"))[0]).not.toHaveProperty("annotations")
     expect((await one(api, "delete"))[0]).toMatchObject({
       level: "Metadata",
       verb: "delete",
@@ -133,6 +134,24 @@ describe("requests of the API", () => {
       responseStatus: { code: 200 }
     })
     expect(JSON.stringify(created)).not.toContain("token-admin")
+  })
+
+  it("an export is recorded as one, given or refused", async () => {
+    const question = { apiVersion, kind: "AuditLogQuery", spec: { startTime: "now-1d", endTime: "now" } }
+    for (const [user, auditID, accept, code] of [
+      ["admin", "lines", "application/jsonl", 200],
+      ["asker", "refused-table", "text/csv", 403]
+    ] as const) {
+      await api.request(user, `${group}/auditlogqueries`, post(question, { "audit-id": auditID, accept }))
+      expect((await one(api, auditID))[0]).toMatchObject({
+        verb: "create",
+        objectRef: { resource: "auditlogqueries" },
+        responseStatus: { code },
+        annotations: { "activity.miloapis.com/export": accept },
+        // Who may not is refused before the body is read.
+        ...(code === 200 ? { requestObject: question } : {})
+      })
+    }
   })
 
   it("a body that is larger than is kept, or is no JSON, is left out, and the request is recorded", async () => {

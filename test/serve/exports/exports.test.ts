@@ -340,9 +340,9 @@ describe("exports", () => {
       await fillTable(command, filled, { rows, tenants })
       // Before the first page: nobody may get the version before.
       await fillTable(command, filled, { rows: 1_000, tenants, version: 2 })
-      let changing = true
+      const changed = new AbortController()
       const changes = (async () => {
-        for (let round = 0; changing; round++) {
+        for (let round = 0; !changed.signal.aborted; round++) {
           await fillTable(command, filled, { rows: 500, tenants, version: 3 + round, everyNth: 1 + (round % 13) })
           // Newer than all, older than all, and between them.
           await fillTable(command, filled, { rows: 50, tenants, name: `late${round}-`, ageSeconds: 1 })
@@ -379,7 +379,7 @@ describe("exports", () => {
           complete = mark?.complete === true
         }
       } finally {
-        changing = false
+        changed.abort()
         await changes
       }
       const original = Array.from({ length: rows }, (_, index) => `o${index}`)
