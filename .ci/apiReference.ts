@@ -25,16 +25,25 @@ export const apiReference = (): string =>
 
 const overviewOf = (resource: Resource): string => {
   const { kind, namespaced, plural, shortNames, subresources, verbs } = resource
-  const below = Object.entries(subresources).map(([name, own]) => `${name}: ${own.join(", ")}`)
+  const below = Object.entries(subresources).map(([name, own]) => `${name}: ${own.verbs.join(", ")}`)
   const scope = namespaced ? "namespace" : "cluster"
   return row([`[${plural}](#${plural})`, kind, shortNames.join(", "), scope, verbs.join(", "), below.join("; ")])
 }
 
-const chapterOf = ({ description, plural, properties }: Resource): ReadonlyArray<string> => [
+const chapterOf = ({ description, plural, properties, subresources }: Resource): ReadonlyArray<string> => [
   `## ${plural}`,
   "",
   description,
   "",
+  ...tableOf(properties),
+  ...Object.entries(subresources).flatMap(([name, { body }]) =>
+    body === undefined
+      ? []
+      : [`### ${plural}/${name}`, "", `The body is a ${body.kind}.`, "", ...tableOf(body.properties)]
+  )
+]
+
+const tableOf = (properties: Resource["properties"]): ReadonlyArray<string> => [
   "| field | type | |",
   "|---|---|---|",
   ...Object.entries(properties).flatMap(([name, schema]) => fieldsOf(name, schema)),

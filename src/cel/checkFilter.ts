@@ -94,16 +94,13 @@ const pathFrom = (ast: ASTNode, around: Surroundings): FilterExpression => {
 }
 
 /** A value of this type; JSON becomes one, or is an error when it is read. */
-const typed = <Type extends ScalarType>(
-  ast: ASTNode,
-  type: Type,
-  what: string,
-  around: Surroundings
-): FilterExpression => {
-  const expression = valueFrom(ast, around)
-  const found = typeOf(expression)
-  if (found === type) return expression
-  if (found === "any" && isJsonScalar(type)) return { op: "as", type, of: expression }
+const typed = (ast: ASTNode, type: ScalarType, what: string, around: Surroundings): FilterExpression =>
+  ofType(ast, valueFrom(ast, around), type, what)
+
+const ofType = (ast: ASTNode, value: FilterExpression, type: ScalarType, what: string): FilterExpression => {
+  const found = typeOf(value)
+  if (found === type) return value
+  if (found === "any" && isJsonScalar(type)) return { op: "as", type, of: value }
   throw new FilterRefusal(ast, `${what} takes a ${typeNames[type]}, ${shown(ast)} is a ${typeNames[found]}`)
 }
 
@@ -309,7 +306,7 @@ const timestampFrom = (ast: ASTNode, argument: ASTNode, around: Surroundings): F
   const value = valueFrom(argument, around)
   if (typeOf(value) === "timestamp") return value
   charge(ast, around)
-  return { op: "timestamp", text: typed(argument, "string", "timestamp()", around) }
+  return { op: "timestamp", text: ofType(argument, value, "string", "timestamp()") }
 }
 
 const methodFrom = (

@@ -49,21 +49,26 @@ const settled = object("What became of it.", {
   remaining: whole("How many are left of what was meant: one request takes 5,000; send it again.")
 })
 
-export const deadLetterRedriveSchemas = {
-  spec: object("Which letters are to be tried again at once.", chosen),
-  status: settled
-} satisfies Readonly<Record<string, JsonSchema>>
+/** The body of a redrive, which need not have one, and its answer. */
+export const deadLetterRedrive = {
+  kind: "DeadLetterRedrive",
+  properties: { spec: object("Which letters are to be tried again at once.", chosen), status: settled }
+}
 
-export const deadLetterDiscardSchemas = {
-  spec: object(
-    "Which letters are to be deleted for good, and why.",
-    {
-      ...chosen,
-      reason: text(
-        "Why they are not needed, in at most 1,024 characters. It is kept in the log and in the audit record."
-      )
-    },
-    ["reason"]
-  ),
-  status: settled
-} satisfies Readonly<Record<string, JsonSchema>>
+/** The body of a discard, and its answer. */
+export const deadLetterDiscard = {
+  kind: "DeadLetterDiscard",
+  properties: {
+    spec: object(
+      "Which letters are to be deleted for good, and why.",
+      {
+        ...chosen,
+        reason: text(
+          "Why they are not needed, in at most 1,024 characters. It is kept in the log and in the audit record."
+        )
+      },
+      ["reason"]
+    ),
+    status: settled
+  }
+}

@@ -1,7 +1,7 @@
 /** The resources of the API: the one table from which discovery, OpenAPI and routing are made. */
 import { activityPolicySpecSchema, activityPolicyStatusSchema } from "./activityPolicySchema.ts"
 import { singleActivitySpecSchema } from "./activitySchema.ts"
-import { deadLetterSchemas } from "./deadLetterSchema.ts"
+import { deadLetterDiscard, deadLetterRedrive, deadLetterSchemas } from "./deadLetterSchema.ts"
 import { eventRecordSchemas } from "./eventRecordSchema.ts"
 import type { JsonSchema } from "./JsonSchema.ts"
 import { previewSchemas } from "./previewSchema.ts"
@@ -30,12 +30,19 @@ export interface Resource {
   readonly categories: ReadonlyArray<string>
   readonly namespaced: boolean
   readonly verbs: ReadonlyArray<string>
-  /** Subresources and their verbs. */
-  readonly subresources: Readonly<Record<string, ReadonlyArray<string>>>
+  readonly subresources: Readonly<Record<string, Subresource>>
   readonly description: string
   /** Besides apiVersion, kind and metadata. */
   readonly properties: Readonly<Record<string, JsonSchema>>
 }
+
+export interface Subresource {
+  readonly verbs: ReadonlyArray<string>
+  /** What is sent there and answered, where that is not the resource itself. */
+  readonly body?: Pick<Resource, "kind" | "properties">
+}
+
+const status: Subresource = { verbs: ["get", "patch", "update"] }
 
 export const activitiesResource: Resource = {
   plural: "activities",
@@ -78,7 +85,7 @@ export const activityPoliciesResource: Resource = {
   categories: ["observability"],
   namespaced: false,
   verbs: ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
-  subresources: { status: ["get", "patch", "update"] },
+  subresources: { status },
   description:
     "ActivityPolicy says how the audit records and Kubernetes Events of one kind become activities. " +
     "Where two policies are for one kind, the one whose name comes first in the alphabet is tried first.",
@@ -94,7 +101,10 @@ export const deadLettersResource: Resource = {
   namespaced: false,
   // Never delete: the cluster's garbage collector would watch it.
   verbs: ["get", "list", "watch"],
-  subresources: { discard: ["create"], redrive: ["create"] },
+  subresources: {
+    discard: { verbs: ["create"], body: deadLetterDiscard },
+    redrive: { verbs: ["create"], body: deadLetterRedrive }
+  },
   description:
     "DeadLetter is what records, Events or activities wait for that could not go on, grouped by cause. " +
     "Those of a policy are tried again by themselves, and at once when it changes. By hand: " +
@@ -126,7 +136,7 @@ export const reindexJobsResource: Resource = {
   categories: [],
   namespaced: false,
   verbs: ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
-  subresources: { status: ["get", "patch", "update"] },
+  subresources: { status },
   description:
     "ReindexJob tells stored records and Events anew, by the ActivityPolicies as they are now: activities that differ are " +
     "replaced, missing ones added, those that no rule tells any more removed. " +

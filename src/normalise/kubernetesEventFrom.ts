@@ -89,7 +89,7 @@ export const kubernetesEventFromText = (
   return Result.isFailure(parsed) ? Result.fail(parsed.failure) : kubernetesEventFrom(parsed.success, origin)
 }
 
-/** The part of an `apiVersion` before the slash; "" for the core group. */
+/** Of `apps/v1` it is `apps`; of `v1` it is the core group, "". */
 export const apiGroupFrom = (apiVersion: string): string => {
   const slash = apiVersion.indexOf("/")
   return slash < 0 ? "" : apiVersion.slice(0, slash)

@@ -75,11 +75,11 @@ const resourceList = (group: Group, version: string) => ({
       shortNames: resource.shortNames,
       categories: resource.categories
     },
-    ...Object.entries(resource.subresources).map(([name, verbs]) => ({
+    ...Object.entries(resource.subresources).map(([name, { body = resource, verbs }]) => ({
       name: `${resource.plural}/${name}`,
       singularName: "",
       namespaced: resource.namespaced,
-      kind: resource.kind,
+      kind: body.kind,
       verbs
     }))
   ])
@@ -96,9 +96,9 @@ const aggregatedResource = (group: string, resource: Resource, version: string) 
   ...(Object.keys(resource.subresources).length === 0
     ? {}
     : {
-        subresources: Object.entries(resource.subresources).map(([name, verbs]) => ({
+        subresources: Object.entries(resource.subresources).map(([name, { body = resource, verbs }]) => ({
           subresource: name,
-          responseKind: { group, version, kind: resource.kind },
+          responseKind: { group, version, kind: body.kind },
           verbs
         }))
       })

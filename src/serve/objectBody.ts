@@ -2,18 +2,25 @@
 import { Effect, Result } from "effect"
 import { isScalar, LineCounter, parseDocument, visit } from "yaml"
 import type { JsonSchema } from "../contracts/JsonSchema.ts"
+import { metaReference } from "../contracts/metaSchemas.ts"
 import { isJsonObject, type Json, type JsonObject } from "../domain/AuditRecord.ts"
 import { type ApiFailure, badRequest, failure, invalid } from "./ApiFailure.ts"
 import { fieldProblems } from "./fieldProblems.ts"
 import type { Call } from "./http/Call.ts"
-import { apiVersionOf } from "./facts/FactResource.ts"
-import type { ResourceRequest } from "./http/RequestInfo.ts"
+import { apiVersionOf, type ResourceRequest } from "./http/RequestInfo.ts"
 
 /** What a write's body is to be. */
 export interface BodyKind {
   readonly kind: string
-  /** Of the whole object. What else the schema says (required, enum) is not checked. */
-  readonly schema: JsonSchema
+  /** Besides apiVersion, kind and metadata. What else their schemas say (required, enum) is not checked. */
+  readonly properties: Readonly<Record<string, JsonSchema>>
+}
+
+/** What every object has. */
+const commonProperties: BodyKind["properties"] = {
+  apiVersion: { type: "string" },
+  kind: { type: "string" },
+  metadata: metaReference("ObjectMeta")
 }
 
 export interface CheckedBody {
@@ -141,7 +148,7 @@ export const checkedObject = (
   call: Call,
   request: ResourceRequest,
   body: Json | undefined,
-  { kind, schema }: BodyKind
+  { kind, properties }: BodyKind
 ): Effect.Effect<CheckedBody, ApiFailure> =>
   Effect.suspend(() => {
     const validation = call.query.get("fieldValidation") ?? ""
@@ -165,6 +172,7 @@ export const checkedObject = (
     if (isTooDeep(body)) return Effect.fail(tooDeep())
     const named = typeFrom(body, request, kind)
     if (Result.isFailure(named)) return Effect.fail(badRequest(named.failure))
+    const schema: JsonSchema = { type: "object", properties: { ...commonProperties, ...properties } }
     const { kept, mismatches, unknown } = fieldProblems(schema, body)
     if (mismatches[0] !== undefined) return refused(mismatches[0])
     if (unknown.length > 0 && validation === "Strict") {

@@ -322,7 +322,7 @@ const routeResource = (options: RouteOptions, call: Call, request: ResourceReque
   const absent = absence(resource)
   if (absent !== undefined) return Effect.fail(unavailable(absent))
   const allowed: ReadonlyArray<string> =
-    request.subresource === "" ? resource.verbs : (resource.subresources[request.subresource] ?? [])
+    request.subresource === "" ? resource.verbs : (resource.subresources[request.subresource]?.verbs ?? [])
   // A collection is created into, its objects and their subresources are changed: a selector that names one does not
   // make it the other.
   const ofObject = request.verb === "create" ? request.subresource !== "" : ["update", "patch"].includes(request.verb)

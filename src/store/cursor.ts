@@ -38,7 +38,7 @@ export interface Cursor {
 }
 
 export interface CursorBinding {
-  /** At least 32 bytes. */
+  /** At least 16 bytes. */
   readonly key: Uint8Array
   readonly scope: Scope
   /** Everything of the query that must not change between pages, in one text: filter, search, namespace, selectors. */

@@ -283,6 +283,12 @@ describe("a refused filter", () => {
     assert.match(tooMany?.message ?? "", /at most 400 times/)
     assert.strictEqual(tooMany?.column, reads(400).length + " || ".length + 1)
 
+    // A label, and the time that it is.
+    const times = (count: number) =>
+      Array.from({ length: count }, () => "timestamp(metadata.labels.a) > spec.timestamp").join(" || ")
+    assert.isUndefined(refusal(times(133)))
+    assert.match(refusal(times(134))?.message ?? "", /at most 400 times/)
+
     const inItems = (count: number) =>
       `spec.links.exists(l, ${Array.from({ length: count }, () => "l == 'a'").join(" || ")})`
     assert.isUndefined(refusal(inItems(99)))

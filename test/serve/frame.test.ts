@@ -248,6 +248,18 @@ describe("the API's frame", () => {
       "fieldValidation",
       "force"
     ])
+    const { redrive, discard } = Object.fromEntries(
+      ["redrive", "discard"].map((name) => {
+        const { post } = document.paths[`${group}/deadletters/{name}/${name}`]
+        const { $ref } = post.requestBody.content["application/json"].schema
+        const schema = document.components.schemas[$ref.replace("#/components/schemas/", "")]
+        return [name, [post["x-kubernetes-group-version-kind"].kind, Object.keys(schema.properties.spec.properties)]]
+      })
+    )
+    expect([redrive, discard]).toEqual([
+      ["DeadLetterRedrive", ["sequences"]],
+      ["DeadLetterDiscard", ["sequences", "reason"]]
+    ])
     const references = [...answer.text.matchAll(/"\$ref":"#\/components\/schemas\/([^"]+)"/g)].map((match) => match[1]!)
     expect(references.filter((name) => !(name in document.components.schemas))).toEqual([])
   })

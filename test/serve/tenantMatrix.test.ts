@@ -774,6 +774,27 @@ describe("the tenant matrix", () => {
       }
     )
 
+    it("a role is for its verbs and its subresources alone", async () => {
+      const send = (user: UserName, method: string, path: string) =>
+        api.request(user, `${group}/${path}`, {
+          method,
+          headers: { "content-type": method === "PATCH" ? "application/merge-patch+json" : "application/json" },
+          body: "{}"
+        })
+      const refusals = [
+        // Everybody may list policies by now.
+        ...["POST", "DELETE"].map((method) => ["tenant-a", method, "activitypolicies"] as const),
+        ...["GET", "PUT", "PATCH", "DELETE"].map((method) => ["tenant-a", method, "activitypolicies/one"] as const),
+        // Who may write policies may not therefore write what is said of them.
+        ...["GET", "PUT", "PATCH"].map((method) => ["editor", method, "activitypolicies/one/status"] as const)
+      ]
+      for (const [user, method, path] of refusals) {
+        const { status } = await send(user, method, path)
+        expect([user, method, path, status]).toEqual([user, method, path, 403])
+      }
+      expect((await send("editor", "PATCH", "activitypolicies/one")).status).toBe(404)
+    })
+
     it("a page's token is of no use to anybody else", async () => {
       const backtest = { sources: "both", limit: 1, outcomes: ["new"] }
       const asking = (user: UserName, token = "") =>

@@ -61,8 +61,10 @@ export const programRights: ReadonlyArray<ProgramRights> = [
     program: "apiserver",
     onlyWithRecords: true,
     rights: [
-      ...records("list", "watch", "create", "update", "patch", "delete"),
-      ...jobs("list", "watch", "create", "update", "patch", "delete"),
+      ...records("get", "list", "watch", "create", "update", "patch", "delete"),
+      statusOf(policyRecords.plural),
+      ...jobs("get", "list", "watch", "create", "update", "patch", "delete"),
+      statusOf(reindexJobRecords.plural),
       ...on("apiextensions.k8s.io", "customresourcedefinitions", "list", "watch"),
       ...on("authentication.k8s.io", "tokenreviews", "create"),
       ...on("authorization.k8s.io", "subjectaccessreviews", "create"),

@@ -33,14 +33,7 @@ const storeOne = (options: WriterOptions, letter: StoredMessage) =>
     if (flow === undefined) return failed(`there is no table for ${stream}`)
     // The row has the sequence that it would have had: what came after it stays newer.
     const sequence = Number(position.slice(position.lastIndexOf(":") + 1)) || 0
-    const message = {
-      ...letter,
-      subject: letter.subject,
-      body: letter.body,
-      header: (name: string) => letter.header(name),
-      sequence
-    }
-    const line = flow.lineFrom(message, options.defaultTenant)
+    const line = flow.lineFrom({ ...letter, sequence }, options.defaultTenant)
     if (Result.isFailure(line)) return failed(line.failure)
     const row = line.success
     if (row === undefined) return { _tag: "Settled" } as const

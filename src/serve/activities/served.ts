@@ -2,9 +2,8 @@
 import type { Activity } from "../../domain/Activity.ts"
 import type { StoredActivity } from "../../store/ActivityQueries.ts"
 import type { Call } from "../http/Call.ts"
-import type { ResourceRequest } from "../http/RequestInfo.ts"
+import { apiVersionOf, type ResourceRequest } from "../http/RequestInfo.ts"
 import { includeObjectFrom, type Printer, printerFor } from "../Table.ts"
-import { apiVersionOf } from "../facts/FactResource.ts"
 import { activityColumns, type ServedActivity } from "./activityColumns.ts"
 
 /** Gives activities in the form that the caller asked for. */

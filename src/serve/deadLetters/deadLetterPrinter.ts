@@ -1,5 +1,5 @@
 import type { Call } from "../http/Call.ts"
-import type { ResourceRequest } from "../http/RequestInfo.ts"
+import { apiVersionOf, type ResourceRequest } from "../http/RequestInfo.ts"
 import { includeObjectFrom, type Printer, printerFor } from "../Table.ts"
 import { deadLetterColumns } from "./deadLetterColumns.ts"
 import { deadLetterKind, type ServedDeadLetter } from "./servedDeadLetter.ts"
@@ -13,6 +13,6 @@ export const deadLetterPrinter = (
   printerFor(
     call.accepted.form,
     deadLetterColumns(nowMillis),
-    { apiVersion: `${request.group}/${request.version}`, kind: deadLetterKind.kind },
+    { apiVersion: apiVersionOf(request), kind: deadLetterKind.kind },
     includeObjectFrom(call.query.get("includeObject"))
   )

@@ -5,7 +5,7 @@ import { DeadLetterGroups } from "../../store/DeadLetterGroups.ts"
 import { type ApiFailure, notFound } from "../ApiFailure.ts"
 import type { Drain } from "../Drain.ts"
 import { type Answer, type Call, value } from "../http/Call.ts"
-import type { ResourceRequest } from "../http/RequestInfo.ts"
+import { apiVersionOf, type ResourceRequest } from "../http/RequestInfo.ts"
 import { resourceVersionFrom, resourceVersionTooLarge, versionMatchFault } from "../listParameters.ts"
 import type { Printer } from "../Table.ts"
 import { busFailureFrom } from "./busFailure.ts"
@@ -45,7 +45,7 @@ const listDeadLetters = (call: Call, request: ResourceRequest) =>
       .toSorted((one, other) => other.letters.length - one.letters.length)
     return value(
       printer.list(
-        shown.map((group) => servedDeadLetter(group, `${request.group}/${request.version}`)),
+        shown.map((group) => servedDeadLetter(group, apiVersionOf(request))),
         { resourceVersion: String(version) }
       )
     )
@@ -60,7 +60,7 @@ const getDeadLetter = (call: Call, request: ResourceRequest) =>
     const { groups } = yield* letters.current.pipe(Effect.mapError(busFailureFrom))
     const group = groups.get(request.name)
     if (group === undefined) return yield* notFound(deadLetterKind, request.name)
-    const served = servedDeadLetter(group, `${request.group}/${request.version}`)
+    const served = servedDeadLetter(group, apiVersionOf(request))
     const newest = yield* Effect.forEach(served.status.newest, (letter) =>
       letters.letterAt(letter.sequence).pipe(
         Effect.mapError(busFailureFrom),

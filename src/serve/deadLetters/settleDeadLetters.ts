@@ -3,16 +3,14 @@
  * selectors choose.
  */
 import { Effect } from "effect"
-import type { JsonSchema } from "../../contracts/JsonSchema.ts"
-import { deadLetterDiscardSchemas, deadLetterRedriveSchemas } from "../../contracts/deadLetterSchema.ts"
-import { metaReference } from "../../contracts/metaSchemas.ts"
+import { deadLetterDiscard, deadLetterRedrive } from "../../contracts/deadLetterSchema.ts"
 import { canBeTried } from "../../domain/deadLetter.ts"
 import { DeadLetterGroups, type LetterGroup } from "../../store/DeadLetterGroups.ts"
 import { type ApiFailure, badRequest, invalid, notFound } from "../ApiFailure.ts"
 import { type Answer, type Call, value } from "../http/Call.ts"
-import type { ResourceRequest } from "../http/RequestInfo.ts"
+import { apiVersionOf, type ResourceRequest } from "../http/RequestInfo.ts"
 import { isDryRun } from "../dryRun.ts"
-import { type BodyKind, type CheckedBody, objectBody } from "../objectBody.ts"
+import { type CheckedBody, objectBody } from "../objectBody.ts"
 import { busFailureFrom } from "./busFailure.ts"
 import { deadLetterSelector } from "./deadLetterSelectors.ts"
 import { deadLetterKind } from "./servedDeadLetter.ts"
@@ -31,27 +29,11 @@ interface SettleSpec {
   readonly reason?: string
 }
 
-const kindOf = (kind: string, schemas: Readonly<Record<string, JsonSchema>>): BodyKind => ({
-  kind,
-  schema: {
-    type: "object",
-    properties: {
-      apiVersion: { type: "string" },
-      kind: { type: "string" },
-      metadata: metaReference("ObjectMeta"),
-      ...schemas
-    }
-  }
-})
-
-const redrive = kindOf("DeadLetterRedrive", deadLetterRedriveSchemas)
-const discard = kindOf("DeadLetterDiscard", deadLetterDiscardSchemas)
-
 const nothing: CheckedBody = { object: {}, warnings: [] }
 
 export const settleDeadLetters = Effect.fn("serve.settleDeadLetters")(function* (call: Call, request: ResourceRequest) {
   const isRedrive = request.subresource === "redrive"
-  const body = isRedrive ? redrive : discard
+  const body = isRedrive ? deadLetterRedrive : deadLetterDiscard
   const isTrial = yield* isDryRun(call.query.getAll("dryRun"))
   // curl -X POST is enough to try all of a group again.
   const isEmpty = (yield* call.body).length === 0
@@ -86,7 +68,7 @@ export const settleDeadLetters = Effect.fn("serve.settleDeadLetters")(function* 
   return value(
     {
       ...object,
-      apiVersion: `${request.group}/${request.version}`,
+      apiVersion: apiVersionOf(request),
       kind: body.kind,
       status: {
         chosen: chosen.length,

@@ -4,7 +4,7 @@ import { DeadLetterGroups, type LetterChange, type LetterChanges } from "../../s
 import { expired } from "../ApiFailure.ts"
 import { Drain } from "../Drain.ts"
 import type { Answer, Call } from "../http/Call.ts"
-import type { ResourceRequest } from "../http/RequestInfo.ts"
+import { apiVersionOf, type ResourceRequest } from "../http/RequestInfo.ts"
 import { initialEventsEnd, initialEventsFrom, resourceVersionFrom } from "../listParameters.ts"
 import { frameText, liveFrames } from "../watchFrames.ts"
 import { busFailureFrom } from "./busFailure.ts"
@@ -24,9 +24,7 @@ export const watchDeadLetters = Effect.fn("serve.watchDeadLetters")(function* (c
   const frames = ({ changes }: Pick<LetterChanges, "changes">): string =>
     changes
       .filter(({ group }) => selected(group))
-      .map(({ group, type }) =>
-        frameText(type, printer.frame(servedDeadLetter(group, `${request.group}/${request.version}`)))
-      )
+      .map(({ group, type }) => frameText(type, printer.frame(servedDeadLetter(group, apiVersionOf(request)))))
       .join("")
   const opening: LetterChanges | undefined =
     initially === "none" && version !== undefined

@@ -5,6 +5,7 @@ import { kubernetesEventKey } from "../../domain/identity.ts"
 import { holds, type Scope } from "../../domain/Scope.ts"
 import { headerNames } from "../../domain/streams.ts"
 import { type Tenant, tenantFromHeader } from "../../domain/Tenant.ts"
+import { apiGroupFrom } from "../../normalise/kubernetesEventFrom.ts"
 
 export interface SeenEvent {
   readonly cluster: string
@@ -49,7 +50,7 @@ export const inScope = (scope: Scope, { cluster, event, tenant }: SeenEvent): bo
     tenant,
     cluster,
     namespace: namespaceOf(event),
-    apiGroup: apiGroupOf(textAt(objectAt(event, "regarding"), "apiVersion")),
+    apiGroup: apiGroupFrom(textAt(objectAt(event, "regarding"), "apiVersion")),
     // Nobody does an Event.
     userUid: ""
   })
@@ -57,6 +58,3 @@ export const inScope = (scope: Scope, { cluster, event, tenant }: SeenEvent): bo
 export const namespaceOf = (event: JsonObject): string => textAt(objectAt(event, "metadata"), "namespace")
 
 export const createdText = (event: JsonObject): string => textAt(objectAt(event, "metadata"), "creationTimestamp")
-
-/** Of `apps/v1` it is `apps`; of `v1` it is the core group, "". */
-export const apiGroupOf = (apiVersion: string): string => apiVersion.slice(0, Math.max(apiVersion.indexOf("/"), 0))

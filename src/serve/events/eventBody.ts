@@ -2,7 +2,6 @@
 import { Effect, Result } from "effect"
 import { coreFieldNames, eventProperties } from "../../contracts/eventsSchema.ts"
 import { eventsGroup } from "../../contracts/eventsApis.ts"
-import { metaReference } from "../../contracts/metaSchemas.ts"
 import { isJsonObject, type Json, type JsonObject, objectAt, textAt } from "../../domain/AuditRecord.ts"
 import { microsecondsFrom, secondsTimestampText, timestampText } from "../../domain/instant.ts"
 import type { ObjectMetadata } from "../../domain/KeptObject.ts"
@@ -32,18 +31,7 @@ export const eventBody = (call: Call, request: ResourceRequest): Effect.Effect<S
 export const checkedEvent = (call: Call, request: ResourceRequest, body: Json): Effect.Effect<SentEvent, ApiFailure> =>
   Effect.flatMap(checkedObject(call, request, body, bodyKind(request)), (checked) => sentFrom(checked, request))
 
-const bodyKind = ({ group }: ResourceRequest): BodyKind => ({
-  kind: "Event",
-  schema: {
-    type: "object",
-    properties: {
-      apiVersion: { type: "string" },
-      kind: { type: "string" },
-      metadata: metaReference("ObjectMeta"),
-      ...eventProperties(group)
-    }
-  }
-})
+const bodyKind = ({ group }: ResourceRequest): BodyKind => ({ kind: "Event", properties: eventProperties(group) })
 
 const sentFrom = (
   { object, warnings }: CheckedBody,

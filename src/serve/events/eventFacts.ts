@@ -4,6 +4,7 @@ import { type Expression, field, isText } from "../../cel/Filter.ts"
 import type { ClickHouseError } from "../../clients/clickhouse/ClickHouse.ts"
 import { type JsonObject, objectAt, textAt } from "../../domain/AuditRecord.ts"
 import type { Scope } from "../../domain/Scope.ts"
+import { apiGroupFrom } from "../../normalise/kubernetesEventFrom.ts"
 import { FactQueries, type PlacedFact } from "../../store/FactQueries.ts"
 import type { FactWindow } from "../../store/factWindow.ts"
 import type { Call } from "../http/Call.ts"
@@ -14,7 +15,7 @@ import { fieldSelectorFrom } from "../Selector.ts"
 import { EventFeed } from "./EventFeed.ts"
 import { eventPage } from "./eventPage.ts"
 import { eventSelectors } from "./eventSelectors.ts"
-import { apiGroupOf, inScope, namespaceOf, type SeenEvent } from "./SeenEvent.ts"
+import { inScope, namespaceOf, type SeenEvent } from "./SeenEvent.ts"
 
 const eventForm: Omit<FactKindForm, "of"> = {
   filterKind: "event",
@@ -76,5 +77,5 @@ const apiGroupFields: ReadonlyArray<string> = ["regarding.apiVersion", "involved
 export const selectedEventGroup = (call: Call): string | undefined => {
   const requirements = Result.getOrElse(fieldSelectorFrom(call.query.get("fieldSelector") ?? ""), () => [])
   const apiVersion = requirements.find(({ equal, field: name }) => equal && apiGroupFields.includes(name))?.value
-  return apiVersion === undefined ? undefined : apiGroupOf(apiVersion)
+  return apiVersion === undefined ? undefined : apiGroupFrom(apiVersion)
 }

@@ -42,8 +42,11 @@ export const strategicMerged = (target: Json | undefined, patch: Json, place = "
   return Object.fromEntries(merged)
 }
 
-const without = (list: Json | undefined, gone: Json | undefined): Json =>
-  Array.isArray(list) && Array.isArray(gone) ? list.filter((item: Json) => !gone.includes(item)) : (list ?? [])
+const without = (list: Json | undefined, gone: Json | undefined): Json => {
+  if (!Array.isArray(list) || !Array.isArray(gone)) return list ?? []
+  const named = new Set<Json>(gone)
+  return list.filter((item: Json) => !named.has(item))
+}
 
 const mergedList = (target: Json | undefined, patch: ReadonlyArray<Json>, key: string | undefined): Json => {
   const items: ReadonlyArray<Json> = Array.isArray(target) ? target : []

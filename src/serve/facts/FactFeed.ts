@@ -29,6 +29,9 @@ const answerWait = "5 seconds"
 const tailWait = "1 second"
 const tailLookPause = "10 millis"
 
+/** What was written through an API is held for so long, and until it is stored. */
+const storedLookedAt = "5 seconds"
+
 /** How late waits may end. One look at all of them costs less than a timer for each. */
 const waitsLookedAt = "100 millis"
 
@@ -180,6 +183,15 @@ export const makeFeed = Effect.fnUntraced(function* <A>(source: FeedSource<A>) {
     Effect.forkScoped
   )
 
+  const forgetStored = Effect.map(floor, (stored) => {
+    for (const [key, { sequence }] of unstored) if (sequence <= stored) unstored.delete(key)
+  })
+  // Where nobody asks, others may write all the same, at another replica.
+  yield* Effect.suspend(() => (unstored.size > 0 ? forgetStored : Effect.void)).pipe(
+    Effect.repeat(Schedule.spaced(storedLookedAt)),
+    Effect.forkScoped
+  )
+
   yield* Effect.sync(() => held.endWaits(drain.begun() ? Infinity : clock.currentTimeMillisUnsafe())).pipe(
     Effect.repeat(Schedule.spaced(waitsLookedAt)),
     Effect.forkScoped
@@ -228,8 +240,7 @@ export const makeFeed = Effect.fnUntraced(function* <A>(source: FeedSource<A>) {
       Effect.catch(() => Effect.succeed(undefined))
     )
     const isComplete = last !== undefined && held.starts > 0 && (yield* heldUpTo(last))
-    const stored = yield* floor
-    for (const [key, { sequence }] of unstored) if (sequence <= stored) unstored.delete(key)
+    yield* forgetStored
     return { sights: new Map(unstored), isComplete }
   })
 

@@ -58,6 +58,3 @@ export interface AloneFact<O> {
   /** What the caller should be told besides. */
   readonly warnings: ReadonlyArray<string>
 }
-
-export const apiVersionOf = ({ group, version }: ResourceRequest): string =>
-  group === "" ? version : `${group}/${version}`

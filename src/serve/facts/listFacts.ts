@@ -10,17 +10,17 @@ import type { FactWindow } from "../../store/factWindow.ts"
 import { type ApiFailure, badRequest, expired, notFound } from "../ApiFailure.ts"
 import type { Answer, Call } from "../http/Call.ts"
 import { value } from "../http/Call.ts"
-import type { ResourceRequest } from "../http/RequestInfo.ts"
+import { apiVersionOf, type ResourceRequest } from "../http/RequestInfo.ts"
 import { limitFrom, resourceVersionFrom, resourceVersionTooLarge, versionMatchFault } from "../listParameters.ts"
 import { storeFailureFrom } from "../storeFailure.ts"
 import { includeObjectFrom, type Printer } from "../Table.ts"
 import type { FactFeed } from "./FactFeed.ts"
 import type { ServedFact } from "./FactFrames.ts"
 import { type FactRequest, factRequest, resolvedWindow, together } from "./factRequest.ts"
-import { apiVersionOf, type FactKindForm, type FactResource } from "./FactResource.ts"
+import type { FactKindForm, FactResource } from "./FactResource.ts"
 
 export interface FactListOptions {
-  /** Signs continue tokens; the same on all replicas, at least 32 bytes. */
+  /** Signs continue tokens; the same on all replicas, at least 16 bytes. */
   readonly cursorKey: Uint8Array
 }
 

@@ -21,6 +21,10 @@ export interface ResourceRequest extends ResourceAttributes {
   readonly named: boolean
 }
 
+/** As the objects of the request name it; the core group has no name. */
+export const apiVersionOf = ({ group, version }: ResourceRequest): string =>
+  group === "" ? version : `${group}/${version}`
+
 export interface PathRequest {
   readonly _tag: "Path"
   readonly verb: string

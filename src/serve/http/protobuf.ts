@@ -76,40 +76,40 @@ const decoder = new TextDecoder("utf-8", { fatal: true })
 
 /** @throws Error */
 const decoded = (bytes: Uint8Array, message: Message): Readonly<Record<string, Json>> => {
+  // A list comes item by item: all of a number are taken together, or each would be copied for the next one.
+  const fields = Map.groupBy(fieldsOf(bytes), ({ number }) => number)
   const found = new Map<string, Json>()
-  for (const field of fieldsOf(bytes)) {
-    const known = message.get(field.number)
-    if (known === undefined) continue
-    const [name, kind] = known
-    const before = found.get(name)
-    const value = valueOf(field, kind, before)
+  for (const [number, [name, kind]] of message) {
+    const value = valueOf(fields.get(number) ?? [], kind)
     if (value !== undefined) found.set(name, value)
   }
   return Object.fromEntries(found)
 }
 
-/** @param before what the field held so far: lists and maps come item by item */
-const valueOf = (field: Field, kind: FieldKind, before: Json | undefined): Json | undefined => {
+/** @param fields all of one number, in order: of what is no list or map the last one counts */
+const valueOf = (fields: ReadonlyArray<Field>, kind: FieldKind): Json | undefined => {
+  const last = fields.at(-1)
+  if (last === undefined) return undefined
   switch (kind._tag) {
     case "Text":
-      return decoder.decode(field.bytes)
+      return decoder.decode(last.bytes)
     case "Whole":
-      return Number(BigInt.asIntN(64, field.varint))
+      return Number(BigInt.asIntN(64, last.varint))
     case "Flag":
-      return field.varint !== 0n
+      return last.varint !== 0n
     case "Time":
-      return timeText(field.bytes)
+      return timeText(last.bytes)
     case "Object":
-      return decoded(field.bytes, kind.message)
-    case "List": {
-      const item = valueOf(field, kind.of, undefined)
-      const items: ReadonlyArray<Json> = Array.isArray(before) ? before : []
-      return item === undefined ? items : [...items, item]
-    }
-    case "Map": {
-      const { key, value } = decoded(field.bytes, entry)
-      return { ...Object(before), [String(key ?? "")]: value ?? "" }
-    }
+      return decoded(last.bytes, kind.message)
+    case "List":
+      return fields.map((field) => valueOf([field], kind.of)).filter((item) => item !== undefined)
+    case "Map":
+      return Object.fromEntries(
+        fields.map(({ bytes }) => {
+          const { key, value } = decoded(bytes, entry)
+          return [String(key ?? ""), value ?? ""]
+        })
+      )
   }
 }
 

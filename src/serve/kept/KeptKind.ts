@@ -1,7 +1,6 @@
 /** What the server knows of one kind of objects that it keeps: how they are read, admitted, kept and shown. */
 import { Clock, Effect } from "effect"
 import type { JsonSchema } from "../../contracts/JsonSchema.ts"
-import { metaReference } from "../../contracts/metaSchemas.ts"
 import { groupName } from "../../contracts/resources.ts"
 import type { Json } from "../../domain/AuditRecord.ts"
 import type { KeptObject } from "../../domain/KeptObject.ts"
@@ -73,19 +72,7 @@ export const keptKind = <A extends KeptObject>({
   ...rules
 }: KindParts<A>): KeptKind<A> => {
   const { kind } = rules.names
-  const bodyKind: BodyKind = {
-    kind,
-    schema: {
-      type: "object",
-      properties: {
-        apiVersion: { type: "string" },
-        kind: { type: "string" },
-        metadata: metaReference("ObjectMeta"),
-        spec,
-        status
-      }
-    }
-  }
+  const bodyKind: BodyKind = { kind, properties: { spec, status } }
   // The schema says the shapes; what it does not say (required, bounds, compiles) admission checks.
   const partOf = ({ object }: CheckedBody): Partial<A> => object as unknown as Partial<A>
   const wholeFrom = (body: CheckedBody, { version }: ResourceRequest): Effect.Effect<KeptBody<A>> =>

@@ -5,7 +5,7 @@ import type { KeptObjects } from "../../store/KeptObjects.ts"
 import { type ApiFailure, badRequest } from "../ApiFailure.ts"
 import type { Drain } from "../Drain.ts"
 import { type Answer, type Call, value } from "../http/Call.ts"
-import type { ResourceRequest } from "../http/RequestInfo.ts"
+import { apiVersionOf, type ResourceRequest } from "../http/RequestInfo.ts"
 import { limitFrom, resourceVersionFrom, resourceVersionTooLarge, versionMatchFault } from "../listParameters.ts"
 import { includeObjectFrom, type ListMetadata, type Printer, printerFor } from "../Table.ts"
 import { failureOf } from "./keptFailure.ts"
@@ -24,7 +24,7 @@ export const keptRequest = <A extends KeptObject>(
   Effect.gen(function* () {
     if (request.verb === "watch") return yield* watchKept(kind, store, call, request)
     const failureFrom = failureOf(kind.names)
-    const apiVersion = `${request.group}/${request.version}`
+    const apiVersion = apiVersionOf(request)
     const clock = yield* Clock.Clock
     const printer: Printer<A> = printerFor(
       call.accepted.form,

@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import { isJsonObject, type Json, textAt } from "../../domain/AuditRecord.ts"
 import { type ApiFailure, badRequest, failure } from "../ApiFailure.ts"
 import type { Call } from "../http/Call.ts"
-import type { ResourceRequest } from "../http/RequestInfo.ts"
+import { apiVersionOf, type ResourceRequest } from "../http/RequestInfo.ts"
 import { jsonBody, unsupported } from "../objectBody.ts"
 
 export interface PatchedKind<A, B> {
@@ -41,7 +41,7 @@ export const patchOf = <A, B>(
     const patch = yield* jsonBody(call)
     return (stored) => {
       // An object is JSON; the client's version of it is what the patch is about.
-      const target = kind.served(stored, `${request.group}/${request.version}`) as unknown as Json
+      const target = kind.served(stored, apiVersionOf(request)) as unknown as Json
       const patched = type === "application/json-patch+json" ? jsonPatched(target, patch) : merged(target, patch)
       return Effect.flatMap(patched, (body) => kind.checked(call, request, body))
     }

@@ -76,7 +76,7 @@ export const recordStatus = <A extends KeptObject>({ names, records }: KeptKind<
 
 /** Another write came between, or may have: neither the client's version nor another manager's fields stand against it. */
 export const isRace = (error: ApiFailure): boolean => {
-  // Made by failureFromStatus.
+  // Made by failureFrom.
   const { causes = [] } = (error.details ?? {}) as StatusDetails
   return error.reason === "Conflict" && !causes.some(({ reason }) => reason === fieldManagerConflict)
 }

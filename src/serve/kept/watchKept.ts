@@ -7,7 +7,7 @@ import type { KeptEvent, KeptObjects } from "../../store/KeptObjects.ts"
 import { badRequest } from "../ApiFailure.ts"
 import { Drain } from "../Drain.ts"
 import type { Answer, Call } from "../http/Call.ts"
-import type { ResourceRequest } from "../http/RequestInfo.ts"
+import { apiVersionOf, type ResourceRequest } from "../http/RequestInfo.ts"
 import { initialEventsEnd, initialEventsFrom, resourceVersionFrom } from "../listParameters.ts"
 import { includeObjectFrom, printerFor } from "../Table.ts"
 import { frameText, type FrameType, liveFrames } from "../watchFrames.ts"
@@ -36,7 +36,7 @@ export const watchKept = Effect.fn("serve.watchKept")(function* <A extends KeptO
   if (version !== undefined && version > listed.resourceVersion) {
     return yield* versionAhead(version, listed.resourceVersion)
   }
-  const apiVersion = `${request.group}/${request.version}`
+  const apiVersion = apiVersionOf(request)
   const clock = yield* Clock.Clock
   const printer = printerFor<A>(
     call.accepted.form,

@@ -39,18 +39,11 @@ const documentOf = (
     openapi: "3.0.0",
     info: { title, version: of.version },
     paths: Object.fromEntries(
-      described.flatMap((resource) =>
-        Object.entries(
-          pathsOf(resource, of, {
-            object: reference(names, resource.kind),
-            list: reference(names, `${resource.kind}List`)
-          })
-        )
-      )
+      described.flatMap((resource) => Object.entries(pathsOf(resource, of, (kind) => reference(names, kind))))
     ),
     components: {
       schemas: Object.fromEntries([
-        ...described.flatMap((resource) => Object.entries(schemasOf(resource, names))),
+        ...described.flatMap((resource) => schemasOf(resource, names)),
         ...Object.entries(metaDefinitions)
       ])
     }
@@ -76,22 +69,37 @@ const typeTexts: Readonly<Record<string, JsonSchema>> = {
   kind: { type: "string", description: "Kind is the REST resource that this object represents." }
 }
 
-const schemasOf = (resource: Resource, names: SchemaNames): Readonly<Record<string, JsonSchema>> => ({
-  [names.name(resource.kind)]: {
+type NamedSchema = readonly [name: string, schema: JsonSchema]
+
+const schemasOf = (resource: Resource, names: SchemaNames): ReadonlyArray<NamedSchema> => [
+  objectSchema(resource, resource.description, names),
+  ...(resource.verbs.includes("list") ? [listSchema(resource, names)] : []),
+  ...Object.entries(resource.subresources).flatMap(([name, { body }]) =>
+    body === undefined ? [] : [objectSchema(body, `${body.kind} is sent to ${resource.plural}/${name}.`, names)]
+  )
+]
+
+const objectSchema = (
+  { kind, properties }: Pick<Resource, "kind" | "properties">,
+  description: string,
+  names: SchemaNames
+): NamedSchema => [
+  names.name(kind),
+  {
     type: "object",
-    description: resource.description,
+    description,
     properties: {
       ...typeTexts,
       metadata: { allOf: [metaReference("ObjectMeta")], description: "Standard object's metadata." },
-      ...resource.properties
+      ...properties
     },
-    "x-kubernetes-group-version-kind": [kindOf(names, resource.kind)]
-  },
-  ...(resource.verbs.includes("list") ? listSchema(resource, names) : {})
-})
+    "x-kubernetes-group-version-kind": [kindOf(names, kind)]
+  }
+]
 
-const listSchema = (resource: Resource, names: SchemaNames): Readonly<Record<string, JsonSchema>> => ({
-  [names.name(`${resource.kind}List`)]: {
+const listSchema = (resource: Resource, names: SchemaNames): NamedSchema => [
+  names.name(`${resource.kind}List`),
+  {
     type: "object",
     description: `${resource.kind}List is a list of ${resource.kind} objects.`,
     properties: {
@@ -102,4 +110,4 @@ const listSchema = (resource: Resource, names: SchemaNames): Readonly<Record<str
     required: ["items"],
     "x-kubernetes-group-version-kind": [kindOf(names, `${resource.kind}List`)]
   }
-})
+]

@@ -41,11 +41,8 @@ export interface GroupVersion {
   readonly word: string
 }
 
-/** What the bodies of a resource's requests and answers are. */
-export interface Bodies {
-  readonly object: JsonSchema
-  readonly list: JsonSchema
-}
+/** The schema of objects of a kind. */
+export type SchemaOf = (kind: string) => JsonSchema
 
 const parameter = (
   name: string,
@@ -159,16 +156,22 @@ const actions: Readonly<Record<string, readonly [method: Method, action: string,
 interface Place {
   readonly resource: Resource
   readonly of: GroupVersion
-  readonly bodies: Bodies
+  readonly schemaOf: SchemaOf
   /** Which of the resource's paths, in operationIds: "Namespaced" or "". */
   readonly prefix: string
   readonly subresource: string
+  /** Of what is sent and answered there. */
+  readonly kind: string
 }
 
 export const pathOf = ({ group, version }: Omit<GroupVersion, "word">): string =>
   group === "" ? `api/${version}` : `apis/${group}/${version}`
 
-export const pathsOf = (resource: Resource, of: GroupVersion, bodies: Bodies): Readonly<Record<string, PathItem>> => {
+export const pathsOf = (
+  resource: Resource,
+  of: GroupVersion,
+  schemaOf: SchemaOf
+): Readonly<Record<string, PathItem>> => {
   const base = `/${pathOf(of)}`
   const everywhere = [`${base}/${resource.plural}`, [], ""] as const
   const inNamespace = [
@@ -179,7 +182,7 @@ export const pathsOf = (resource: Resource, of: GroupVersion, bodies: Bodies): R
   const named = [pathParameter("name", `Name of the ${resource.kind}.`)]
   return Object.fromEntries(
     (resource.namespaced ? [everywhere, inNamespace] : [everywhere]).flatMap(([path, parameters, prefix]) => {
-      const place = { resource, of, bodies, prefix, subresource: "" }
+      const place: Place = { resource, of, schemaOf, prefix, subresource: "", kind: resource.kind }
       // Over all namespaces one only reads.
       const isReadOnly = resource.namespaced && prefix === ""
       const ofCollection = isReadOnly ? ["list"] : ["list", "create", "deletecollection"]
@@ -195,9 +198,9 @@ export const pathsOf = (resource: Resource, of: GroupVersion, bodies: Bodies): R
           )
         ],
         [`${path}/{name}`, pathItem(place, ofObject, resource.verbs, [...parameters, ...named])],
-        ...Object.entries(resource.subresources).map(([name, verbs]) => [
+        ...Object.entries(resource.subresources).map(([name, { body = resource, verbs }]) => [
           `${path}/{name}/${name}`,
-          pathItem({ ...place, subresource: name }, ["get", "create", "update", "patch"], verbs, [
+          pathItem({ ...place, subresource: name, kind: body.kind }, ["get", "create", "update", "patch"], verbs, [
             ...parameters,
             ...named
           ])
@@ -232,11 +235,11 @@ const pathItem = (
 })
 
 const operation = (place: Place, verb: string, action: string, word: string): Operation => {
-  const { bodies, of, prefix, resource, subresource } = place
+  const { kind, of, prefix, resource, schemaOf, subresource } = place
   const { group, version, word: groupWord } = of
   const content = contentOf(
     answerTypes,
-    verb === "list" ? bodies.list : verb.startsWith("delete") ? metaReference("Status") : bodies.object
+    verb === "list" ? schemaOf(`${kind}List`) : verb.startsWith("delete") ? metaReference("Status") : schemaOf(kind)
   )
   const body = requestBody(place, verb)
   return {
@@ -251,7 +254,7 @@ const operation = (place: Place, verb: string, action: string, word: string): Op
       "401": { description: "Unauthorized" }
     },
     "x-kubernetes-action": action,
-    "x-kubernetes-group-version-kind": { group, version, kind: resource.kind }
+    "x-kubernetes-group-version-kind": { group, version, kind }
   }
 }
 
@@ -280,11 +283,11 @@ const answerTypes = ["application/json", "application/yaml"]
 const patchTypes = ["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"]
 const eventPatchTypes = [...patchTypes.slice(0, 2), "application/strategic-merge-patch+json"]
 
-const requestBody = ({ bodies, resource }: Place, verb: string): Operation["requestBody"] => {
+const requestBody = ({ kind, resource, schemaOf }: Place, verb: string): Operation["requestBody"] => {
   switch (verb) {
     case "create":
     case "update":
-      return { required: true, content: contentOf(answerTypes, bodies.object) }
+      return { required: true, content: contentOf(answerTypes, schemaOf(kind)) }
     case "patch":
       return {
         required: true,

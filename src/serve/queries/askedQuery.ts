@@ -16,7 +16,7 @@ import { querySelection, type SelectionSpec } from "./querySelection.ts"
 import { queryWindow } from "./queryWindow.ts"
 
 export interface QueryOptions extends ScopeOptions {
-  /** Signs continue tokens; the same on all replicas, at least 32 bytes. */
+  /** Signs continue tokens; the same on all replicas, at least 16 bytes. */
   readonly cursorKey: Uint8Array
   /** The most days that one query of any kind may ask for; without it what the kind says. */
   readonly queryDaysMax?: number

@@ -1,6 +1,7 @@
 /** What the queries and facet queries of each kind of fact have in common. */
 import type { FilterKind } from "../../cel/Filter.ts"
 import { activityFacetFields, auditLogFacetFields, eventFacetFields } from "../../domain/facetFields.ts"
+import { apiGroupFrom } from "../../normalise/kubernetesEventFrom.ts"
 
 export interface FactKind {
   readonly kind: FilterKind
@@ -14,9 +15,6 @@ export interface FactKind {
 }
 
 const asItIs = (text: string): string => text
-
-/** Of `apps/v1` it is `apps`; of `v1` it is the core group, "". */
-const groupOf = (apiVersion: string): string => apiVersion.slice(0, Math.max(apiVersion.indexOf("/"), 0))
 
 export const activityFacts: FactKind = {
   kind: "activity",
@@ -39,6 +37,6 @@ export const eventFacts: FactKind = {
   kind: "event",
   facetFields: eventFacetFields,
   emptyFacets: new Set(["related.kind", "related.namespace"]),
-  apiGroup: { path: "regarding.apiVersion", of: groupOf },
+  apiGroup: { path: "regarding.apiVersion", of: apiGroupFrom },
   needed: { verb: "list", resource: "eventrecords" }
 }

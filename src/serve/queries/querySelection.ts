@@ -3,7 +3,7 @@ import { Result } from "effect"
 import { type Expression, filterFor } from "../../cel/Filter.ts"
 import { searchLengthMax, searchWords } from "../../store/searchWords.ts"
 import type { FieldFault } from "../ApiFailure.ts"
-import { eventSelector } from "./eventSelector.ts"
+import { eventFieldSelector } from "../events/eventSelectors.ts"
 import type { FactKind } from "./factKinds.ts"
 
 /** As the body says it. What a kind of fact does not have, its schema keeps away. */
@@ -46,7 +46,7 @@ export const querySelection = (
   const selectors =
     fieldSelector === ""
       ? undefined
-      : Result.match(eventSelector(fieldSelector), {
+      : Result.match(eventFieldSelector(fieldSelector), {
           onSuccess: (selector) => selector,
           onFailure: (sentence) => refuse("spec.fieldSelector", fieldSelector, sentence)
         })

@@ -1,11 +1,10 @@
 /** The body of a question, and its answer: the same object, with its status filled in. */
 import { Effect, Result } from "effect"
 import type { Resource } from "../../contracts/resources.ts"
-import { metaReference } from "../../contracts/metaSchemas.ts"
 import { type JsonObject, textAt } from "../../domain/AuditRecord.ts"
 import { type ApiFailure, type FieldFault, invalid } from "../ApiFailure.ts"
 import { type Answer, type Call, value } from "../http/Call.ts"
-import type { ResourceRequest } from "../http/RequestInfo.ts"
+import { apiVersionOf, type ResourceRequest } from "../http/RequestInfo.ts"
 import { objectBody } from "../objectBody.ts"
 
 export interface Question<Spec> {
@@ -28,21 +27,12 @@ export const questionFrom = <Spec>(
   request: ResourceRequest,
   resource: Resource
 ): Effect.Effect<Question<Spec>, ApiFailure> => {
-  const { kind, plural, properties } = resource
-  const schema = {
-    type: "object",
-    properties: {
-      apiVersion: { type: "string" },
-      kind: { type: "string" },
-      metadata: metaReference("ObjectMeta"),
-      ...properties
-    }
-  } as const
-  return Effect.map(objectBody(call, request, { kind, schema }), ({ object, warnings }) => {
+  const { kind, plural } = resource
+  return Effect.map(objectBody(call, request, resource), ({ object, warnings }) => {
     // The schema says the shapes.
     const { metadata = {}, spec = {} } = object as { readonly metadata?: JsonObject; readonly spec?: Partial<Spec> }
     return {
-      apiVersion: `${request.group}/${request.version}`,
+      apiVersion: apiVersionOf(request),
       kind,
       metadata,
       spec,

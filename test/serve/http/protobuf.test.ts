@@ -19,6 +19,14 @@ const bodyOf = (group: string, bytes: Uint8Array) => {
   return Effect.map(inJson(call, group).body, (body) => JSON.parse(body.toString()))
 }
 
+/** A text or message of protobuf. */
+const field = (number: number, bytes: Buffer): Buffer => {
+  const length: Array<number> = []
+  for (let left = bytes.length; left > 0 || length.length === 0; left >>= 7)
+    length.push((left & 0x7f) | (left > 0x7f ? 0x80 : 0))
+  return Buffer.concat([Buffer.from([(number << 3) | 2, ...length]), bytes])
+}
+
 const metadata = {
   name: "web.1",
   generateName: "",
@@ -87,6 +95,20 @@ describe("bodies in protobuf", () => {
         preconditions: { uid: "pod-1" },
         dryRun: ["All"]
       })
+    })
+  )
+
+  // Copied for each item, the list would take minutes.
+  it.effect("a list of half a million items is read", () =>
+    Effect.gen(function* () {
+      const items = 500_000
+      const metadata = Buffer.alloc(2 * items)
+      // The finalizer "", again and again.
+      for (let at = 0; at < metadata.length; at += 2) metadata[at] = (14 << 3) | 2
+      const event = field(1, metadata)
+      const type = Buffer.concat([field(1, Buffer.from("v1")), field(2, Buffer.from("Event"))])
+      const body = Buffer.concat([Buffer.from("k8s\0"), field(1, type), field(2, event)])
+      assert.strictEqual((yield* bodyOf("", body)).metadata.finalizers.length, items)
     })
   )
 

@@ -75,4 +75,16 @@ describe("accepted forms", () => {
     ["application/json;as=Something;v=v1;g=x", undefined],
     ["text/html", undefined]
   ])("%s", (header, expected) => expect(tagOf(header)).toBe(expected))
+
+  it.each([
+    ["application/jsonl", "application/jsonl", undefined],
+    ["application/x-ndjson;q=0.9, application/json", "application/x-ndjson", "Object json"],
+    ["text/html, Text/CSV; header=present, */*", "text/csv", "Object json"],
+    ["application/json, text/csv", undefined, "Object json"],
+    ["application/vnd.example+jsonl", undefined, undefined]
+  ])("%s is an export where there is one", (header, type, otherwise) => {
+    const accepted = acceptedForm(header, true)
+    expect(accepted?.form._tag === "Export" ? accepted.form.type : undefined).toBe(type)
+    expect(tagOf(header)).toBe(otherwise)
+  })
 })
