@@ -68,7 +68,11 @@ const programs = Command.make("activity").pipe(
     ),
     Command.make("migrate", migrateSettings, (settings) =>
       program(() => import("./programs/migrate/program.ts")).pipe(Effect.flatMap(({ migrate }) => migrate(settings)))
-    ).pipe(Command.withDescription("Brings ClickHouse's tables to this version, once")),
+    ).pipe(
+      Command.withDescription(
+        "Brings ClickHouse's tables to this version, and with --policy-store kubernetes the cluster's definitions"
+      )
+    ),
     Command.make("doctor", doctorSettings, (settings) =>
       program(() => import("./programs/doctor/program.ts")).pipe(Effect.flatMap(({ doctor }) => doctor(settings)))
     ).pipe(Command.withDescription("Looks at a set-up, changes nothing, and says what is wrong with it")),

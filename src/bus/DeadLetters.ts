@@ -13,7 +13,7 @@
  */
 import { Clock, Context, Effect, Layer, Option, Schedule, Stream } from "effect"
 import { Nats, type NatsError, type StoredMessage } from "../clients/nats/Nats.ts"
-import { type DeadLetter, deadLetterFrom, dueMillisOf, policyFailed } from "../domain/deadLetter.ts"
+import { type DeadLetter, deadLetterFrom, dueMillisOf, headersOf, policyFailed } from "../domain/deadLetter.ts"
 import { uuidFrom } from "../domain/identity.ts"
 import { deadLetters, headerNames } from "../domain/streams.ts"
 
@@ -233,20 +233,19 @@ const triedAgain = (
   letter: WaitingLetter,
   outcome: Extract<RetryOutcome, { _tag: "Failed" }>
 ) => {
-  const headers: Record<string, string> = {}
-  for (const name of Object.values(headerNames)) {
-    const value = message.header(name)
-    if (value !== "" && name !== headerNames.redriven) headers[name] = value
-  }
-  headers[headerNames.attempts] = String(letter.attempts + 1)
-  headers[headerNames.cause] = outcome.cause
-  if (outcome.policy !== undefined) headers[headerNames.policy] = outcome.policy
-  if (outcome.generation !== undefined) headers[headerNames.generation] = String(outcome.generation)
-  if (outcome.rule !== undefined) headers[headerNames.rule] = outcome.rule
+  const { [headerNames.redriven]: _, ...headers } = headersOf(message)
+  const attempts = String(letter.attempts + 1)
   return {
     subject: message.subject,
-    id: uuidFrom("dead", "retry", String(letter.sequence), String(letter.attempts + 1)),
+    id: uuidFrom("dead", "retry", String(letter.sequence), attempts),
     body: message.body,
-    headers
+    headers: {
+      ...headers,
+      [headerNames.attempts]: attempts,
+      [headerNames.cause]: outcome.cause,
+      ...(outcome.policy === undefined ? {} : { [headerNames.policy]: outcome.policy }),
+      ...(outcome.generation === undefined ? {} : { [headerNames.generation]: String(outcome.generation) }),
+      ...(outcome.rule === undefined ? {} : { [headerNames.rule]: outcome.rule })
+    }
   }
 }

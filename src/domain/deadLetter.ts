@@ -47,6 +47,15 @@ export const deadLetterFrom = (message: Message): DeadLetter => {
   }
 }
 
+/** Its headers, for one that is written in its place. */
+export const headersOf = ({ header }: Message): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    Object.values(headerNames).flatMap((name) => {
+      const value = header(name)
+      return value === "" ? [] : [[name, value]]
+    })
+  )
+
 const backoffMillisMin = 60_000
 const backoffMillisMax = 86_400_000
 

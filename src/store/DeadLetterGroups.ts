@@ -12,7 +12,7 @@ import {
   type StoredMessage,
   type StreamState
 } from "../clients/nats/Nats.ts"
-import { type DeadLetter, deadLetterFrom, dueMillisOf } from "../domain/deadLetter.ts"
+import { type DeadLetter, deadLetterFrom, dueMillisOf, headersOf } from "../domain/deadLetter.ts"
 import { uuidFrom } from "../domain/identity.ts"
 import { deadLetters, headerNames } from "../domain/streams.ts"
 
@@ -274,20 +274,13 @@ const sequencesOf = ({ letters }: Pick<LetterGroup, "letters">): string =>
   letters.map(({ sequence }) => sequence).join()
 
 /** The same letter, to be tried at once. */
-const redrivenLetter = (message: StoredMessage): OutgoingMessage => {
-  const headers: Record<string, string> = {}
-  for (const name of Object.values(headerNames)) {
-    const value = message.header(name)
-    if (value !== "") headers[name] = value
+const redrivenLetter = (message: StoredMessage): OutgoingMessage => ({
+  subject: message.subject,
+  id: uuidFrom("dead", "redrive", String(message.sequence)),
+  body: message.body,
+  headers: {
+    ...headersOf(message),
+    [headerNames.attempts]: String(deadLetterFrom(message).attempts + 1),
+    [headerNames.redriven]: "true"
   }
-  return {
-    subject: message.subject,
-    id: uuidFrom("dead", "redrive", String(message.sequence)),
-    body: message.body,
-    headers: {
-      ...headers,
-      [headerNames.attempts]: String(deadLetterFrom(message).attempts + 1),
-      [headerNames.redriven]: "true"
-    }
-  }
-}
+})

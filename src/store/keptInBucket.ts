@@ -42,7 +42,7 @@ export const keptInBucket = Effect.fnUntraced(function* <A extends KeptObject>(b
   let opened: Bucket | undefined
 
   // A bucket may be gone with the server's data: after a failure it is opened, and made, again.
-  const withBucket = <A>(use: (bucket: Bucket) => Effect.Effect<A, NatsError>): Effect.Effect<A, NatsError> =>
+  const withBucket = <B>(use: (bucket: Bucket) => Effect.Effect<B, NatsError>): Effect.Effect<B, NatsError> =>
     Effect.suspend(() =>
       opened === undefined
         ? nats.bucket(bucketName, bucketOptions).pipe(Effect.tap((bucket) => Effect.sync(() => void (opened = bucket))))
@@ -112,7 +112,7 @@ export const keptInBucket = Effect.fnUntraced(function* <A extends KeptObject>(b
   )
   yield* Effect.forkScoped(follow)
 
-  const writing = <A>(name: string, effect: Effect.Effect<A, NatsError>, mismatch: ObjectExists | ObjectChanged) =>
+  const writing = <B>(name: string, effect: Effect.Effect<B, NatsError>, mismatch: ObjectExists | ObjectChanged) =>
     effect.pipe(
       Effect.timeout("10 seconds"),
       Effect.mapError((error) =>

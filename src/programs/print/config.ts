@@ -6,12 +6,14 @@ import type { Settings } from "../../runtime/settings.ts"
 /** What starts the API server that the flags are for. */
 export const auditPolicySettings = {
   flags: Flag.Literals("flags", ["none", "plain", "kubeadm", "kind", "k3s"]).pipe(
-    Flag.withDescription("print what kube-apiserver is to be given instead of the policy: none is the policy"),
+    Flag.withDescription(
+      "what starts kube-apiserver, to print the flags that it is to be given; none, the default, prints the policy"
+    ),
     Flag.withDefault("none" as const)
   ),
   by: Flag.Literals("by", ["webhook", "file"]).pipe(
     Flag.withDescription(
-      "how records leave the API server: by webhook, or without loss by a file for collector --file"
+      "how records leave the API server: by webhook, the default, or without loss by a file for collector --file"
     ),
     Flag.withDefault("webhook" as const)
   )

@@ -125,6 +125,8 @@ const running = (prepared: Prepared) =>
     const health = yield* Health
     yield* observeNats("ready", allStreams)
     yield* watchClickHouse("ready")
+    // Replaced by the listener's own: who waits for readiness finds the API open.
+    yield* health.register({ name: "api-listener", role: "ready", problem: () => "the API is not served yet" })
     const operations = yield* serveOperations(settings.opsListen)
     const migrated = yield* migrate({ retention: retentionFrom(settings) }).pipe(
       Effect.mapError((error) => new StartRefused({ sentence: `The store cannot be prepared: ${error.message}.` }))

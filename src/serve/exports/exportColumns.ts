@@ -92,7 +92,7 @@ export const exportColumns = (kind: FilterKind, asked: string): Result.Result<Re
     const column = fieldOf(kind, name)
     if (column === undefined) {
       return Result.fail(
-        `columns: ${JSON.stringify(name.slice(0, nameLengthMax))} is no field that a filter could name; the usual ones are ${usual[kind].join(",")}`
+        `columns: ${JSON.stringify(name.slice(0, nameLengthMax))} is no field that filters list (maps and bodies are taken whole); the usual ones are ${usual[kind].join(",")}`
       )
     }
     if (columns.includes(column)) return Result.fail(`columns: ${JSON.stringify(name)} is named twice`)

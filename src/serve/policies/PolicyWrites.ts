@@ -10,7 +10,7 @@ import { recordWrites } from "../kept/recordWrites.ts"
 import { policyKind } from "./policyKind.ts"
 
 export class PolicyWrites extends Context.Service<PolicyWrites, KeptWrites<ActivityPolicy>>()(
-  "activity/serve/PolicyWrites"
+  "activity/serve/policies/PolicyWrites"
 ) {
   /** This server keeps them itself. */
   static readonly layerBucket = Layer.effect(

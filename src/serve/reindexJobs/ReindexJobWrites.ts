@@ -10,7 +10,7 @@ import { recordWrites } from "../kept/recordWrites.ts"
 import { reindexJobKind } from "./reindexJobKind.ts"
 
 export class ReindexJobWrites extends Context.Service<ReindexJobWrites, KeptWrites<ReindexJob>>()(
-  "activity/serve/ReindexJobWrites"
+  "activity/serve/reindexJobs/ReindexJobWrites"
 ) {
   /** This server keeps them itself. */
   static readonly layerBucket = Layer.effect(

@@ -161,7 +161,7 @@ describe("exports", () => {
   it.each([
     [
       "?columns=auditID,nope",
-      "is no field that a filter could name; the usual ones are requestReceivedTimestamp,verb,"
+      "is no field that filters list (maps and bodies are taken whole); the usual ones are requestReceivedTimestamp,verb,"
     ],
     ["?columns=auditID,verb,auditID", "is named twice"],
     ["?columns=", ""],
