@@ -131,7 +131,9 @@ export const leaseKeptIn = <A extends LeaseRecord, E extends { readonly message:
             const renewed = yield* Effect.result(timely(write(lease, options.holder)))
             if (Result.isSuccess(renewed)) {
               lease = renewed.success
-              break
+              if (held()) break
+              // We were stopped meanwhile, and it is too old already: another may have it.
+              return
             }
             if (renewed.failure.raced) {
               const found = yield* Effect.result(timely(store.read))

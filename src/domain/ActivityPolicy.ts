@@ -14,8 +14,8 @@ export interface ActivityPolicy {
 
 export interface ActivityPolicySpec {
   readonly resource: {
-    /** "" is the core group. */
-    readonly apiGroup: string
+    /** Absent or "": the core group. */
+    readonly apiGroup?: string
     readonly kind: string
     /** The resource's plural, where it is not what its kind suggests. */
     readonly plural?: string

@@ -48,10 +48,10 @@ export const deadLetterFrom = (message: Message): DeadLetter => {
 }
 
 /** Its headers, for one that is written in its place. */
-export const headersOf = ({ header }: Message): Readonly<Record<string, string>> =>
+export const headersOf = (message: Message): Readonly<Record<string, string>> =>
   Object.fromEntries(
     Object.values(headerNames).flatMap((name) => {
-      const value = header(name)
+      const value = message.header(name)
       return value === "" ? [] : [[name, value]]
     })
   )

@@ -45,6 +45,13 @@ class SpansRefused extends Schema.TaggedError<SpansRefused>()("SpansRefused", { 
   }
 }
 
+/** fetch has two causes in one another: the inner one tells of a name, a port or a certificate. */
+const whyOf = ({ cause, message }: Error): string => {
+  const inner = cause instanceof Error ? cause.cause : undefined
+  if (!(inner instanceof Error)) return message
+  return `${message}: ${inner.message === "" && "code" in inner ? String(inner.code) : inner.message}`
+}
+
 export interface SpanExportOptions {
   /** Of the collector; `/v1/traces` comes behind it. */
   readonly endpoint: string
@@ -91,7 +98,7 @@ export const makeSpanExport = (options: SpanExportOptions): Effect.Effect<Tracer
           duration: answerWait,
           orElse: () => Effect.fail(new SpansRefused({ why: `the collector did not answer within ${answerWait}` }))
         }),
-        Effect.mapError(({ message }) => new SpansRefused({ why: message })),
+        Effect.mapError((error) => new SpansRefused({ why: whyOf(error) })),
         Effect.retry(again)
       )
 

@@ -44,6 +44,13 @@ export class ObjectVersionAhead extends Schema.TaggedError<ObjectVersionAhead>()
   readonly retryable = false
 }
 
+/** Nothing more is created until something is deleted; what there is can be changed and deleted. */
+export class KeptObjectsFull extends Schema.TaggedError<KeptObjectsFull>()("KeptObjectsFull", {
+  sizeBytes: Schema.Number
+}) {
+  readonly retryable = false
+}
+
 export class KeptObjectsUnavailable extends Schema.TaggedError<KeptObjectsUnavailable>()("KeptObjectsUnavailable", {
   cause: Schema.Defect()
 }) {
@@ -58,6 +65,7 @@ export class KeptObjectsError extends Schema.TaggedError<KeptObjectsError>()("Ke
     ObjectVersionExpired,
     ObjectPageExpired,
     ObjectVersionAhead,
+    KeptObjectsFull,
     KeptObjectsUnavailable
   ])
 }) {

@@ -10,9 +10,12 @@ export class PolicyBucket extends Context.Service<PolicyBucket, KeptBucket<Activ
 
 export const policyBucketName = "activity_policies"
 
+/** For whoever wants to see with the tools of NATS what a policy said before. */
+const versionsKept = 8
+
 /** Reads and writes by one connection. */
 export const policyBucketLayer = Layer.effectContext(
-  Effect.map(keptInBucket<ActivityPolicy>(policyBucketName), ({ bucket, store, upkeep }) =>
+  Effect.map(keptInBucket<ActivityPolicy>(policyBucketName, versionsKept), ({ bucket, store, upkeep }) =>
     Context.make(PolicyStore, store).pipe(Context.add(PolicyBucket, bucket), Context.add(PolicyUpkeep, upkeep))
   )
 )

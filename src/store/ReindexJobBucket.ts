@@ -8,8 +8,11 @@ export class ReindexJobBucket extends Context.Service<ReindexJobBucket, KeptBuck
   "activity/store/ReindexJobBucket"
 ) {}
 
+/** Their status is written once a second. */
+const versionsKept = 1
+
 export const reindexJobBucketLayer = Layer.effectContext(
-  Effect.map(keptInBucket<ReindexJob>("activity_reindexjobs"), ({ bucket, store, upkeep }) =>
+  Effect.map(keptInBucket<ReindexJob>("activity_reindexjobs", versionsKept), ({ bucket, store, upkeep }) =>
     Context.make(ReindexJobs, store).pipe(Context.add(ReindexJobBucket, bucket), Context.add(ReindexJobUpkeep, upkeep))
   )
 )

@@ -11,6 +11,7 @@ import { KeptHistory, sorted, unavailable, withVersion } from "./KeptHistory.ts"
 import {
   type KeptObjects,
   KeptObjectsError,
+  KeptObjectsFull,
   type KeptUpkeep,
   ObjectChanged,
   ObjectExists,
@@ -29,15 +30,25 @@ export interface KeptBucket<A> {
   readonly delete: (name: string, resourceVersion: string) => Effect.Effect<number, KeptObjectsError>
 }
 
-/** Reserved when it is made: some thousand objects with their history, and little of a small disk. */
-const bucketOptions = { history: 8, sizeBytesMax: 16 * 1024 * 1024 }
+/** Reserved when it is made: some thousand objects, and little of a small disk. */
+const sizeBytesMax = 16 * 1024 * 1024
+
+/** A full bucket takes no deletion either: the rest is for changes and deletions of what there is. */
+const createdBytesMax = (sizeBytesMax / 8) * 7
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
-/** @param bucketName holds objects of this kind only, by their names */
-export const keptInBucket = Effect.fnUntraced(function* <A extends KeptObject>(bucketName: string) {
+/**
+ * @param bucketName holds objects of this kind only, by their names
+ * @param versionsKept how many of an object's last versions take room in it
+ */
+export const keptInBucket = Effect.fnUntraced(function* <A extends KeptObject>(
+  bucketName: string,
+  versionsKept: number
+) {
   const nats = yield* Nats
+  const bucketOptions = { history: versionsKept, sizeBytesMax }
   const history = new KeptHistory<A>()
   let opened: Bucket | undefined
 
@@ -174,12 +185,24 @@ export const keptInBucket = Effect.fnUntraced(function* <A extends KeptObject>(b
     updates: history.updates,
     absence: () => undefined
   }
+  const refuseFull = withBucket((opening) => opening.sizeBytes).pipe(
+    Effect.timeout("10 seconds"),
+    Effect.mapError(unavailable),
+    Effect.flatMap((sizeBytes) =>
+      sizeBytes < createdBytesMax
+        ? Effect.void
+        : Effect.fail(new KeptObjectsError({ reason: new KeptObjectsFull({ sizeBytes }) }))
+    )
+  )
   const bucket: KeptBucket<A> = {
     create: (object) =>
-      writing(
-        object.metadata.name,
-        withBucket((opening) => opening.create(object.metadata.name, bytesOf(object))),
-        new ObjectExists({ name: object.metadata.name })
+      Effect.andThen(
+        refuseFull,
+        writing(
+          object.metadata.name,
+          withBucket((opening) => opening.create(object.metadata.name, bytesOf(object))),
+          new ObjectExists({ name: object.metadata.name })
+        )
       ).pipe(Effect.map((revision) => withVersion(object, revision))),
     update: (object) =>
       writing(

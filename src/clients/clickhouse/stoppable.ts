@@ -11,8 +11,8 @@ import { randomUUID } from "node:crypto"
 import type { ClickHouseError } from "./ClickHouse.ts"
 import { quoted } from "./parameters.ts"
 
-/** Whoever interrupts waits no longer, also while the server is away. The engine takes some 5 ms. */
-const stopWait = "1 second"
+/** Whoever interrupts waits no longer, also while the server is away. The engine takes some 5 ms, when it has the CPU. */
+const stopWait = "3 seconds"
 
 type Run<A> = (sql: string) => Effect.Effect<A, ClickHouseError>
 

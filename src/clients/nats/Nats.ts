@@ -152,7 +152,7 @@ export interface Bucket {
   readonly create: (key: string, value: Uint8Array) => Effect.Effect<number, NatsError>
   readonly update: (key: string, value: Uint8Array, revision: number) => Effect.Effect<number, NatsError>
   readonly put: (key: string, value: Uint8Array) => Effect.Effect<number, NatsError>
-  /** Leaves a tombstone that watches see. With `revision`, only when it is still that one. Returns the new revision. */
+  /** Leaves a tombstone that watches see, and nothing of what was before it. With `revision`, only when it is still that one. Returns the new revision. */
   readonly delete: (key: string, revision?: number) => Effect.Effect<number, NatsError>
   /**
    * Changes after `revision`, in order, for ever; a broken connection is healed without a gap. Undefined: every live
@@ -161,6 +161,8 @@ export interface Bucket {
   readonly watch: (revision: number | undefined) => Stream.Stream<BucketEntry, NatsError>
   /** Sequences before this are forgotten. */
   readonly firstRevision: Effect.Effect<number, NatsError>
+  /** Of all that it holds, former values and tombstones too. */
+  readonly sizeBytes: Effect.Effect<number, NatsError>
 }
 
 export interface TailOptions {

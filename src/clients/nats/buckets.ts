@@ -58,7 +58,7 @@ export const openBucket = (
         )
         .pipe(Effect.map((found) => (found === null ? undefined : entryOf(found, prefix))))
 
-    const write = (key: string, value: Uint8Array, expected: number | undefined, operation?: "DEL") =>
+    const write = (key: string, value: Uint8Array, expected: number | undefined, operation?: "PURGE") =>
       Effect.gen(function* () {
         if (!isKey(key)) return yield* refused("bucket.write", 400, `not a key: ${key.slice(0, keyBytesMax)}`)
         const [outcome] = yield* queue.publish([
@@ -69,7 +69,7 @@ export const openBucket = (
             body: value,
             headers: {
               ...(expected === undefined ? {} : { "Nats-Expected-Last-Subject-Sequence": String(expected) }),
-              ...(operation === undefined ? {} : { "KV-Operation": operation })
+              ...(operation === undefined ? {} : { "KV-Operation": operation, "Nats-Rollup": "sub" })
             }
           }
         ])
@@ -81,7 +81,7 @@ export const openBucket = (
       })
 
     /** A write over what was read. What is not a key was never written, as if somebody else had removed it. */
-    const overwrite = (key: string, value: Uint8Array, revision: number | undefined, operation?: "DEL") =>
+    const overwrite = (key: string, value: Uint8Array, revision: number | undefined, operation?: "PURGE") =>
       isKey(key)
         ? write(key, value, revision, operation)
         : Effect.fail(new NatsError({ reason: new RevisionMismatch({ bucket: name, key }) }))
@@ -152,14 +152,15 @@ export const openBucket = (
       create,
       update: (key, value, revision) => overwrite(key, value, revision),
       put: (key, value) => write(key, value, undefined),
-      delete: (key, revision) => overwrite(key, empty, revision, "DEL"),
+      delete: (key, revision) => overwrite(key, empty, revision, "PURGE"),
       watch: (revision) =>
         revision !== undefined
           ? watchFrom(revision)
           : Stream.unwrap(
               Effect.map(list, (found) => Stream.concat(Stream.fromIterable(found.entries), watchFrom(found.revision)))
             ),
-      firstRevision: Effect.map(state, (found) => found.first_seq)
+      firstRevision: Effect.map(state, (found) => found.first_seq),
+      sizeBytes: Effect.map(state, (found) => found.bytes)
     }
   })
 

@@ -1,5 +1,6 @@
 /** What a ReindexJob is about, found once: from then on its status says so, whichever replica goes on. */
 import { Clock, Effect, Result, Schema } from "effect"
+import type { Lease } from "../../clients/Lease.ts"
 import type { ActivityPolicy } from "../../domain/ActivityPolicy.ts"
 import { timestampText } from "../../domain/instant.ts"
 import {
@@ -25,16 +26,17 @@ export class JobFailed extends Schema.TaggedError<JobFailed>()("JobFailed", { se
 const factsCountedMax = 100_000_000
 
 /** @returns the job, running, with a position */
-export const begun = (job: ReindexJob) =>
+export const begun = (job: ReindexJob, lease: Lease) =>
   Effect.gen(function* () {
     if (job.status?.position !== undefined) return job
     const times = yield* timesOf(job)
-    const started = yield* writeStatus(job, {
+    const waits = {
       ...times,
       phase: "Running",
       message: "Waits until everything before it is stored",
       startedAt: job.status?.startedAt ?? (yield* nowText)
-    })
+    } as const
+    const started = yield* writeStatus(job, waits, lease)
     yield* trafficSettled
     const policies = yield* policiesCurrent
     const told = yield* readToldKinds(times.effectiveStartTime, times.effectiveEndTime).pipe(untilStored)
@@ -46,7 +48,7 @@ export const begun = (job: ReindexJob) =>
     )
     const totalEvents = counts.reduce((sum, count) => sum + count, 0)
     const position: ReindexPosition = { windows, window: 0 }
-    return yield* writeStatus(started, {
+    const begins = {
       message: "Begins",
       ...(chosen === undefined ? {} : { policies: chosen }),
       progress: {
@@ -55,7 +57,8 @@ export const begun = (job: ReindexJob) =>
         totalBatches: Math.ceil(totalEvents / (job.spec.config?.batchSize || batchSizeOtherwise))
       },
       position: JSON.stringify(position)
-    })
+    }
+    return yield* writeStatus(started, begins, lease)
   })
 
 export const positionOf = ({ status }: ReindexJob): ReindexPosition =>
@@ -134,12 +137,14 @@ const windowsOf = (
 ): ReadonlyArray<ReindexWindow> => {
   const ofPolicies = policies
     .filter(({ metadata }) => isChosen(metadata.name))
-    .flatMap(({ spec: { auditRules = [], eventRules = [], resource } }): ReadonlyArray<ReindexWindow> => [
-      ...(auditRules.length === 0 ? [] : [{ kind: "record", apiGroup: resource.apiGroup, objectKind: "" } as const]),
-      ...(eventRules.length === 0
-        ? []
-        : [{ kind: "event", apiGroup: resource.apiGroup, objectKind: resource.kind } as const])
-    ])
+    .flatMap(({ spec }): ReadonlyArray<ReindexWindow> => {
+      const { auditRules = [], eventRules = [], resource } = spec
+      const { apiGroup = "", kind } = resource
+      return [
+        ...(auditRules.length === 0 ? [] : [{ kind: "record", apiGroup, objectKind: "" } as const]),
+        ...(eventRules.length === 0 ? [] : [{ kind: "event", apiGroup, objectKind: kind } as const])
+      ]
+    })
   const ofActivities = told
     .filter(({ policy }) => isChosen(policy))
     .map(({ apiGroup, kind, objectKind }) => ({ kind, apiGroup, objectKind }))

@@ -1,5 +1,6 @@
 /** What a ReindexJob's status says, and how it is written. Only the replica that holds the lease writes it. */
 import { Clock, Effect, Schema } from "effect"
+import { type Lease, whenHeld } from "../../clients/Lease.ts"
 import type { StatusCondition } from "../../domain/KeptObject.ts"
 import { secondsTimestampText } from "../../domain/instant.ts"
 import { noProgress, type ReindexJob, type ReindexJobStatus, type ReindexPhase } from "../../domain/ReindexJob.ts"
@@ -12,13 +13,14 @@ export class JobGone extends Schema.TaggedError<JobGone>()("JobGone", { name: Sc
 }
 
 /**
- * Writes over what the status says so far; waits for a store that is away.
+ * Writes over what the status says so far; waits for a store that is away, and while the lease may be another's.
  *
  * @returns the job as it is then
  */
 export const writeStatus = (
   job: ReindexJob,
-  changes: Partial<ReindexJobStatus>
+  changes: Partial<ReindexJobStatus>,
+  lease: Pick<Lease, "held">
 ): Effect.Effect<ReindexJob, JobGone, ReindexJobs | ReindexJobUpkeep> =>
   Effect.gen(function* () {
     const now = yield* nowText
@@ -26,6 +28,8 @@ export const writeStatus = (
     if (isGone(stored, job)) return yield* new JobGone({ name: job.metadata.name })
     const status = { ...stored.status, ...changes, phase: changes.phase ?? stored.status?.phase ?? "Pending" }
     const before = stored.status?.conditions.find(({ type }) => type === "Ready")
+    // Behind the reading: what another replica writes later refuses this write, and what it wrote before is its own.
+    yield* whenHeld(lease)
     return yield* (yield* ReindexJobUpkeep).writeStatus({
       ...stored,
       status: {

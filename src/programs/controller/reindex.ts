@@ -43,7 +43,7 @@ export const runJob = (job: ReindexJob, lease: Lease) =>
     if (isGone(found, job) || isFinished(found)) return
     yield* Effect.logInfo("a reindex job begins, or goes on", { job: job.metadata.name })
     yield* Metric.update(jobRuns, 1)
-    yield* begun(found).pipe(
+    yield* begun(found, lease).pipe(
       Effect.flatMap((running) => retold(running, lease)),
       Effect.catchTag(["ClickHouseError", "NatsError"], (error) =>
         Effect.fail(new JobFailed({ sentence: error.message }))
@@ -54,7 +54,7 @@ export const runJob = (job: ReindexJob, lease: Lease) =>
           Effect.fail(new JobFailed({ sentence: "it stopped by a defect, which the controller's log tells" }))
         )
       ),
-      Effect.catchTag("JobFailed", ({ sentence }) => ended(job, "Failed", sentence))
+      Effect.catchTag("JobFailed", ({ sentence }) => ended(job, lease, "Failed", sentence))
     )
   }).pipe(
     // Whoever deleted it wants nothing more of it.
@@ -72,7 +72,7 @@ const retold = (job: ReindexJob, lease: Lease) =>
     for (;;) {
       const position = positionOf(running)
       const window = windows[position.window]
-      if (window === undefined) return yield* ended(running, "Succeeded", summaryOf(running))
+      if (window === undefined) return yield* ended(running, lease, "Succeeded", summaryOf(running))
       running = yield* windowRetold(running, sourceWindowOf(running, window), lease)
     }
   })
@@ -111,11 +111,12 @@ const windowRetold = (job: ReindexJob, window: SourceWindow, lease: Lease) =>
           : from === undefined
             ? { windows: position.windows, window: position.window + 1 }
             : { ...position, after: { time: from, id: lowestId } }
-      running = yield* writeStatus(running, {
+      const reached = {
         message: dryRun ? "Counts what would differ; nothing is written" : "Tells activities anew",
         progress: progressOf(running, counts, facts.length, batchSize),
         position: JSON.stringify(next)
-      })
+      }
+      running = yield* writeStatus(running, reached, lease)
       yield* Effect.sleep(Math.max(0, (facts.length * 1_000) / rate - (clock.currentTimeMillisUnsafe() - began)))
       if (next.window !== position.window) return running
     }
@@ -174,9 +175,9 @@ const summaryOf = ({ spec, status }: ReindexJob): string => {
   )
 }
 
-const ended = (job: ReindexJob, phase: "Succeeded" | "Failed", message: string) =>
+const ended = (job: ReindexJob, lease: Lease, phase: "Succeeded" | "Failed", message: string) =>
   Effect.gen(function* () {
     yield* Effect.logInfo("a reindex job ended", { job: job.metadata.name, phase, message })
     yield* Metric.update(jobsEnded[phase], 1)
-    return yield* writeStatus(job, { phase, message, completedAt: yield* nowText })
+    return yield* writeStatus(job, { phase, message, completedAt: yield* nowText }, lease)
   })

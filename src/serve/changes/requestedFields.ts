@@ -17,22 +17,34 @@ export const isWhole = (request: Json | undefined): boolean => textAt(request, "
  * of patches merge lists, others replace them.
  */
 export const namedBy = (patch: Json | undefined): ((path: FieldPath) => boolean) => {
-  const named = new Set<string>()
-  const above = new Set<string>()
+  const root: NamedField = { isNamed: false, below: new Map() }
   const operations: ReadonlyArray<Json> = Array.isArray(patch) ? patch : []
   const targets = operations.map((operation) => stepsOf(textAt(operation, "path")))
   for (const path of [...requestedFields(patch).map((field) => field.path), ...targets]) {
-    const names = namesOf(path)
-    named.add(JSON.stringify(names))
-    names.forEach((_, length) => above.add(JSON.stringify(names.slice(0, length))))
+    let field = root
+    for (const name of namesOf(path)) {
+      const below = field.below.get(name) ?? { isNamed: false, below: new Map() }
+      field.below.set(name, below)
+      field = below
+    }
+    field.isNamed = true
   }
   return (path) => {
-    const names = namesOf(path)
-    return (
-      above.has(JSON.stringify(names)) ||
-      [...names, ""].some((_, length) => named.has(JSON.stringify(names.slice(0, length))))
-    )
+    let field = root
+    for (const name of namesOf(path)) {
+      if (field.isNamed) return true
+      const below = field.below.get(name)
+      if (below === undefined) return false
+      field = below
+    }
+    return field.isNamed || field.below.size > 0
   }
+}
+
+/** A field that a patch names, or one above it: a client may name fields at any depth, and any number of them. */
+interface NamedField {
+  isNamed: boolean
+  readonly below: Map<FieldPath[number], NamedField>
 }
 
 /** As far as into the first list. */

@@ -10,10 +10,12 @@ export const csvRow = (cells: ReadonlyArray<string>): string => `${cells.map(quo
 const quoted = (cell: string): string => (/[",\r\n]|^\s|\s$/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell)
 
 /**
- * A cell that spreadsheets show and do not evaluate. What begins like a formula, also behind white space or in full
- * width, gets a `'` before it, and so does what begins with one: taking one away gives every text back.
+ * A cell that spreadsheets show and do not evaluate. What begins like a formula, also behind white space, behind
+ * characters that nobody sees (some programs leave them out) or in full width, gets a `'` before it, and so does what
+ * begins with one: taking one away gives every text back.
  */
-export const textCell = (text: string): string => (/^\s*[=+\-@＝＋－＠]|^[\t\r\n']/.test(text) ? `'${text}` : text)
+export const textCell = (text: string): string =>
+  /^[\s\p{Cc}\p{Cf}]*[=+\-@＝＋－＠]|^[\t\r\n']/u.test(text) ? `'${text}` : text
 
 /** Any JSON as a cell: texts as they are, what is absent as nothing, lists and objects as JSON. */
 export const jsonCell = (value: unknown): string => {

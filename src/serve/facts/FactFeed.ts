@@ -233,13 +233,16 @@ export const makeFeed = Effect.fnUntraced(function* <A>(source: FeedSource<A>) {
       Effect.map(Option.isSome)
     )
 
+  /** Until a server that has just been started knows what was written before. False: it does not, in time. */
+  const hasStarted = Deferred.await(started).pipe(Effect.timeoutOption(tailWait), Effect.map(Option.isSome))
+
   const askUnstored = Effect.gen(function* () {
     const last = yield* nats.streamState(stream).pipe(
       Effect.timeout(tailWait),
       Effect.map(({ lastSequence }) => lastSequence),
       Effect.catch(() => Effect.succeed(undefined))
     )
-    const isComplete = last !== undefined && held.starts > 0 && (yield* heldUpTo(last))
+    const isComplete = last !== undefined && (yield* hasStarted) && (yield* heldUpTo(last))
     yield* forgetStored
     return { sights: new Map(unstored), isComplete }
   })

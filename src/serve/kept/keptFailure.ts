@@ -1,6 +1,6 @@
 /** What the store says, as the API says it. */
 import type { KeptObjectsError } from "../../store/KeptObjects.ts"
-import { alreadyExists, type ApiFailure, conflict, expired, notFound, unavailable } from "../ApiFailure.ts"
+import { alreadyExists, type ApiFailure, conflict, expired, failure, notFound, unavailable } from "../ApiFailure.ts"
 import type { KindNames } from "./KeptKind.ts"
 
 /** The end of a conflict's text that is nobody's fault: whoever changes without having read starts again. */
@@ -26,6 +26,11 @@ export const failureOf =
         return expired("The provided continue parameter is too old: start the list again without it")
       case "ObjectVersionAhead":
         return versionAhead(reason.resourceVersion, reason.newest)
+      case "KeptObjectsFull":
+        return failure(
+          "Forbidden",
+          `there is no room for another of ${of.plural}: those that are kept have ${reason.sizeBytes} bytes; delete some`
+        )
       case "KeptObjectsUnavailable":
         return storeAway(of)
     }

@@ -125,7 +125,7 @@ const sidesOf = (policy: ActivityPolicy, question: Question<PreviewSpec>) =>
     // Only those of its API group meet it.
     const apiGroup = policy.spec.resource.apiGroup ?? ""
     const others = policies.filter(
-      ({ metadata, spec }) => metadata.name !== name && spec.resource.apiGroup === apiGroup
+      ({ metadata, spec }) => metadata.name !== name && (spec.resource.apiGroup ?? "") === apiGroup
     )
     const own = stored === undefined ? [] : [stored]
     const sides: Sides = {

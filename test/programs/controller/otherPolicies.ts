@@ -27,11 +27,15 @@ export const samples: ReadonlyArray<Policy> = readdirSync(join(projectFolder, "i
 
 const everything: PolicyRule = { match: "true", summary: "{{ actor }} did something" }
 
-/** Its first rules are missing, the next say something else, and a last one tells of everything: of reads, too. */
+/**
+ * Its first rules are missing, the next say something else, and a last one tells of everything: of reads, too. The core
+ * group is not named.
+ */
 export const otherwise = ({ metadata, spec }: Policy): Policy => ({
   metadata,
   spec: {
     ...spec,
+    resource: namedGroup(spec.resource),
     auditRules: [
       ...(spec.auditRules ?? []).slice(1, 2).map((rule) => ({ ...rule, summary: "{{ actor }} was here" })),
       ...(spec.auditRules ?? []).slice(2),
@@ -40,6 +44,9 @@ export const otherwise = ({ metadata, spec }: Policy): Policy => ({
     eventRules: (spec.eventRules ?? []).slice(0, 1)
   }
 })
+
+const namedGroup = ({ apiGroup = "", ...rest }: ActivityPolicySpec["resource"]): ActivityPolicySpec["resource"] =>
+  apiGroup === "" ? rest : { apiGroup, ...rest }
 
 /** Of a kind that no sample policy is for. */
 export const gone: Policy = {

@@ -432,6 +432,34 @@ it("requests that created, deleted, failed, or wrote a status have no changes to
   assert.strictEqual(changesOf(record({ verb: "update" }), before), undefined)
 })
 
+it("however deep a patch names a field, and however long names are, it is read once", () => {
+  const before = created({ replicas: 1 })
+  const pointer = "/a".repeat(200_000)
+  const response = object({ version: 11, generation: 2, spec: { replicas: 2 } })
+  const changed = (request: object) => changesOf(record({ verb: "patch", request, response }), before)?.changes
+  const scaled = [{ field: "spec.replicas", old: "1", new: "2" }]
+  assert.deepStrictEqual(
+    changed([
+      { op: "test", path: `/spec/replicas${pointer}` },
+      { op: "test", path: pointer }
+    ]),
+    scaled
+  )
+  assert.deepStrictEqual(changed([{ op: "test", path: pointer }]), [])
+  const name = "n".repeat(500_000)
+  const many = (value: number) => Object.fromEntries(Array.from({ length: 1_000 }, (_, index) => [`m${index}`, value]))
+  const spec = (value: number) => ({ [name]: many(value) })
+  const shown = changesOf(
+    record({
+      verb: "patch",
+      request: { spec: spec(2) },
+      response: object({ version: 11, generation: 2, spec: spec(2) })
+    }),
+    created(spec(1))
+  )
+  assert.deepStrictEqual([shown?.changes.length, shown?.changesLeftOut], [100, 900])
+})
+
 it("bodies that nobody's API server writes are no fault of ours", () => {
   const shapes = fc.constantFrom<object>(
     { kind: "Deployment", apiVersion: "apps/v1", metadata: { generation: 1 } },

@@ -1,0 +1,48 @@
+/** Who may write the status of a reindex job, and when. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { TestClock } from "effect/testing"
+import type { ReindexJob } from "../../../src/domain/ReindexJob.ts"
+import { writeStatus } from "../../../src/programs/controller/jobStatus.ts"
+import { ReindexJobs, ReindexJobUpkeep } from "../../../src/store/ReindexJobs.ts"
+
+const job: ReindexJob = {
+  apiVersion: "activity.miloapis.com/v1alpha1",
+  kind: "ReindexJob",
+  metadata: { name: "one", uid: "uid-1", generation: 1, resourceVersion: "7" },
+  spec: { timeRange: { startTime: "now-1d" } }
+}
+
+describe("the status of a reindex job", () => {
+  it.effect(
+    "waits while the lease may be another's: a replica that was stopped writes nothing over its successor's",
+    () =>
+      Effect.gen(function* () {
+        let held = false
+        const written: Array<ReindexJob> = []
+        const stores = Layer.mergeAll(
+          Layer.mock(ReindexJobs, { get: () => Effect.succeed(job), absence: () => undefined }),
+          Layer.mock(ReindexJobUpkeep, {
+            writeStatus: (one) =>
+              Effect.sync(() => {
+                written.push(one)
+                return one
+              })
+          })
+        )
+        const writing = yield* writeStatus(job, { phase: "Running" }, { held: () => held }).pipe(
+          Effect.provide(stores),
+          Effect.forkChild
+        )
+        yield* TestClock.adjust("1 minute")
+        assert.deepStrictEqual(written, [])
+        held = true
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual(writing.pollUnsafe()?._tag, "Success")
+        assert.deepStrictEqual(
+          written.map(({ metadata, status }) => [metadata.resourceVersion, status?.phase]),
+          [["7", "Running"]]
+        )
+      })
+  )
+})
