@@ -52,6 +52,7 @@ import type { EventLog } from "./events/EventLog.ts"
 import { servedEvents } from "./events/servedEvents.ts"
 import { writeEvents } from "./events/writeEvents.ts"
 import type { Exports } from "./exports/Exports.ts"
+import type { FilterTime } from "./facts/FilterTime.ts"
 import type { FactListOptions } from "./facts/listFacts.ts"
 import { serveFacts } from "./facts/serveFacts.ts"
 import { acceptedForm } from "./http/accept.ts"
@@ -97,6 +98,7 @@ export type RouteServices =
   | EventLog
   | Exports
   | FactQueries
+  | FilterTime
   | Health
   | PolicyStore
   | PolicyWrites

@@ -32,6 +32,7 @@ import { Drain } from "./Drain.ts"
 import { EventFeed } from "./events/EventFeed.ts"
 import { EventLog } from "./events/EventLog.ts"
 import { Exports } from "./exports/Exports.ts"
+import { FilterTime } from "./facts/FilterTime.ts"
 import { Backtests } from "./previews/Backtests.ts"
 import type { PolicyWrites } from "./policies/PolicyWrites.ts"
 import type { ReindexJobWrites } from "./reindexJobs/ReindexJobWrites.ts"
@@ -117,6 +118,7 @@ const listenForApi = <R>(
         EventLog.layer,
         Backtests.layer,
         Exports.layer,
+        FilterTime.layer,
         RequestsInFlight.layer,
         requestRecords
       ).pipe(Layer.provideMerge(Drain.layer))

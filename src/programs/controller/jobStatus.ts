@@ -48,9 +48,19 @@ export const writeStatus = (
     Effect.catchTag("KeptObjectsError", () => Effect.fail(new JobGone({ name: job.metadata.name })))
   )
 
-/** Waits for a store, or a bus, that is away. */
+/** Waits for a store, or a bus, that is away, and says so once. @fails what is not retryable */
 export const untilStored = <A, E extends { readonly retryable: boolean }, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.retry(effect, { schedule: untilHealed, while: (error) => error.retryable })
+  Effect.suspend(() => {
+    let isTold = false
+    return effect.pipe(
+      Effect.tapError((error) => {
+        if (isTold || !error.retryable) return Effect.void
+        isTold = true
+        return Effect.logWarning("a reindex job waits", error)
+      }),
+      Effect.retry({ schedule: untilHealed, while: (error) => error.retryable })
+    )
+  })
 
 /** @param found what the store has under the name of `job` */
 export const isGone = (found: ReindexJob | undefined, job: ReindexJob): boolean =>

@@ -48,6 +48,9 @@ export const runJob = (job: ReindexJob, lease: Lease) =>
       Effect.catchTag(["ClickHouseError", "NatsError"], (error) =>
         Effect.fail(new JobFailed({ sentence: error.message }))
       ),
+      Effect.catchTag("KeptObjectsError", ({ reason }) =>
+        Effect.fail(new JobFailed({ sentence: `the policies cannot be read: ${reason._tag}` }))
+      ),
       Effect.catchDefect((defect) =>
         Effect.andThen(
           Effect.logError("a reindex job stopped by a defect", { job: job.metadata.name, defect }),
@@ -81,11 +84,12 @@ const retold = (job: ReindexJob, lease: Lease) =>
 const windowRetold = (job: ReindexJob, window: SourceWindow, lease: Lease) =>
   Effect.gen(function* () {
     const clock = yield* Clock.Clock
+    const now = () => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
     const { batchSize, dryRun, rate } = limitsOf(job)
     const slices = yield* readSourceSlices(window).pipe(untilStored)
     let running = job
     for (;;) {
-      const began = clock.currentTimeMillisUnsafe()
+      const began = now()
       const position = positionOf(running)
       yield* refuseBroken(running)
       // The newest slice that is not read yet.
@@ -117,7 +121,7 @@ const windowRetold = (job: ReindexJob, window: SourceWindow, lease: Lease) =>
         position: JSON.stringify(next)
       }
       running = yield* writeStatus(running, reached, lease)
-      yield* Effect.sleep(Math.max(0, (facts.length * 1_000) / rate - (clock.currentTimeMillisUnsafe() - began)))
+      yield* Effect.sleep(Math.max(0, (facts.length * 1_000) / rate - (now() - began)))
       if (next.window !== position.window) return running
     }
   })

@@ -4,7 +4,7 @@ import { Nats } from "../../clients/nats/Nats.ts"
 import { activities, auditEvents, miloEvents, type StreamDefinition } from "../../domain/streams.ts"
 import { PolicyCache } from "../../process/PolicyCache.ts"
 import { PolicyStore } from "../../store/PolicyStore.ts"
-import { untilHealed } from "../consumeBatches.ts"
+import { untilStored } from "./jobStatus.ts"
 
 const lookEvery = "200 millis"
 
@@ -12,6 +12,8 @@ const lookEvery = "200 millis"
  * Returns when every record and Event that is in the bus now has been stored and told, and what was told is stored:
  * without that, a fact whose activity is still on its way would be told again. Waits for processors and writers that are
  * away.
+ *
+ * @fails NatsError what is not retryable
  */
 export const trafficSettled = Effect.gen(function* () {
   yield* consumed(auditEvents)
@@ -26,13 +28,13 @@ const consumed = (stream: StreamDefinition) =>
     for (const durable of stream.requiredConsumers) {
       while ((yield* nats.ackFloor(stream.name, durable)) < lastSequence) yield* Effect.sleep(lookEvery)
     }
-  }).pipe(Effect.retry({ schedule: untilHealed }))
+  }).pipe(untilStored)
 
-/** Returns when the compiled policies are not older than those that the store has now. */
+/** Returns when the compiled policies are not older than those that the store has now. @fails KeptObjectsError what is not retryable */
 export const policiesCurrent = Effect.gen(function* () {
   const cache = yield* PolicyCache
   yield* cache.listed
-  const { objects: policies } = yield* (yield* PolicyStore).list.pipe(Effect.retry({ schedule: untilHealed }))
+  const { objects: policies } = yield* (yield* PolicyStore).list.pipe(untilStored)
   const isCurrent = () => {
     const compiled = new Map(cache.current().policies.map(({ generation, name }) => [name, generation]))
     return policies.every(

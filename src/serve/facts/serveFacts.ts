@@ -1,5 +1,5 @@
 /** The verbs of resources whose objects are stored facts. */
-import { Effect } from "effect"
+import { Effect, type Scope as Lifetime } from "effect"
 import type { Scope } from "../../domain/Scope.ts"
 import type { ApiFailure } from "../ApiFailure.ts"
 import type { Drain } from "../Drain.ts"
@@ -7,6 +7,7 @@ import type { Answer, Call } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
 import type { ServedFact } from "./FactFrames.ts"
 import type { FactResource } from "./FactResource.ts"
+import type { FilterTime } from "./FilterTime.ts"
 import { type FactListOptions, getFact, listFacts } from "./listFacts.ts"
 import { watchFacts } from "./watchFacts.ts"
 
@@ -17,8 +18,8 @@ export const serveFacts = <A, O extends ServedFact>(
   scope: Scope,
   options: FactListOptions,
   resource: FactResource<A, O>
-): Effect.Effect<Answer, ApiFailure, Drain> => {
-  const answer: Effect.Effect<Answer, ApiFailure, Drain> =
+): Effect.Effect<Answer, ApiFailure, Drain | FilterTime | Lifetime.Scope> => {
+  const answer: Effect.Effect<Answer, ApiFailure, Drain | FilterTime | Lifetime.Scope> =
     request.verb === "get"
       ? getFact(call, request, scope, resource)
       : request.verb === "watch"

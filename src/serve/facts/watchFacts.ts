@@ -44,11 +44,7 @@ export const watchFacts = Effect.fnUntraced(function* <A, O extends ServedFact>(
   const initially = yield* Effect.fromResult(initialEventsFrom(call.query, version))
   const drain = yield* Drain
   const clock = yield* Clock.Clock
-  const predicate = meteredPredicate(
-    resource.predicate(scope, asked),
-    asked.filter?.expression,
-    () => Number(clock.currentTimeNanosUnsafe()) / 1e6
-  )
+  const predicate = yield* meteredPredicate(resource.predicate(scope, asked), asked.filter?.expression, call.user.name)
   const reader = yield* feed.open(
     initially === "none" ? (version ?? (yield* feed.floor)) : yield* stateVersion(feed, version),
     predicate.concerns
