@@ -171,25 +171,30 @@ export class PolicySet {
     return notMatched("no_matching_rule")
   }
 
+  /** Discovery tells the kind of a resource, else the table of built-in kinds. Undefined: only a record's body can. */
+  kindOfResource(apiGroup: string, resource: string): string | undefined {
+    return this.#kindOf(apiGroup, resource) ?? builtInKind(apiGroup, resource)
+  }
+
   /**
-   * Discovery tells the kind of a resource, else the table of built-in kinds, else the record's body. Where none does,
-   * the policies whose kind's English plural is the resource are asked. A policy that names its plural is always asked.
+   * The policies that are asked about records of a resource. A policy that names its plural is always asked.
+   *
+   * @param kind undefined where nothing tells it: the policies whose kind's English plural is the resource are asked
    */
-  #policiesForAudit(record: AuditRecord): ReadonlyArray<CompiledPolicy> {
-    const { apiGroup, resource } = record.objectRef
-    const kind = this.#kindOfResource(apiGroup, resource) ?? bodyKind(record)
+  policiesFor(apiGroup: string, resource: string, kind: string | undefined): ReadonlyArray<CompiledPolicy> {
     return kind === undefined
       ? (this.#byResource.get(`${apiGroup}/${resource}`) ?? [])
       : this.#policiesOf(apiGroup, resource, kind)
   }
 
-  /** All that {@link #policiesForAudit} may answer for a record of this request: a body may name any kind of the group. */
-  #policiesForRequest({ objectRef: { apiGroup, resource } }: AuditRequest): ReadonlyArray<CompiledPolicy> {
-    return this.#policiesOf(apiGroup, resource, this.#kindOfResource(apiGroup, resource) ?? "")
+  #policiesForAudit(record: AuditRecord): ReadonlyArray<CompiledPolicy> {
+    const { apiGroup, resource } = record.objectRef
+    return this.policiesFor(apiGroup, resource, this.kindOfResource(apiGroup, resource) ?? bodyKind(record))
   }
 
-  #kindOfResource(apiGroup: string, resource: string): string | undefined {
-    return this.#kindOf(apiGroup, resource) ?? builtInKind(apiGroup, resource)
+  /** All that {@link #policiesForAudit} may answer for a record of this request: a body may name any kind of the group. */
+  #policiesForRequest({ objectRef: { apiGroup, resource } }: AuditRequest): ReadonlyArray<CompiledPolicy> {
+    return this.#policiesOf(apiGroup, resource, this.kindOfResource(apiGroup, resource) ?? "")
   }
 
   /** @param kind "" for every kind of the group */
@@ -245,7 +250,7 @@ const notToldOf = (request: AuditRequest): NotMatched | undefined => {
 }
 
 /** What can be told of a rule and a request without evaluating. */
-const mayMatch = (rule: CompiledRule, request: AuditRequest, outcome: RequestOutcome): boolean => {
+export const mayMatch = (rule: CompiledRule, request: AuditRequest, outcome: RequestOutcome): boolean => {
   const { subresource } = request.objectRef
   return (
     (rule.outcome === "Any" || rule.outcome === outcome) &&

@@ -17,6 +17,7 @@ import { join } from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { findNatsServer } from "../../src/clients/nats/findNatsServer.ts"
 import type { DoctorSettings } from "../../src/programs/doctor/config.ts"
+import type { Finding } from "../../src/programs/doctor/Finding.ts"
 import { findingsTable } from "../../src/programs/doctor/findingsTable.ts"
 import { findFaults } from "../../src/programs/doctor/program.ts"
 import { clockFindings } from "../../src/programs/doctor/storeFindings.ts"
@@ -171,6 +172,7 @@ describe("activity doctor", { timeout: 120_000 }, () => {
     assert.strictEqual(json.code, 1, json.all)
     assert.deepStrictEqual(JSON.parse(json.stdout), [
       {
+        severity: "fault",
         part: "clickhouse",
         problem: "the folder /nowhere/at/all is not there",
         setting: "--clickhouse-url",
@@ -359,6 +361,40 @@ describe("activity doctor", { timeout: 120_000 }, () => {
       )
     })
 
+    it("what may be as it is wanted is a hint: it is printed, and ends with 0", async () => {
+      const columns = "(ts, id, user, verb, api_group, resource, stage, status_code)"
+      const written = "'ResponseComplete', 201 FROM numbers"
+      await withClickHouse(
+        `INSERT INTO activity.audit_logs ${columns} SELECT now64(6), generateUUIDv4(), 'alice', 'create', 'apps', 'deployments', ${written}(3)`,
+        `INSERT INTO activity.audit_logs ${columns} SELECT now64(6), generateUUIDv4(), 'bob', 'update', '', 'secrets', ${written}(1)`
+      )
+      const problems = [
+        "the policy apps-deployment told nothing in 7 days of 3 records of deployments.apps",
+        "people changed in 7 days what no policy is for: secrets (1)"
+      ]
+      const flags = ["--nats-url", settings.natsUrl, "--clickhouse-url", settings.clickHouseUrl]
+      const json = await run([...flags, "--json"])
+      assert.strictEqual(json.code, 0, json.all)
+      const found: ReadonlyArray<Finding> = JSON.parse(json.stdout)
+      assert.deepStrictEqual(
+        found.map(({ part, problem, severity }) => [severity, part, problem]),
+        problems.map((problem) => ["hint", "policies", problem])
+      )
+      const table = await run(flags)
+      assert.strictEqual(table.code, 0, table.all)
+      assert.match(
+        table.stdout,
+        /^PART +WHAT MAY BE WRONG +SETTING +WHAT TO DO\npolicies +the policy apps-deployment told/
+      )
+      assert.include(table.stdout, "\nNo fault and 2 hints found in nats, clickhouse. Not looked at")
+
+      // What there is to tell is not known where the policies are not.
+      const away = { natsUrl: `nats://127.0.0.1:${await freePort()}` }
+      assertFaults(await faults(away), [/^not connected to/, "--nats-url"])
+      await withClickHouse("TRUNCATE TABLE activity.audit_logs SYNC")
+      assert.deepStrictEqual(await faults(), [])
+    })
+
     it("its clock is off by more than is bearable", () => {
       assert.deepStrictEqual(clockFindings("clickhouse", "--clickhouse-url", 9_000), [])
       const [found] = clockFindings("clickhouse", "--clickhouse-url", -61_000)
@@ -449,7 +485,7 @@ describe("activity doctor", { timeout: 120_000 }, () => {
     const problem = "the consumer writer of MILO_EVENTS is missing: the stream is not trimmed, and fills"
     const remedy = "start the writer: it continues where it was"
     for (const width of [80, 100, 200]) {
-      const table = findingsTable([{ part: "nats", problem, setting: "--nats-url", remedy }], width)
+      const table = findingsTable([{ severity: "fault", part: "nats", problem, setting: "--nats-url", remedy }], width)
       for (const line of table.split("\n")) assert.isAtMost(line.length, width)
       for (const word of `${problem} ${remedy}`.split(" ")) assert.include(table, word)
     }

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { parse } from "yaml"
 import { eventually } from "../support/eventually.ts"
 import { type Api, group, nameOf, startApi } from "./apiFixture.ts"
 
@@ -329,5 +330,16 @@ describe("activities", () => {
     expect(zipped.headers["content-encoding"]).toBe("gzip")
     const page = await api.request("admin", `${path}?limit=1000`, { headers: { "accept-encoding": "gzip" } })
     expect(page.headers["content-encoding"]).toBe("gzip")
+    // As YAML too it is written while it is read: nobody knows its length before.
+    for (const form of ["", ";as=Table;v=v1;g=meta.k8s.io"]) {
+      const [json, yaml] = await Promise.all(
+        ["json", "yaml"].map((type) =>
+          api.request("admin", path, { headers: { accept: `application/${type}${form}` } })
+        )
+      )
+      expect([yaml?.headers["content-type"], yaml?.headers["content-length"]]).toEqual(["application/yaml", undefined])
+      const { metadata: _, ...asJson } = json?.json()
+      expect(parse(yaml?.text ?? "", { maxAliasCount: 0 })).toMatchObject(form === "" ? asJson : { kind: "Table" })
+    }
   })
 })

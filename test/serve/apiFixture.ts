@@ -57,6 +57,8 @@ const users = [
   { username: "team-1-viewer" },
   { username: "asker" },
   { username: "apps-provider", groups: ["viewers"] },
+  { username: "previewer", groups: ["previewers"] },
+  { username: "tenant-a-previewer", groups: ["previewers"], ...parent("Project", "a") },
   { username: "tenant-a.b", groups: ["viewers", "event-writers"], ...parent("Project", "a.b") },
   { username: "tenant-a_b", groups: ["viewers", "event-writers"], ...parent("project", "a_b") },
   { username: "tenant-A", groups: ["viewers"], ...parent("PROJECT", "A") },
@@ -184,6 +186,13 @@ const roles = [
     ...binding("apps-provider", ""),
     subjects: [{ kind: "User", apiGroup: "rbac.authorization.k8s.io", name: "apps-provider" }]
   },
+  role(
+    "previewers",
+    { apiGroups: ["activity.miloapis.com"], resources: ["policypreviews"], verbs: ["create"] },
+    { apiGroups: ["activity.miloapis.com"], resources: ["activitypolicies"], verbs: ["list"] },
+    { apiGroups: ["activity.miloapis.com"], resources: ["scopes"], resourceNames: ["platform"], verbs: ["get"] }
+  ),
+  binding("previewers", "previewers"),
   binding("editors", "editors"),
   binding("discovery", "system:authenticated"),
   {

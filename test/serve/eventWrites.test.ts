@@ -1,11 +1,14 @@
 import { jetstreamManager } from "@nats-io/jetstream"
 import { connect } from "@nats-io/transport-node"
+import { Effect } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import type { JsonObject } from "../../src/domain/AuditRecord.ts"
 import { auditEvents, miloEvents } from "../../src/domain/streams.ts"
+import { insertRows } from "../../src/store/insertRows.ts"
 import { connectBus } from "../support/bus.ts"
 import { eventually } from "../support/eventually.ts"
-import { type Api, startApi, type UserName } from "./apiFixture.ts"
+import { eventRow } from "../support/factRows.ts"
+import { type Api, defaultTenant, startApi, type UserName } from "./apiFixture.ts"
 import { podEvent, publishEvents } from "./eventMessages.ts"
 
 const core = "/api/v1/namespaces/team-1/events"
@@ -576,6 +579,32 @@ describe("writes of Kubernetes Events", () => {
       async () => (await master.get(`${core}?limit=1&resourceVersion=${resourceVersion}`)).status === 200
     )
     expect((await master.get("/apis/activity.miloapis.com/v1/deadletters")).json().items).toEqual([])
+  })
+})
+
+describe("a collection of Kubernetes Events", () => {
+  it("is deleted page by page, whole; so many of them are in the answer", { timeout: 120_000 }, async () => {
+    await using api = await startApi()
+    const tenant = defaultTenant
+    const created = new Date(Date.now() - 60_000).toISOString().replace("Z", "000Z")
+    const rows = Array.from({ length: 1_200 }, (_, index) =>
+      eventRow({ uid: `crowded-${index}`, created, tenant, namespace: "crowded" })
+    )
+    const others = [eventRow({ uid: "other", created, tenant, namespace: "team-1" })]
+    for (const some of [rows, others]) {
+      await api.run(insertRows({ table: "k8s_events", rows: some, onPoison: (_, refused) => Effect.die(refused) }))
+    }
+    const answer = await api.request("master", "/api/v1/namespaces/crowded/events", { method: "DELETE" })
+    expect(answer.status).toBe(200)
+    const { items, metadata } = answer.json()
+    expect([items.length, metadata.remainingItemCount]).toEqual([1_000, 200])
+    for (const [namespace, left] of [
+      ["crowded", 0],
+      ["team-1", 1]
+    ]) {
+      const path = `/api/v1/namespaces/${namespace}/events?start=now-7d`
+      expect((await api.request("master", path)).json().items).toHaveLength(Number(left))
+    }
   })
 })
 

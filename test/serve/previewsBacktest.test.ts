@@ -131,6 +131,29 @@ describe("policy previews of what was stored", () => {
       expect(namesOf(activities)).toEqual(["Successfully pulled image", "Successfully pulled image"])
     })
 
+    it("previews alone give nobody a fact, in any scope: who asks for them must be allowed to", async () => {
+      const refusals = [
+        ["audit", 'cannot create resource "auditlogqueries"'],
+        ["events", 'cannot list resource "eventrecords"']
+      ] as const
+      for (const user of ["previewer", "tenant-a-previewer"] as const) {
+        for (const [sources, message] of refusals) {
+          for (const way of [{ autoFetch: { sources } }, { policyName: "tried", backtest: { sources } }]) {
+            for (const where of [{}, { namespace: "team-1" }]) {
+              const answer = await post({ policy, ...way, ...where }, user)
+              expect([user, answer.status, answer.text]).toEqual([
+                user,
+                403,
+                expect.stringContaining(JSON.stringify(message).slice(1, -1))
+              ])
+            }
+          }
+        }
+        // Of what it brings itself it is told.
+        await statusOf({ policy, inputs: [] }, user)
+      }
+    })
+
     it("sees what its caller sees, and nothing else", async () => {
       const idsFor = async (user: UserName, more: object = {}) => {
         const answer = await post({ policy, autoFetch: {}, ...more }, user)

@@ -114,6 +114,9 @@ const chosenNames = (
     .map(({ metadata }) => metadata.name)
 }
 
+/** Named in a sentence. */
+const unknownMax = 10
+
 /** A policy that is gone has left activities; of any other name nothing is known. */
 const refuseUnknown = (
   chosen: ReadonlyArray<string> | undefined,
@@ -122,11 +125,10 @@ const refuseUnknown = (
 ) => {
   const known = new Set([...policies.map(({ metadata }) => metadata.name), ...told.map(({ policy }) => policy)])
   const unknown = chosen?.filter((name) => !known.has(name)) ?? []
-  return unknown.length === 0
-    ? Effect.void
-    : Effect.fail(
-        new JobFailed({ sentence: `there is no ActivityPolicy ${unknown.join(", ")}, nor an activity of it` })
-      )
+  if (unknown.length === 0) return Effect.void
+  const more = unknown.length > unknownMax ? ` and ${unknown.length - unknownMax} more` : ""
+  const names = `${unknown.slice(0, unknownMax).join(", ")}${more}`
+  return Effect.fail(new JobFailed({ sentence: `there is no ActivityPolicy ${names}, nor an activity of it` }))
 }
 
 /** Everything that the policies may tell of, and everything of whose kind they have told. */

@@ -12,6 +12,9 @@ export class JobGone extends Schema.TaggedError<JobGone>()("JobGone", { name: Sc
   readonly retryable = false
 }
 
+/** A status that no store takes, as it is too large, would be tried again for ever, and keep all other jobs waiting. */
+const messageLengthMax = 4_096
+
 /**
  * Writes over what the status says so far; waits for a store that is away, and while the lease may be another's.
  *
@@ -27,6 +30,7 @@ export const writeStatus = (
     const stored = yield* (yield* ReindexJobs).get(job.metadata.name)
     if (isGone(stored, job)) return yield* new JobGone({ name: job.metadata.name })
     const status = { ...stored.status, ...changes, phase: changes.phase ?? stored.status?.phase ?? "Pending" }
+    const message = (status.message ?? "").slice(0, messageLengthMax)
     const before = stored.status?.conditions.find(({ type }) => type === "Ready")
     // Behind the reading: what another replica writes later refuses this write, and what it wrote before is its own.
     yield* whenHeld(lease)
@@ -34,9 +38,9 @@ export const writeStatus = (
       ...stored,
       status: {
         ...status,
-        message: status.message ?? "",
+        message,
         progress: status.progress ?? noProgress,
-        conditions: [conditionOf(status.phase, status.message ?? "", now, before, stored.metadata.generation ?? 1)]
+        conditions: [conditionOf(status.phase, message, now, before, stored.metadata.generation ?? 1)]
       }
     })
   }).pipe(

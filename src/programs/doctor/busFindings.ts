@@ -37,6 +37,7 @@ export const busFindings = (
   )
 
 const finding = (problem: string, setting: string, remedy: string): Finding => ({
+  severity: "fault",
   part: "nats",
   problem,
   setting,

@@ -38,6 +38,7 @@ export const clusterFindings = (settings: ClusterSettings): Effect.Effect<Readon
   )
 
 const finding = (problem: string, remedy: string): Finding => ({
+  severity: "fault",
   part: "cluster",
   problem,
   setting: "--kubeconfig",

@@ -49,6 +49,7 @@ const nameFindings = (certificate: X509Certificate, names: ReadonlyArray<string>
   )
 
 const tlsFinding = (problem: string, remedy: string): Finding => ({
+  severity: "fault",
   part: "tls",
   problem,
   setting: "--tls-certificate",
@@ -57,6 +58,7 @@ const tlsFinding = (problem: string, remedy: string): Finding => ({
 
 /** A refusal names its setting by itself. */
 const sentenceFinding = (part: string, { sentence }: StartRefused): Finding => ({
+  severity: "fault",
   part,
   problem: sentence.replace(/\.$/, ""),
   setting: /^(--[a-z-]+)/.exec(sentence)?.[1] ?? "",
@@ -78,6 +80,7 @@ export const callerFindings = (
 
 const roleFindings = (problems: ReadonlyArray<string>): ReadonlyArray<Finding> =>
   problems.map((problem) => ({
+    severity: "fault",
     part: "callers",
     problem,
     setting: "--roles",

@@ -1,7 +1,6 @@
 /** Findings as a table that fits a terminal. */
 import type { Finding } from "./Finding.ts"
 
-const heads = ["PART", "WHAT IS WRONG", "SETTING", "WHAT TO DO"] as const
 const gap = "  "
 /** Narrower than this a column of sentences cannot be read. */
 const sentenceWidthMin = 20
@@ -11,7 +10,12 @@ const sentenceWidthMin = 20
  *
  * @param width of the terminal, in characters; less than fits is taken as what fits
  */
-export const findingsTable = (findings: ReadonlyArray<Finding>, width: number): string => {
+export const findingsTable = (
+  findings: ReadonlyArray<Finding>,
+  width: number,
+  problemHead = "WHAT IS WRONG"
+): string => {
+  const heads = ["PART", problemHead, "SETTING", "WHAT TO DO"]
   const rows = [heads, ...findings.map(({ part, problem, remedy, setting }) => [part, problem, setting, remedy])]
   const widest = (column: number) => Math.max(...rows.map((row) => row[column]?.length ?? 0))
   const rest = width - widest(0) - widest(2) - 3 * gap.length

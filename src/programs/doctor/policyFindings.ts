@@ -40,6 +40,7 @@ const policyFindings = (policy: ActivityPolicy): ReadonlyArray<Finding> =>
   })
 
 const notReady = (name: string, problem: string, remedy: string): Finding => ({
+  severity: "fault",
   part: "policies",
   problem: `the policy ${name} is not ready: ${problem}`,
   setting: "--policy-store",
@@ -51,6 +52,7 @@ const noneFindings = (count: number): ReadonlyArray<Finding> =>
     ? []
     : [
         {
+          severity: "fault",
           part: "policies",
           problem: "there is no policy: nothing is told",
           setting: "--policy-store",

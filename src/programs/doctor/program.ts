@@ -13,19 +13,20 @@ import { webhookFindings } from "./webhookFindings.ts"
 const widthDefault = 120
 
 /**
- * Prints a line for each finding.
+ * Prints a row for each finding.
  *
- * @fails FaultsFound when there is one
+ * @fails FaultsFound when there is a fault among them
  */
 export const doctor = (settings: DoctorSettings) =>
   Effect.gen(function* () {
     const looks = looksFor(settings)
     const findings = yield* findingsOf(looks)
     yield* settings.json ? Console.log(JSON.stringify(findings, undefined, 2)) : printed(findings, looks)
-    if (findings.length > 0) return yield* new FaultsFound({ count: findings.length })
+    const { faults } = parted(findings)
+    if (faults.length > 0) return yield* new FaultsFound({ count: faults.length })
   })
 
-/** All that is wrong, in the order in which it is printed. */
+/** All that is wrong or may be, each part by itself. */
 export const findFaults = (settings: DoctorSettings): Effect.Effect<ReadonlyArray<Finding>> =>
   findingsOf(looksFor(settings))
 
@@ -61,13 +62,24 @@ const printed = (findings: ReadonlyArray<Finding>, looks: ReadonlyArray<Look>) =
   Effect.gen(function* () {
     const terminal = yield* Terminal.Terminal
     const width = (yield* terminal.columns) || widthDefault
-    if (findings.length > 0) yield* Console.log(findingsTable(findings, width))
+    const { faults, hints } = parted(findings)
+    if (faults.length > 0) yield* Console.log(findingsTable(faults, width))
+    if (hints.length > 0) yield* Console.log(findingsTable(hints, width, "WHAT MAY BE WRONG"))
     const looked = new Set(looks.map(({ part }) => part))
     yield* Console.log(
-      `${findings.length === 0 ? "No fault" : findings.length === 1 ? "1 fault" : `${findings.length} faults`} found in ` +
+      `${faults.length === 0 ? "No fault" : counted(faults, "fault")}` +
+        `${hints.length === 0 ? "" : ` and ${counted(hints, "hint")}`} found in ` +
         `${[...looked].join(", ")}.${notLookedAt(looked)}`
     )
   })
+
+const parted = (findings: ReadonlyArray<Finding>) => ({
+  faults: findings.filter(({ severity }) => severity === "fault"),
+  hints: findings.filter(({ severity }) => severity === "hint")
+})
+
+const counted = ({ length }: ReadonlyArray<Finding>, word: string): string =>
+  `${length} ${word}${length === 1 ? "" : "s"}`
 
 const optional: Readonly<Record<string, string>> = {
   cluster: "--kubeconfig",

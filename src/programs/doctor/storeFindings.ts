@@ -1,26 +1,30 @@
-/** ClickHouse: whether it is there, and whether its tables are those of this version. */
-import { Effect } from "effect"
+/** ClickHouse: whether it is there, whether its tables are those of this version, and what policies made of what is there. */
+import { DateTime, Effect } from "effect"
 import { existsSync } from "node:fs"
 import { targetFrom } from "../../clients/clickhouse/layerFromUrl.ts"
 import { factTableNames, lookAtTables, type TablesSeen } from "../../store/lookAtTables.ts"
 import { clickHouseFrom } from "../layers.ts"
+import type { DoctorSettings } from "./config.ts"
 import type { Finding } from "./Finding.ts"
+import { policiesSeen } from "./policiesSeen.ts"
+import { useFindings } from "./useFindings.ts"
 
 /** Queries tolerate a minute; well before it, times that were written here and there do not fit each other. */
 const clockAheadMillisMax = 10_000
 
-export const storeFindings = (settings: {
-  readonly clickHouseUrl: string
-  readonly clickHouseCa: string
-}): Effect.Effect<ReadonlyArray<Finding>> => {
+export const storeFindings = (settings: DoctorSettings): Effect.Effect<ReadonlyArray<Finding>> => {
   const target = targetFrom(settings.clickHouseUrl)
   // The embedded engine would make the folder.
   if (target._tag === "Success" && target.success._tag === "Embedded" && !existsSync(target.success.folder)) {
     return Effect.succeed([finding(`the folder ${target.success.folder} is not there`, "run activity migrate")])
   }
-  return lookAtTables.pipe(
+  return Effect.gen(function* () {
+    const found = tableFindings(yield* lookAtTables)
+    // Other tables, or other times, than this version's would tell something wrong.
+    const seen = found.length === 0 ? yield* policiesSeen(settings) : undefined
+    return seen === undefined ? found : yield* useFindings(seen, yield* DateTime.now)
+  }).pipe(
     Effect.provide(clickHouseFrom(settings)),
-    Effect.map(tableFindings),
     Effect.catchTags({
       ClickHouseError: (error) =>
         Effect.succeed([
@@ -38,6 +42,7 @@ export const storeFindings = (settings: {
 }
 
 const finding = (problem: string, remedy: string, setting = "--clickhouse-url"): Finding => ({
+  severity: "fault",
   part: "clickhouse",
   problem,
   setting,
@@ -84,6 +89,7 @@ export const clockFindings = (part: string, setting: string, aheadMillis: number
     ? []
     : [
         {
+          severity: "fault",
           part,
           problem: `its clock is ${Math.round(Math.abs(aheadMillis) / 1000)} s ${aheadMillis > 0 ? "ahead of" : "behind"} this machine's`,
           setting,

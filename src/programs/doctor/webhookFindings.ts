@@ -27,6 +27,7 @@ export const webhookFindings = (path: string): Effect.Effect<ReadonlyArray<Findi
   )
 
 const finding = (problem: string, remedy: string): Finding => ({
+  severity: "fault",
   part: "audit",
   problem: `the audit webhook: ${problem}`,
   setting: "--audit-webhook",

@@ -41,6 +41,11 @@ import { servedEvents } from "./servedEvents.ts"
 import { settled, type Writer, type Written } from "./settleEvent.ts"
 import { createdEvent, markedEvent, type StandingEvent, updatedEvent } from "./writtenEvent.ts"
 
+/** A collection may have millions: all go, page by page, and so many of them are in the answer. */
+const deletedToldMax = 1_000
+
+const deletedAtOnce = 8
+
 /** @param scope of the caller, inside a namespace */
 export const writeEvents = (sentCall: Call, request: ResourceRequest, scope: Scope, options: ScopeOptions) =>
   Effect.gen(function* () {
@@ -99,20 +104,32 @@ export const writeEvents = (sentCall: Call, request: ResourceRequest, scope: Sco
       default: {
         const asked = yield* factRequest(call, request, resource.form)
         const window = factWindow(asked, resource.form, scope, always)
-        const gone = yield* allFacts(resource, window).pipe(Stream.mapError(storeFailureFrom), Stream.runCollect)
-        const left = yield* Effect.forEach(gone, ({ json }) => {
-          // What was stored is an Event.
-          const { metadata } = JSON.parse(json) as JsonObject
-          return remove(writer, textAt(metadata, "name")).pipe(
-            Effect.map((written) => [served(written)]),
-            // Gone, as was asked.
-            Effect.catchIf(
-              (error) => error.reason === "NotFound",
-              () => Effect.succeed([])
-            )
-          )
-        })
-        return value(printer.list(left.flat(), { resourceVersion: String(yield* resource.feed.floor) }))
+        const told: Array<ReturnType<typeof served>> = []
+        let untold = 0
+        yield* allFacts(resource, window).pipe(
+          Stream.mapError(storeFailureFrom),
+          Stream.mapEffect(
+            ({ json }) => {
+              // What was stored is an Event.
+              const { metadata } = JSON.parse(json) as JsonObject
+              return remove(writer, textAt(metadata, "name")).pipe(
+                Effect.map((written) => {
+                  if (told.length < deletedToldMax) told.push(served(written))
+                  else untold += 1
+                }),
+                // Gone, as was asked.
+                Effect.catchIf(
+                  (error) => error.reason === "NotFound",
+                  () => Effect.void
+                )
+              )
+            },
+            { concurrency: deletedAtOnce }
+          ),
+          Stream.runDrain
+        )
+        const resourceVersion = String(yield* resource.feed.floor)
+        return value(printer.list(told, { resourceVersion, ...(untold === 0 ? {} : { remainingItemCount: untold }) }))
       }
     }
   }).pipe(Effect.withSpan(`serve.${request.verb}`, { attributes: { resource: eventsResource.plural } }))

@@ -3,6 +3,7 @@ import { Clock, Effect, Option, Result, Stream } from "effect"
 import type { ClickHouseError } from "../../clients/clickhouse/ClickHouse.ts"
 import { timestampText } from "../../domain/instant.ts"
 import type { Scope } from "../../domain/Scope.ts"
+import { takingTurns } from "../../runtime/takingTurns.ts"
 import { pageRowsMax, type Position } from "../../store/ActivityQueries.ts"
 import { type Cursor, type CursorBinding, cursorFrom, cursorText } from "../../store/cursor.ts"
 import type { StoredFact } from "../../store/FactQueries.ts"
@@ -11,6 +12,7 @@ import { type ApiFailure, badRequest, expired, notFound } from "../ApiFailure.ts
 import type { Answer, Call } from "../http/Call.ts"
 import { value } from "../http/Call.ts"
 import { apiVersionOf, type ResourceRequest } from "../http/RequestInfo.ts"
+import { yamlText } from "../http/yamlText.ts"
 import { limitFrom, resourceVersionFrom, resourceVersionTooLarge, versionMatchFault } from "../listParameters.ts"
 import { storeFailureFrom } from "../storeFailure.ts"
 import { includeObjectFrom, type Printer } from "../Table.ts"
@@ -88,7 +90,7 @@ export const listFacts = Effect.fnUntraced(function* <A, O extends ServedFact>(
   // Rows may go between two pages: an empty one would leave a comma without an object.
   const filled = rest.pipe(Stream.filter((facts) => facts.length > 0))
   const pages = Stream.concat(Stream.succeed(first.facts), filled).pipe(Stream.map((stored) => stored.map(served)))
-  return yield* wholeList(call, printer, pages, { resourceVersion, warnings })
+  return wholeList(call, printer, pages, { resourceVersion, warnings })
 })
 
 /** A list without a limit: written while it is read, however long it is. */
@@ -97,14 +99,22 @@ const wholeList = <O extends ServedFact>(
   printer: Printer<O>,
   pages: Stream.Stream<ReadonlyArray<O>, ApiFailure>,
   { resourceVersion, warnings }: { readonly resourceVersion: string; readonly warnings: ReadonlyArray<string> }
-): Effect.Effect<Answer, ApiFailure> => {
-  if (call.accepted.encoding === "yaml") {
-    return Stream.runCollect(pages).pipe(
-      Effect.map((all) => value(printer.list(all.flat(), { resourceVersion }), 200, warnings))
-    )
-  }
+): Answer => {
   // The objects are the last field of every form: what surrounds them is an empty list cut open.
-  const frame = JSON.stringify(printer.list([], { resourceVersion }))
+  const empty = printer.list([], { resourceVersion })
+  if (call.accepted.encoding === "yaml") {
+    const opening = yamlText(empty).replace(/ \[\]\n$/, "\n")
+    const chunks = Stream.concat(
+      Stream.succeed(opening),
+      Stream.mapEffect(pages, (facts) =>
+        takingTurns(facts, (fact) => yamlText({ items: [printer.item(fact)] }).slice("items:\n".length)).pipe(
+          Effect.map((texts) => texts.join(""))
+        )
+      )
+    )
+    return { _tag: "Chunks", contentType: "application/yaml", chunks, live: false, warnings }
+  }
+  const frame = JSON.stringify(empty)
   const opening = frame.slice(0, -2)
   const chunks = pages.pipe(
     Stream.zipWithIndex,
@@ -114,7 +124,7 @@ const wholeList = <O extends ServedFact>(
     ),
     Stream.concat(Stream.succeed(`${frame.slice(-2)}\n`))
   )
-  return Effect.succeed({ _tag: "Chunks", contentType: printer.contentType, chunks, live: false, warnings })
+  return { _tag: "Chunks", contentType: printer.contentType, chunks, live: false, warnings }
 }
 
 export const getFact = Effect.fnUntraced(function* <A, O extends ServedFact>(

@@ -4,8 +4,8 @@ import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Writable } from "node:stream"
 import { promisify } from "node:util"
 import { createGzip, gzip } from "node:zlib"
-import { stringify } from "yaml"
 import type { Answer } from "./Call.ts"
+import { yamlText } from "./yamlText.ts"
 
 const gzipped = promisify<Buffer, { level: number }, Buffer>(gzip)
 
@@ -36,7 +36,7 @@ export const writeAnswer = (context: AnswerContext, answer: Answer): Effect.Effe
         context,
         answer.status,
         yaml ? "application/yaml" : "application/json",
-        yaml ? stringify(answer.value, { lineWidth: 0 }) : `${JSON.stringify(answer.value)}\n`,
+        yaml ? yamlText(answer.value) : `${JSON.stringify(answer.value)}\n`,
         { ...answer.headers, ...warningHeaders(answer.warnings ?? []) }
       )
     }

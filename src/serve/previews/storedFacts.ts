@@ -33,30 +33,37 @@ export interface Asked {
 /** What the store is asked for. */
 export type PolicyKind = Pick<SourceWindow, "apiGroup" | "objectKind" | "verbs" | "mainResourcesOnly">
 
-/** @fails ApiFailure Forbidden */
+/**
+ * Whole facts are handed out, or what they make rules say: in every scope only to who may ask for such facts besides.
+ *
+ * @fails ApiFailure Forbidden
+ */
 export const sourceWindow = (
   { call, namespace, options, request }: Asked,
   kind: SourceKind,
   of: PolicyKind,
   { end, start }: QueryWindow
-): Effect.Effect<SourceWindow, ApiFailure, Authorizer> => {
-  const selection = {
-    filter: undefined,
-    selectors: undefined,
-    search: "",
-    namespace: namespace === "" ? undefined : namespace,
-    apiGroup: of.apiGroup
-  }
-  const facts = kind === "record" ? auditLogFacts : eventFacts
-  return Effect.map(queryScope(call, request, facts, selection, options), (scope) => ({
-    kind,
-    scope,
-    start: timestampText(start),
-    end: timestampText(end),
-    namespace: selection.namespace,
-    ...of
-  }))
-}
+): Effect.Effect<SourceWindow, ApiFailure, Authorizer> =>
+  Effect.gen(function* () {
+    const selection = {
+      filter: undefined,
+      selectors: undefined,
+      search: "",
+      namespace: namespace === "" ? undefined : namespace,
+      apiGroup: of.apiGroup
+    }
+    const facts = kind === "record" ? auditLogFacts : eventFacts
+    const scope = yield* queryScope(call, request, facts, selection, options)
+    yield* call.authorize({ ...request, ...facts.needed, namespace, name: "" })
+    return {
+      kind,
+      scope,
+      start: timestampText(start),
+      end: timestampText(end),
+      namespace: selection.namespace,
+      ...of
+    }
+  })
 
 export const storedRecord = (
   { cluster, json, tenant }: SourceFact,

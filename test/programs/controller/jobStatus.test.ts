@@ -30,7 +30,8 @@ describe("the status of a reindex job", () => {
               })
           })
         )
-        const writing = yield* writeStatus(job, { phase: "Running" }, { held: () => held }).pipe(
+        const long = { phase: "Running", message: "x".repeat(1_000_000) } as const
+        const writing = yield* writeStatus(job, long, { held: () => held }).pipe(
           Effect.provide(stores),
           Effect.forkChild
         )
@@ -43,6 +44,8 @@ describe("the status of a reindex job", () => {
           written.map(({ metadata, status }) => [metadata.resourceVersion, status?.phase]),
           [["7", "Running"]]
         )
+        // No store would take all of it.
+        assert.isBelow(JSON.stringify(written).length, 10_000)
       })
   )
 })

@@ -54,7 +54,7 @@ interface World {
 
 const peaceful: World = {
   streamState: () => Effect.succeed(emptyStream),
-  policies: Effect.succeed({ objects: [], resourceVersion: "1" }),
+  policies: Effect.succeed({ objects: [], resourceVersion: 1 }),
   query: () => Effect.succeed([])
 }
 
@@ -65,7 +65,14 @@ const ran = (world: Partial<World>, waits: "1 second" | "1 minute") =>
     let stored = job
     const warnings: Array<unknown> = []
     const layer = Layer.mergeAll(
-      Layer.mock(Nats, { streamState, ackFloor: () => Effect.succeed(0) }),
+      Layer.mock(Nats, {
+        streamState,
+        ackFloor: () => Effect.succeed(0),
+        connected: () => true,
+        problem: () => undefined,
+        messageSizeBytesMax: () => 0,
+        state: () => assert.fail()
+      }),
       Layer.mock(ClickHouse, { database: "activity", query }),
       Layer.mock(PolicyStore, { list: policies, absence: () => undefined }),
       Layer.mock(PolicyCache, {
