@@ -3,26 +3,23 @@
  *
  * @decision 0026-events-writes
  */
-import { Effect, Option, Schedule } from "effect"
+import { Effect, Option } from "effect"
 import type { NatsError } from "../../clients/nats/Nats.ts"
 import type { JsonObject } from "../../domain/AuditRecord.ts"
 import type { KubernetesEvent } from "../../domain/KubernetesEvent.ts"
 import type { Scope } from "../../domain/Scope.ts"
 import type { Mark } from "../../domain/streams.ts"
 import { FactQueries } from "../../store/FactQueries.ts"
-import { type ApiFailure, conflict, failure, notFound, unavailable } from "../ApiFailure.ts"
+import { type ApiFailure, failure, notFound, unavailable } from "../ApiFailure.ts"
 import type { Call } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
-import { raced } from "../kept/keptFailure.ts"
+import { againWhenRaced, racedConflict } from "../kept/keptFailure.ts"
 import type { KindNames } from "../kept/KeptKind.ts"
 import { storeFailureFrom } from "../storeFailure.ts"
 import { EventFeed } from "./EventFeed.ts"
 import { EventLog } from "./EventLog.ts"
 import { servedEvents } from "./servedEvents.ts"
 import type { EventOwner, StandingEvent } from "./writtenEvent.ts"
-
-/** A write that does not say what it has read starts again so often when others write too. */
-const attemptsMax = 5
 
 /** Written Events that the store does not have yet, all in memory: behind a writer that is away they wait in the bus. */
 const unstoredMax = 16_384
@@ -75,13 +72,7 @@ export const settled = (writer: Writer, name: string, dryRun: boolean, decide: D
     const sequence = yield* log.write({ event, mark, end }).pipe(failed)
     return { event: event.body, sequence, mark } satisfies Written
   })
-  return attempt.pipe(
-    Effect.retry({
-      times: attemptsMax - 1,
-      schedule: Schedule.spaced("10 millis"),
-      while: (error) => error.reason === "Conflict" && error.text.endsWith(raced)
-    })
-  )
+  return againWhenRaced(attempt)
 }
 
 /**
@@ -104,7 +95,7 @@ const standingEvent = ({ names, request }: Writer, scope: Scope, name: string) =
     if (sight?.sequence === sequence) return { event, sequence, cluster: sight.fact.cluster, order: sight.order }
     const queries = yield* FactQueries
     const origin = yield* queries.eventOrigin(scope, position).pipe(Effect.mapError(storeFailureFrom))
-    if (Option.isNone(origin) || origin.value.sequence !== sequence) return yield* conflict(names, name, raced)
+    if (Option.isNone(origin) || origin.value.sequence !== sequence) return yield* racedConflict(names, name)
     return { event, ...origin.value }
   })
 
@@ -113,7 +104,7 @@ const busFailureFrom =
   ({ reason }: NatsError): ApiFailure => {
     switch (reason._tag) {
       case "RevisionMismatch":
-        return conflict(names, name, raced)
+        return racedConflict(names, name)
       case "MessageTooLarge":
         return failure("RequestEntityTooLarge", `Request entity too large: limit is ${reason.sizeBytesMax}`)
       default:

@@ -1,5 +1,5 @@
 /** Objects that this server keeps itself, in a bucket: it does to a write whatever an API server would. */
-import { Clock, Effect, Schedule } from "effect"
+import { Clock, Effect } from "effect"
 import { randomUUID } from "node:crypto"
 import { secondsTimestampText } from "../../domain/instant.ts"
 import type { KeptObject } from "../../domain/KeptObject.ts"
@@ -12,7 +12,7 @@ import type { ResourceRequest } from "../http/RequestInfo.ts"
 import { mediaType, unsupported } from "../objectBody.ts"
 import { createdObject, isSame, objectFaults, sizeFaults, updatedObject, withStatus } from "./admission.ts"
 import { deleteOptions, preconditionsHold } from "./deleteOptions.ts"
-import { failureOf, raced } from "./keptFailure.ts"
+import { againWhenRaced, failureOf } from "./keptFailure.ts"
 import type { KeptBody, KeptKind, KindNames } from "./KeptKind.ts"
 import type { Deleted, KeptWrites, Written } from "./KeptWrites.ts"
 import { patchOf, patchTypes } from "./patches.ts"
@@ -38,9 +38,6 @@ interface Kept<A extends KeptObject> {
   readonly bucket: KeptBucket<A>
   readonly failureFrom: (error: KeptObjectsError) => ApiFailure
 }
-
-/** A write without a resourceVersion of its own starts again so often when others write too. */
-const attemptsMax = 5
 
 const generatedNameLetters = "bcdfghjklmnpqrstvwxz2456789"
 
@@ -122,13 +119,7 @@ const change = <A extends KeptObject>(
       warnings
     }
   })
-  return attempt.pipe(
-    Effect.retry({
-      times: attemptsMax - 1,
-      schedule: Schedule.spaced("10 millis"),
-      while: (error) => error.reason === "Conflict" && error.text.endsWith(raced)
-    })
-  )
+  return againWhenRaced(attempt)
 }
 
 const modified = "the object has been modified; please apply your changes to the latest version and try again"
@@ -186,13 +177,7 @@ const deleteOne = <A extends KeptObject>(
       yield* bucket.delete(name, metadata.resourceVersion ?? "0").pipe(Effect.mapError(failureFrom))
     }
     return { uid: metadata.uid ?? "", gone: true as const }
-  }).pipe(
-    Effect.retry({
-      times: attemptsMax - 1,
-      schedule: Schedule.spaced("10 millis"),
-      while: (error) => error.reason === "Conflict" && error.text.endsWith(raced)
-    })
-  )
+  }).pipe(againWhenRaced)
 
 export const currentMoment = Effect.map(Clock.currentTimeMillis, (millis) => ({
   now: secondsTimestampText(BigInt(millis) * 1000n),

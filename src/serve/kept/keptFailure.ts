@@ -1,10 +1,24 @@
 /** What the store says, as the API says it. */
+import { Effect, Schedule } from "effect"
 import type { KeptObjectsError } from "../../store/KeptObjects.ts"
 import { alreadyExists, type ApiFailure, conflict, expired, failure, notFound, unavailable } from "../ApiFailure.ts"
 import type { KindNames } from "./KeptKind.ts"
 
-/** The end of a conflict's text that is nobody's fault: whoever changes without having read starts again. */
-export const raced = "another write came between"
+const raced = "another write came between"
+const attemptsMax = 5
+
+/** A conflict that is nobody's fault: the write did not say which version it changes, and another was faster. */
+export const racedConflict = (of: KindNames, name: string): ApiFailure => conflict(of, name, raced)
+
+/** Starts a write again from its beginning while others come between; the last of five attempts tells the conflict. */
+export const againWhenRaced = <A, R>(attempt: Effect.Effect<A, ApiFailure, R>): Effect.Effect<A, ApiFailure, R> =>
+  attempt.pipe(
+    Effect.retry({
+      times: attemptsMax - 1,
+      schedule: Schedule.spaced("10 millis"),
+      while: ({ reason, text }) => reason === "Conflict" && text.endsWith(raced)
+    })
+  )
 
 export const storeAway = ({ plural }: KindNames): ApiFailure =>
   unavailable(`the store of ${plural} does not answer: try again`)
@@ -19,7 +33,7 @@ export const failureOf =
       case "ObjectExists":
         return alreadyExists(of, reason.name)
       case "ObjectChanged":
-        return conflict(of, reason.name, raced)
+        return racedConflict(of, reason.name)
       case "ObjectVersionExpired":
         return expired(`too old resource version: ${reason.resourceVersion} (${reason.oldest})`)
       case "ObjectPageExpired":
