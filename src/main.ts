@@ -75,7 +75,7 @@ const programs = Command.make("activity").pipe(
     ),
     Command.make("doctor", doctorSettings, (settings) =>
       program(() => import("./programs/doctor/program.ts")).pipe(Effect.flatMap(({ doctor }) => doctor(settings)))
-    ).pipe(Command.withDescription("Looks at a set-up, changes nothing, and says what is wrong with it")),
+    ).pipe(Command.withDescription("Looks at a set-up, changes nothing, and says what is wrong with it, or may be")),
     Command.make("print").pipe(
       Command.withDescription("Prints files for other programs"),
       Command.withSubcommands([

@@ -82,6 +82,11 @@ export interface ReindexWindow {
   readonly apiGroup: string
   /** "" of records. */
   readonly objectKind: string
+  /**
+   * Of Events that were seen later than this sequence only, once more: one that was changed while its page was read may
+   * have been told as it was before.
+   */
+  readonly since?: number
 }
 
 export const batchSizeOtherwise = 1_000

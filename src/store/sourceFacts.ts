@@ -18,6 +18,8 @@ export interface SourceWindow extends Pick<FactWindow, "scope" | "start" | "end"
   readonly objectKind: string
   /** Of records; undefined: any. */
   readonly verbs: ReadonlyArray<string> | undefined
+  /** Of facts whose newest sight came after this sequence of their stream; undefined: any. */
+  readonly since?: number
   /** Of records: of subresources only `scale`. */
   readonly mainResourcesOnly?: boolean
 }
@@ -143,6 +145,9 @@ const sourceCondition = (window: SourceWindow): Effect.Effect<Condition, ClickHo
         : [condition("verb IN {source_verbs:Array(String)}", { source_verbs: window.verbs })]),
       ...(window.kind === "record" && window.mainResourcesOnly === true
         ? [condition("subresource IN ('', 'scale')")]
-        : [])
+        : []),
+      ...(window.since === undefined
+        ? []
+        : [condition("seq > {source_since:UInt64}", { source_since: String(window.since) })])
     ])
   )

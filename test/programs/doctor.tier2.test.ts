@@ -3,8 +3,10 @@ import { createServer } from "node:https"
 import type { AddressInfo } from "node:net"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { Effect } from "effect"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import type { Finding } from "../../src/programs/doctor/Finding.ts"
+import { policiesSeen } from "../../src/programs/doctor/policiesSeen.ts"
 import { infraWithFiles } from "../infra/secretFiles.ts"
 import { makeAuthority } from "../support/certificates.ts"
 import { startProgram } from "../support/childProcess.ts"
@@ -115,6 +117,20 @@ describe("activity doctor at a cluster", { timeout: 180_000 }, () => {
     const found = (await problems()).filter((problem) => problem.includes("policy"))
     assert.lengthOf(found, 1)
     assert.match(found[0] ?? "", /^the policy broken is not ready: spec\.auditRules\[0\]\.match: /)
+  })
+
+  it("what policies are for is seen as the processor sees it: by the cluster's records, and its kinds", async () => {
+    const settings = { natsUrl: nats.url, natsCa: "", natsCertificate: "", natsKey: "", natsCredentials: "" }
+    const look = (kubeconfig: string) =>
+      Effect.runPromise(policiesSeen({ ...settings, policyStore: "kubernetes", kubeconfig }))
+    const seen = await look(cluster.kubeconfig("admin"))
+    assert.deepStrictEqual(
+      seen?.policies.map(({ metadata, spec }) => [metadata.name, spec.resource.kind]),
+      [["broken", "Deployment"]]
+    )
+    assert.strictEqual(seen?.kindOf("apps", "deployments"), "Deployment")
+    assert.strictEqual(seen?.kindOf("storage.activity.miloapis.com", "reindexjobrecords"), "ReindexJobRecord")
+    assert.isUndefined(await look(writeKubeconfig(cluster.folder, `https://127.0.0.1:${await freePort()}`)))
   })
 
   it("the registration has nobody behind it, or another authority than the server", async () => {

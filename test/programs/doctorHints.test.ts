@@ -1,6 +1,7 @@
 /** What `activity doctor` says of policies and kinds, on recorded facts. Counts were read from the recorded lines by hand. */
 import { assert, layer } from "@effect/vitest"
-import { DateTime, Effect, Result } from "effect"
+import { DateTime, Effect, Layer, Result } from "effect"
+import { ClickHouse, ClickHouseError, QueryTooExpensive } from "../../src/clients/clickhouse/ClickHouse.ts"
 import type { ActivityPolicy, PolicyRule } from "../../src/domain/ActivityPolicy.ts"
 import { auditRecordFrom } from "../../src/normalise/auditRecordFrom.ts"
 import { kubernetesEventFromText } from "../../src/normalise/kubernetesEventFrom.ts"
@@ -197,6 +198,19 @@ layer(storeLayer, { timeout: 60_000 })("activity doctor, of policies and kinds",
       assert.deepStrictEqual(yield* problemsAt(nextDay, policies), [silent("octopi"), untold("squid")])
       const kindOf = (_: string, resource: string) => (resource === "squid" ? "Octopus" : "Other")
       assert.deepStrictEqual(yield* problemsAt(nextDay, policies, kindOf), [silent("squid"), untold("octopi")])
+    })
+  )
+
+  it.effect("says so where there is too much to count", () =>
+    Effect.gen(function* () {
+      const reason = new QueryTooExpensive({ code: 159, description: "Timeout exceeded" })
+      const [problem, ...others] = yield* problemsAt(nextDay, [misspelled()]).pipe(
+        Effect.provide(
+          Layer.mock(ClickHouse, { database: "activity", query: () => Effect.fail(new ClickHouseError({ reason })) })
+        )
+      )
+      assert.deepStrictEqual(others, [])
+      assert.strictEqual(problem, "what policies told in 7 days takes too long to count")
     })
   )
 

@@ -270,6 +270,28 @@ describe("deadletters", () => {
     expect(await listed("spec.policy.name=many")).toEqual([])
   })
 
+  it("of causes with values in them the newest 1,000 are told apart; the rest of a rule is one group", async () => {
+    const values = Array.from({ length: 1_100 }, (_, index) =>
+      failing(5_000 + index, "values", `no such key: ${index}`)
+    )
+    await publish([failing(4_998, "values", "often"), failing(4_999, "values", "often"), ...values])
+    const groups = await eventually("all are there", async () => {
+      const found = await listed("spec.policy.name=values")
+      const letters = found.map(({ status }: { status: { letters: number } }) => status.letters)
+      return letters.reduce((sum: number, count: number) => sum + count, 0) === 1_102 ? found : undefined
+    })
+    const causes = groups.map(({ spec }: { spec: { cause: string } }) => spec.cause)
+    expect(causes.slice(0, 2)).toEqual(["other causes", "often"])
+    expect(causes).toContain("no such key: 1099")
+    expect(causes).not.toContain("no such key: 0")
+    expect(causes.length).toBeLessThanOrEqual(1_001)
+    const [{ metadata, status }] = groups
+    const done = await post(`${path}/${metadata.name}/discard`, reason("a test"))
+    expect(done.json().status).toMatchObject({ chosen: status.letters, done: status.letters, remaining: 0 })
+    await post(`${path}/all/discard?fieldSelector=spec.policy.name%3Dvalues`, reason("a test"))
+    expect(await listed("spec.policy.name=values")).toEqual([])
+  })
+
   it("the table fits, and unknown selectors are refused", async () => {
     await publish([failing(80, "table", "x".repeat(200))])
     await only("spec.policy.name=table", 1)

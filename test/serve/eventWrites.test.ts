@@ -587,7 +587,7 @@ describe("a collection of Kubernetes Events", () => {
     await using api = await startApi()
     const tenant = defaultTenant
     const created = new Date(Date.now() - 60_000).toISOString().replace("Z", "000Z")
-    const rows = Array.from({ length: 1_200 }, (_, index) =>
+    const rows = Array.from({ length: 505 }, (_, index) =>
       eventRow({ uid: `crowded-${index}`, created, tenant, namespace: "crowded" })
     )
     const others = [eventRow({ uid: "other", created, tenant, namespace: "team-1" })]
@@ -597,7 +597,7 @@ describe("a collection of Kubernetes Events", () => {
     const answer = await api.request("master", "/api/v1/namespaces/crowded/events", { method: "DELETE" })
     expect(answer.status).toBe(200)
     const { items, metadata } = answer.json()
-    expect([items.length, metadata.remainingItemCount]).toEqual([1_000, 200])
+    expect([items.length, metadata.remainingItemCount]).toEqual([500, 5])
     for (const [namespace, left] of [
       ["crowded", 0],
       ["team-1", 1]

@@ -14,6 +14,7 @@ import { findKubectl } from "../support/kubectl.ts"
 import { activityRow } from "../store/storeLayer.ts"
 import { recordRow } from "../support/factRows.ts"
 import { type Api, defaultTenant, nameOf, startApi } from "./apiFixture.ts"
+import { explainedKinds } from "./explainedKinds.ts"
 
 interface Run {
   readonly code: number
@@ -205,6 +206,16 @@ describe("kubectl", () => {
     expect((await run(["explain", "activity.spec", "--api-version=activity.miloapis.com/v1"])).out).toContain(
       "VERSION:    v1\n"
     )
+  })
+
+  it.each(explainedKinds)("explain knows %s", async (path, field) => {
+    for (const version of ["v1alpha1", "v1"]) {
+      const { code, err, out } = await run(["explain", path, `--api-version=activity.miloapis.com/${version}`])
+      expect([code, err]).toEqual([0, ""])
+      expect(out).toMatch(/^GROUP: +activity\.miloapis\.com\n/)
+      expect(out).toContain(`VERSION:    ${version}\n`)
+      expect(out).toMatch(field)
+    }
   })
 
   it("apply creates, changes and leaves alone; diff and dry run tell before", async () => {

@@ -11,6 +11,7 @@ import { Nats } from "../../src/clients/nats/Nats.ts"
 import { natsLayer } from "../../src/clients/nats/natsLayer.ts"
 import { metaDefinitions } from "../../src/contracts/metaDefinitions.ts"
 import { messageFrom, nameOf, type TestActivity } from "../serve/apiFixture.ts"
+import { explainedKinds } from "../serve/explainedKinds.ts"
 import { cleanEnvironment } from "../support/childProcess.ts"
 import { eventually } from "../support/eventually.ts"
 import { findKubectl } from "../support/kubectl.ts"
@@ -159,6 +160,16 @@ describe("kubectl through kube-apiserver", () => {
     assert.match(await explained("activity.spec"), /summary\t<string> -required-/)
     assert.match(await explained("activitypolicy.spec.auditRules"), /match\t<string> -required-/)
     assert.include(await explained("activity.spec", `--api-version=${group}/v1`), "VERSION:    v1\n")
+  })
+
+  it.each(explainedKinds)("explain knows %s", async (path, field) => {
+    for (const version of ["v1alpha1", "v1"]) {
+      const { code, stderr, stdout } = await kubectl("explain", path, `--api-version=${group}/${version}`)
+      assert.deepStrictEqual([code, stderr], [0, ""])
+      assert.match(stdout, new RegExp(`^GROUP: +${group}\n`))
+      assert.include(stdout, `VERSION:    ${version}\n`)
+      assert.match(stdout, field)
+    }
   })
 
   it.each(questions)("create of a %s prints its answer; explain knows it", async (kind, spec, told) => {

@@ -15,7 +15,7 @@ import { queryWindow } from "../../serve/queries/queryWindow.ts"
 import { countSources, type SourceWindow } from "../../store/sourceFacts.ts"
 import { readToldKinds, type ToldKind } from "../../store/tellings.ts"
 import { nowText, untilStored, writeStatus } from "./jobStatus.ts"
-import { policiesCurrent, trafficSettled } from "./settled.ts"
+import { lastEvent, policiesCurrent, trafficSettled } from "./settled.ts"
 
 /** It cannot be carried out. The sentence is its status' message. */
 export class JobFailed extends Schema.TaggedError<JobFailed>()("JobFailed", { sentence: Schema.String }) {
@@ -37,6 +37,7 @@ export const begun = (job: ReindexJob, lease: Lease) =>
       startedAt: job.status?.startedAt ?? (yield* nowText)
     } as const
     const started = yield* writeStatus(job, waits, lease)
+    const since = yield* lastEvent
     yield* trafficSettled
     const policies = yield* policiesCurrent
     const told = yield* readToldKinds(times.effectiveStartTime, times.effectiveEndTime).pipe(untilStored)
@@ -47,7 +48,11 @@ export const begun = (job: ReindexJob, lease: Lease) =>
       countSources(sourceWindowOf(started, window), factsCountedMax).pipe(untilStored)
     )
     const totalEvents = counts.reduce((sum, count) => sum + count, 0)
-    const position: ReindexPosition = { windows, window: 0 }
+    const again = windows.flatMap((window) => (window.kind === "event" ? [{ ...window, since }] : []))
+    const position: ReindexPosition = {
+      windows: job.spec.config?.dryRun === true ? windows : [...windows, ...again],
+      window: 0
+    }
     const begins = {
       message: "Begins",
       ...(chosen === undefined ? {} : { policies: chosen }),

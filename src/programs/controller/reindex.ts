@@ -86,6 +86,9 @@ const windowRetold = (job: ReindexJob, window: SourceWindow, lease: Lease) =>
     const clock = yield* Clock.Clock
     const now = () => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
     const { batchSize, dryRun, rate } = limitsOf(job)
+    const isAgain = window.since !== undefined
+    // What is told by now is stored then, and what was changed meanwhile is seen.
+    if (isAgain) yield* trafficSettled
     const slices = yield* readSourceSlices(window).pipe(untilStored)
     let running = job
     for (;;) {
@@ -117,7 +120,10 @@ const windowRetold = (job: ReindexJob, window: SourceWindow, lease: Lease) =>
             : { ...position, after: { time: from, id: lowestId } }
       const reached = {
         message: dryRun ? "Counts what would differ; nothing is written" : "Tells activities anew",
-        progress: progressOf(running, counts, facts.length, batchSize),
+        // Those were counted before.
+        progress: isAgain
+          ? (running.status?.progress ?? noProgress)
+          : progressOf(running, counts, facts.length, batchSize),
         position: JSON.stringify(next)
       }
       running = yield* writeStatus(running, reached, lease)

@@ -21,6 +21,12 @@ export const trafficSettled = Effect.gen(function* () {
   yield* consumed(activities)
 })
 
+/** The sequence of the newest Event in the bus. */
+export const lastEvent = Nats.use((nats) => nats.streamState(miloEvents.name)).pipe(
+  Effect.map(({ lastSequence }) => lastSequence),
+  untilStored
+)
+
 const consumed = (stream: StreamDefinition) =>
   Effect.gen(function* () {
     const nats = yield* Nats

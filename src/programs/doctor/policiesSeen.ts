@@ -8,7 +8,7 @@ import { policyRecords } from "../../domain/policyRecord.ts"
 import type { KindResolver } from "../../process/PolicySet.ts"
 import { objectFrom } from "../../store/keptInBucket.ts"
 import { policyBucketName } from "../../store/PolicyBucket.ts"
-import { kubeFrom, natsOptions } from "../layers.ts"
+import { kubeFrom, natsOptions, type NatsSettings } from "../layers.ts"
 import type { DoctorSettings } from "./config.ts"
 
 export interface PoliciesSeen {
@@ -17,8 +17,10 @@ export interface PoliciesSeen {
   readonly kindOf: KindResolver
 }
 
+type PolicySettings = Pick<DoctorSettings, "kubeconfig" | "policyStore"> & NatsSettings
+
 /** Undefined where their store does not answer: that is another look's finding. */
-export const policiesSeen = (settings: DoctorSettings): Effect.Effect<PoliciesSeen | undefined> =>
+export const policiesSeen = (settings: PolicySettings): Effect.Effect<PoliciesSeen | undefined> =>
   Effect.gen(function* () {
     const policies = yield* settings.policyStore === "kubernetes" ? recordsOf(settings) : entriesOf(settings)
     const kindOf =
@@ -31,7 +33,7 @@ export const policiesSeen = (settings: DoctorSettings): Effect.Effect<PoliciesSe
     Effect.map((seen) => Option.getOrUndefined(seen))
   )
 
-const entriesOf = (settings: DoctorSettings) =>
+const entriesOf = (settings: PolicySettings) =>
   Effect.flatMap(lookAtBus(natsOptions(settings, "doctor")), (bus) => bus.bucketEntries(policyBucketName)).pipe(
     Effect.scoped,
     Effect.map((entries) =>
@@ -39,7 +41,7 @@ const entriesOf = (settings: DoctorSettings) =>
     )
   )
 
-const recordsOf = (settings: DoctorSettings) =>
+const recordsOf = (settings: PolicySettings) =>
   Kube.use((kube) => kube.list(policyRecords.path).pipe(Stream.runCollect)).pipe(
     Effect.map((pages) =>
       // The definition's own schema: metadata, spec and status of a policy.
@@ -50,7 +52,7 @@ const recordsOf = (settings: DoctorSettings) =>
     Effect.provide(kubeFrom(settings, "doctor"))
   )
 
-const discovered = (settings: DoctorSettings) =>
+const discovered = (settings: PolicySettings) =>
   Effect.gen(function* () {
     const discovery = yield* makeDiscovery
     yield* discovery.refresh

@@ -1,4 +1,4 @@
-/** Looks at a set-up, changes nothing, and says what is wrong with it. */
+/** Looks at a set-up, changes nothing, and says what is wrong with it, or may be. */
 import { Console, Effect, Terminal } from "effect"
 import { busFindings } from "./busFindings.ts"
 import { clusterFindings } from "./clusterFindings.ts"

@@ -42,7 +42,7 @@ import { settled, type Writer, type Written } from "./settleEvent.ts"
 import { createdEvent, markedEvent, type StandingEvent, updatedEvent } from "./writtenEvent.ts"
 
 /** A collection may have millions: all go, page by page, and so many of them are in the answer. */
-const deletedToldMax = 1_000
+const deletedToldMax = 500
 
 const deletedAtOnce = 8
 
@@ -113,20 +113,22 @@ export const writeEvents = (sentCall: Call, request: ResourceRequest, scope: Sco
               // What was stored is an Event.
               const { metadata } = JSON.parse(json) as JsonObject
               return remove(writer, textAt(metadata, "name")).pipe(
-                Effect.map((written) => {
-                  if (told.length < deletedToldMax) told.push(served(written))
-                  else untold += 1
-                }),
+                Effect.map((written) => [served(written)]),
                 // Gone, as was asked.
                 Effect.catchIf(
                   (error) => error.reason === "NotFound",
-                  () => Effect.void
+                  () => Effect.succeed([])
                 )
               )
             },
             { concurrency: deletedAtOnce }
           ),
-          Stream.runDrain
+          Stream.runForEach((left) =>
+            Effect.sync(() => {
+              if (told.length < deletedToldMax) told.push(...left)
+              else untold += left.length
+            })
+          )
         )
         const resourceVersion = String(yield* resource.feed.floor)
         return value(printer.list(told, { resourceVersion, ...(untold === 0 ? {} : { remainingItemCount: untold }) }))

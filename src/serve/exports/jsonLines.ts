@@ -34,11 +34,12 @@ export const jsonLines = ({ apiVersion, contentType, effectiveTimes, resultText 
   failed: (error) => `${JSON.stringify(statusObject(error))}\n`
 })
 
-/** Records are given as they were sent: of several lines, or under a kind of ours, one would be taken for something else. */
+const ourBeginnings = [markKind, "Status"].map((kind) => `{"kind":"${kind}"`)
+
+/** Records are given as they were sent: of several lines, or beginning as a line of ours, one would be taken for it. */
 const lineOf = (text: string): string => {
   // Inside of texts of JSON there are none.
   const line = text.includes("\n") || text.includes("\r") ? text.replaceAll(/[\r\n]/g, " ") : text
-  if (!line.includes(markKind) && !line.includes("\\u")) return line
-  const fact = JSON.parse(line)
-  return fact.kind === markKind || fact.kind === "Status" ? JSON.stringify({ ...fact, kind: "Event" }) : line
+  // No record of another kind than Event enters; but of two kinds in one the last counts, and is written alone.
+  return ourBeginnings.some((beginning) => line.startsWith(beginning)) ? JSON.stringify(JSON.parse(line)) : line
 }
