@@ -127,19 +127,30 @@ const holderOf = (folder: string): number | undefined => {
 /** Connections of which a statement failed, and none has succeeded since. */
 const unclean = new WeakSet<EmbeddedConnection>()
 
+const clean = async (connection: EmbeddedConnection): Promise<void> => {
+  await connection.queryAsync("SELECT 1")
+  unclean.delete(connection)
+}
+
 /**
  * What a statement gave before it failed (its time over, its memory, a KILL) stays in its connection, and stands before
- * what the next one gives there (chdb 26.7): somebody else's rows. So a statement that nobody reads takes it away first.
+ * what the next one gives there (chdb 26.7): somebody else's rows. Until then it is listed as running, too, and holds
+ * what it held. So a statement that nobody reads takes it away: at once, else before the next one.
  */
 const useClean = async <A>(
   connection: EmbeddedConnection,
   use: (connection: EmbeddedConnection) => Promise<A>
 ): Promise<A> => {
-  if (unclean.has(connection)) await connection.queryAsync("SELECT 1")
+  if (unclean.has(connection)) await clean(connection)
   unclean.add(connection)
-  const used = await use(connection)
-  unclean.delete(connection)
-  return used
+  try {
+    const used = await use(connection)
+    unclean.delete(connection)
+    return used
+  } catch (cause) {
+    await clean(connection).catch(() => undefined)
+    throw cause
+  }
 }
 
 const oneAtATime = (connection: EmbeddedConnection): EmbeddedEngine["runBeside"] => {
