@@ -1,5 +1,5 @@
 /** What the cluster says of kinds: which resource is which kind, and what their definitions call them for people. */
-import { Effect, Layer, Queue, Stream } from "effect"
+import { Effect, Layer } from "effect"
 import { makeDiscovery } from "../clients/kube/discovery.ts"
 import { kubeCache } from "../clients/kube/KubeCache.ts"
 import type { KubeObject } from "../clients/kube/Kube.ts"
@@ -23,13 +23,6 @@ export const clusterKindsLayer = Layer.effect(
     )
     yield* Effect.all([refresh, definitions.listed], { concurrency: 2 }).pipe(Effect.timeoutOption(firstAnswerTime))
 
-    // Kinds are read again whether anybody looks at labels or not.
-    const relabelled = yield* Queue.sliding<void>(1)
-    yield* definitions.changes.pipe(
-      Stream.runForEach(() => Effect.andThen(refresh, Queue.offer(relabelled, undefined))),
-      Effect.forkScoped
-    )
-
     let isUnknownAsked = false
     yield* Effect.suspend(() => (isUnknownAsked ? refresh : Effect.void)).pipe(
       Effect.andThen(
@@ -43,9 +36,11 @@ export const clusterKindsLayer = Layer.effect(
     )
     return {
       kindOf: (apiGroup, resource) => {
-        const found = discovery.knownByPlural(apiGroup, resource)
-        if (found === undefined) isUnknownAsked = true
-        return found?.kind
+        // Discovery learns seconds later of a kind that has been defined; its definition is named PLURAL.GROUP.
+        const defined = definitions.current().get(`${resource}.${apiGroup}`)
+        const kind = defined?.kind ?? discovery.knownByPlural(apiGroup, resource)?.kind
+        if (kind === undefined) isUnknownAsked = true
+        return kind
       },
       annotationsOf: (apiGroup, kind) => {
         for (const defined of definitions.current().values()) {
@@ -53,7 +48,7 @@ export const clusterKindsLayer = Layer.effect(
         }
         return undefined
       },
-      changes: Stream.fromQueue(relabelled)
+      changes: definitions.changes
     }
   })
 )
