@@ -38,7 +38,7 @@ const main = async (): Promise<Counts> => {
   return inCi ? { ...counts, failed: counts.failed + missing.length } : { ...counts, skipped: counts.skipped + 1 }
 }
 
-/** Workers: two, because most files start servers of their own. A test gets a minute, a hook two: machines are slow. */
+/** Workers: two, because most files start servers of their own. A test gets three minutes, a hook five: machines are slow. */
 const runVitest = async (files: ReturnType<typeof testFiles>, filters: ReadonlyArray<string>): Promise<Counts> => {
   const vitest = await startVitest("test", [...filters], {
     config: false,
@@ -49,7 +49,7 @@ const runVitest = async (files: ReturnType<typeof testFiles>, filters: ReadonlyA
     pool: "forks",
     maxWorkers: 2,
     testTimeout: files.testTimeoutMillis,
-    hookTimeout: 120_000,
+    hookTimeout: 300_000,
     teardownTimeout: 30_000,
     retry: 0,
     passWithNoTests: false,

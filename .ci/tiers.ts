@@ -26,6 +26,6 @@ export const testFiles = ({ tier, long }: { readonly tier: Tier; readonly long: 
     : {
         include: ["test/**/*.test.ts"],
         exclude: ["test/**/*.long.test.ts", ...notNow],
-        testTimeoutMillis: minuteMillis
+        testTimeoutMillis: 3 * minuteMillis
       }
 }

@@ -7,10 +7,13 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Config, ConfigProvider, Console, Effect, Exit, Layer } from "effect"
+import * as CliConfig from "effect/cli/CliConfig"
 import * as CliError from "effect/cli/CliError"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
+import * as GlobalFlag from "effect/cli/GlobalFlag"
 import { configProviderFrom } from "./runtime/configFile.ts"
+import { helpFormatter } from "./runtime/helpFormatter.ts"
 import { StartRefused } from "./runtime/StartRefused.ts"
 import { apiServerSettings } from "./programs/apiserver/config.ts"
 import { collectorSettings } from "./programs/collector/config.ts"
@@ -103,6 +106,9 @@ const presenter: CliOutput.Presenter = {
   }
 }
 
+/** Without Effect's wizard, which asks for thirty settings one by one. */
+const builtIns = [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions, GlobalFlag.LogLevel]
+
 const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
   if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return 0
   const error = Cause.findErrorOption(exit.cause)
@@ -126,7 +132,14 @@ const main = Effect.gen(function* () {
     if (error._tag === "Some" && isMendable(error.value)) return Console.error(String(messageOf(error.value)))
     return Console.error(`activity stopped by a defect; please report it.\n${Cause.pretty(cause)}`)
   }),
-  Effect.provide(Layer.mergeAll(NodeServices.layer, CliOutput.layerPresenter(presenter)))
+  Effect.provide(
+    Layer.mergeAll(
+      NodeServices.layer,
+      CliOutput.layer(helpFormatter(process.stdout.columns)),
+      CliOutput.layerPresenter(presenter),
+      CliConfig.layer({ builtIns })
+    )
+  )
 )
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

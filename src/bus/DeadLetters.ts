@@ -6,15 +6,24 @@
  * What is due is kept in memory and rebuilt from headers at start; nothing is kept anywhere else. A letter that fails
  * again is written anew with one attempt more, and only then is the old one deleted: a crash between the two leaves
  * both, and the older is deleted when it is seen. Several replicas may run this at once; what they do twice has the same
- * ids.
+ * ids. What somebody redrives or discards while it is tried is not written anew.
  *
  * Letters that nobody tries again (what cannot be read stays so) are kept for people to look at, as long as there is
  * room: they are removed, oldest first, when the stream is nearly full, so that it has room for those that can be mended.
  */
 import { Clock, Context, Effect, Layer, Option, Schedule, Stream } from "effect"
-import { Nats, type NatsError, type StoredMessage } from "../clients/nats/Nats.ts"
-import { type DeadLetter, deadLetterFrom, dueMillisOf, headersOf, policyFailed } from "../domain/deadLetter.ts"
+import { Nats, type NatsError, type OutgoingMessage, type StoredMessage } from "../clients/nats/Nats.ts"
+import {
+  type DeadLetter,
+  deadLetterFrom,
+  dueMillisOf,
+  factOf,
+  headersOf,
+  placeOf,
+  policyFailed
+} from "../domain/deadLetter.ts"
 import { uuidFrom } from "../domain/identity.ts"
+import { ownTexts } from "../domain/ownTexts.ts"
 import { deadLetters, headerNames } from "../domain/streams.ts"
 
 /** What became of a letter that was tried again. */
@@ -30,9 +39,13 @@ export type RetryOutcome =
       readonly rule?: string
     }
 
-export interface WaitingLetter extends DeadLetter {
+export interface WaitingLetter extends Pick<
+  DeadLetter,
+  "attempts" | "discarded" | "generation" | "policy" | "program" | "reason" | "redriven"
+> {
   readonly sequence: number
-  readonly subject: string
+  /** What letters of one fact have in common; undefined: it is the only one. */
+  readonly fact: string | undefined
   /** Milliseconds since 1970. Infinity: nobody tries it again. */
   readonly dueMillis: number
 }
@@ -80,73 +93,103 @@ const roomyPart = 0.7
 const trimLettersMax = 2_000
 const removesAtOnce = 32
 
-const letterFrom = (message: StoredMessage): WaitingLetter => {
+/** Whoever discarded a letter knows what became of it by then: what stands for it is in nobody's way. */
+const discardedMillis = 60_000
+
+/** All of them are held: nothing of the message stays with them. */
+const letterFrom = (message: StoredMessage, ownText: (text: string) => string): WaitingLetter => {
   const letter = deadLetterFrom(message)
+  const { attempts, discarded, generation, redriven } = letter
+  const due = discarded ? message.timeMillis + discardedMillis : dueMillisOf(letter, message.timeMillis)
   return {
-    ...letter,
+    ...{ attempts, discarded, generation, redriven },
+    program: ownText(letter.program),
+    reason: ownText(letter.reason),
+    policy: ownText(letter.policy),
     sequence: message.sequence,
-    subject: message.subject,
-    dueMillis: dueMillisOf(letter, message.timeMillis) ?? Infinity
+    fact: factOf(message),
+    dueMillis: due ?? Infinity
   }
 }
 
 /** It stays as it is however often it is tried. */
-const isFinal = (letter: WaitingLetter): boolean => letter.reason !== policyFailed && !letter.redriven
+const isFinal = (letter: WaitingLetter): boolean =>
+  letter.reason !== policyFailed && !letter.redriven && !letter.discarded
 
 const makeDeadLetters = Effect.gen(function* () {
   const nats = yield* Nats
+  const ownText = ownTexts()
   const letters = new Map<number, WaitingLetter>()
-  /** The newest letter of one failing fact, by subject and position. */
+  /** The newest letter of one failing fact. */
   const newest = new Map<string, number>()
   /** Replaced by a newer one. */
   const superseded = new Set<number>()
   let trimmed = 0
 
-  const keyOf = (letter: WaitingLetter): string | undefined =>
-    letter.position === "" ? undefined : `${letter.subject} ${letter.position}`
-
   const learn = (message: StoredMessage, isOutdated: (letter: WaitingLetter) => boolean): void => {
-    const read = letterFrom(message)
-    const letter = isOutdated(read) ? { ...read, dueMillis: message.timeMillis } : read
+    const read = letterFrom(message, ownText)
+    const isDue = !read.discarded && isOutdated(read)
+    const letter = isDue ? { ...read, dueMillis: message.timeMillis } : read
     letters.set(letter.sequence, letter)
-    const key = keyOf(letter)
-    if (key === undefined) return
-    const known = letters.get(newest.get(key) ?? 0)
-    const older = known === undefined || known.attempts <= letter.attempts ? known : letter
-    if (older !== letter) newest.set(key, letter.sequence)
-    if (older !== undefined && older.sequence !== newest.get(key)) superseded.add(older.sequence)
+    const { fact } = letter
+    if (fact === undefined) return
+    const known = letters.get(newest.get(fact) ?? 0)
+    // What comes behind a discarded letter is another failure of its fact.
+    const isNewest = known === undefined || known.discarded || letter.discarded || known.attempts <= letter.attempts
+    if (isNewest) newest.set(fact, letter.sequence)
+    const older = isNewest ? known : letter
+    if (older !== undefined && older.sequence !== newest.get(fact)) superseded.add(older.sequence)
   }
 
   const forget = (sequence: number): void => {
     const letter = letters.get(sequence)
     letters.delete(sequence)
     superseded.delete(sequence)
-    const key = letter === undefined ? undefined : keyOf(letter)
-    if (key !== undefined && newest.get(key) === sequence) newest.delete(key)
+    const fact = letter?.fact
+    if (fact !== undefined && newest.get(fact) === sequence) newest.delete(fact)
   }
 
   const remove = (sequence: number) =>
     nats.deleteMessage(deadLetters.name, sequence).pipe(Effect.andThen(Effect.sync(() => forget(sequence))))
+
+  /** False: somebody else has redriven or discarded it meanwhile, and deletes it. */
+  const writtenAnew = (found: StoredMessage, message: OutgoingMessage): Effect.Effect<boolean, NatsError> => {
+    const place = placeOf(found)
+    if (place === undefined) return Effect.as(nats.publish([message]), true)
+    const { last, subject } = place
+    return nats.publishAfter({ stream: deadLetters.name, last, message: { ...message, subject } }).pipe(
+      Effect.as(true),
+      Effect.catchIf(
+        ({ reason }) => reason._tag === "RevisionMismatch",
+        () => Effect.succeed(false)
+      )
+    )
+  }
+
+  const later = (letter: WaitingLetter) =>
+    Effect.map(
+      Clock.currentTimeMillis,
+      (now) => void letters.set(letter.sequence, { ...letter, dueMillis: now + pauseMillis })
+    )
 
   const tryOne = <E extends { readonly retryable: boolean }, R>(
     letter: WaitingLetter,
     retry: RetryOptions<E, R>["retry"]
   ) =>
     Effect.gen(function* () {
-      if (superseded.has(letter.sequence)) return yield* remove(letter.sequence)
+      if (superseded.has(letter.sequence) || letter.discarded) return yield* remove(letter.sequence)
       const found = yield* nats.messageAt(deadLetters.name, letter.sequence)
       if (Option.isNone(found)) return forget(letter.sequence)
       const outcome = yield* retry(found.value)
-      if (outcome._tag === "Failed") yield* nats.publish([triedAgain(found.value, letter, outcome)])
+      if (outcome._tag === "Failed") {
+        const isWritten = yield* writtenAnew(found.value, triedAgain(found.value, letter, outcome))
+        if (!isWritten) return yield* later(letter)
+      }
       yield* remove(letter.sequence)
     }).pipe(
       Effect.catchIf(
         (error) => error.retryable,
-        () =>
-          Effect.map(
-            Clock.currentTimeMillis,
-            (now) => void letters.set(letter.sequence, { ...letter, dueMillis: now + pauseMillis })
-          )
+        () => later(letter)
       )
     )
 
@@ -222,7 +265,7 @@ const makeDeadLetters = Effect.gen(function* () {
             letters.set(letter.sequence, { ...letter, dueMillis: Math.min(letter.dueMillis, now) })
         }
       }),
-    waiting: () => [...letters.values()].filter((letter) => !superseded.has(letter.sequence)),
+    waiting: () => [...letters.values()].filter((letter) => !letter.discarded && !superseded.has(letter.sequence)),
     trimmed: () => trimmed
   })
 })

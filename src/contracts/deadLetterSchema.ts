@@ -44,7 +44,7 @@ const chosen = {
 const settled = object("What became of it.", {
   chosen: whole("How many letters were meant."),
   done: whole("How many it was done to; with dryRun, to how many it would be."),
-  gone: whole("How many were gone already."),
+  gone: whole("How many were gone already, or redriven less than a minute before a discard."),
   skipped: whole("How many cannot be tried again: their program never does."),
   remaining: whole("How many are left of what was meant: one request takes 5,000; send it again.")
 })

@@ -39,18 +39,21 @@ const count = (description: string) => whole(description)
 export const reindexJobStatusSchema: JsonSchema = object("How far it is. Written by the server.", {
   phase: choice(["Pending", "Running", "Succeeded", "Failed"], "Where the job is in its life."),
   message: text("The same in a sentence."),
-  progress: object("What was done, and how much there is.", {
-    totalEvents: count("Records and Events that are looked at; counted when the job begins."),
-    processedEvents: count("How many of them were looked at."),
-    activitiesGenerated: count("How many activities the policies told of them: same, changed and new."),
-    errors: count("Where a rule failed; what was told before stays."),
-    currentBatch: whole("The portion that it has come to.", "int32"),
-    totalBatches: whole("How many portions there are.", "int32"),
-    same: count("Activities that are stored as they would be told now."),
-    changed: count("Activities that are told otherwise now."),
-    new: count("Activities that were missing."),
-    lost: count("Activities that no rule tells any more.")
-  }),
+  progress: object(
+    "What was done, and how much there is; counted anew when the job begins again as policies were changed.",
+    {
+      totalEvents: count("Records and Events that are looked at; counted when the job begins."),
+      processedEvents: count("How many of them were looked at."),
+      activitiesGenerated: count("How many activities the policies told of them: same, changed and new."),
+      errors: count("Where a rule failed; what was told before stays."),
+      currentBatch: whole("The portion that it has come to.", "int32"),
+      totalBatches: whole("How many portions there are.", "int32"),
+      same: count("Activities that are stored as they would be told now."),
+      changed: count("Activities that are told otherwise now."),
+      new: count("Activities that were missing."),
+      lost: count("Activities that no rule tells any more.")
+    }
+  ),
   startedAt: time("When it began."),
   completedAt: time("When it ended."),
   effectiveStartTime: time("What spec.timeRange.startTime means."),

@@ -74,6 +74,10 @@ export interface ReindexPosition {
   readonly window: number
   /** Absent: from the window's beginning. */
   readonly after?: { readonly time: string; readonly id: string }
+  /** The versions of the policies that all before it was told by. With others the job begins again. */
+  readonly policies: string
+  /** How often it has. */
+  readonly beganAgain: number
 }
 
 /** The facts of one kind: records of an API group, or Events about one kind of objects. */

@@ -20,6 +20,8 @@ export interface DeadLetter {
   readonly position: string
   /** Somebody wants it tried at once. */
   readonly redriven: boolean
+  /** It stands for a letter that somebody discarded, and is none itself. */
+  readonly discarded: boolean
 }
 
 /** The reason of letters that correcting a policy can mend. They are tried again without being asked. */
@@ -30,7 +32,7 @@ interface Message {
   readonly header: (name: string) => string
 }
 
-/** `dead.<stream>.<program>.<reason>.<policy or destination>` */
+/** `dead.<stream>.<program>.<reason>.<policy or destination>`, and `.<sequence>` of those that can be tried again. */
 export const deadLetterFrom = (message: Message): DeadLetter => {
   const [, stream = "", program = "", reason = ""] = message.subject.split(".")
   return {
@@ -43,7 +45,8 @@ export const deadLetterFrom = (message: Message): DeadLetter => {
     rule: message.header(headerNames.rule),
     attempts: Math.max(1, Math.floor(Number(message.header(headerNames.attempts))) || 1),
     position: message.header(headerNames.position),
-    redriven: message.header(headerNames.redriven) !== ""
+    redriven: message.header(headerNames.redriven) !== "",
+    discarded: message.header(headerNames.discarded) !== ""
   }
 }
 
@@ -67,9 +70,35 @@ export const backoffMillis = (attempts: number): number =>
  * When a letter that was written at `writtenMillis` is tried again, in milliseconds since 1970. Undefined: never, what
  * it cannot be it will not be tomorrow.
  */
-export const dueMillisOf = (letter: DeadLetter, writtenMillis: number): number | undefined => {
+export const dueMillisOf = (
+  letter: Pick<DeadLetter, "attempts" | "reason" | "redriven">,
+  writtenMillis: number
+): number | undefined => {
   if (letter.redriven) return writtenMillis
   return letter.reason === policyFailed ? writtenMillis + backoffMillis(letter.attempts) : undefined
+}
+
+const ownSubjectTokens = 6
+
+/**
+ * Of several letters of one fact the newest counts: what they have in common, a subject. Letters of older releases share
+ * theirs with others, as do those of programs that cannot try them again. Undefined: it is the only one.
+ */
+export const factOf = (message: Message): string | undefined => {
+  if (message.subject.split(".").length === ownSubjectTokens) return message.subject
+  const position = message.header(headerNames.position)
+  return position === "" ? undefined : `${message.subject}.${position.slice(position.lastIndexOf(":") + 1)}`
+}
+
+/**
+ * Where the bus takes what stands in a letter's place, and behind which sequence: not when something else does already, nor
+ * when the letter is gone. Undefined: anywhere.
+ */
+export const placeOf = (
+  letter: Message & { readonly sequence: number }
+): { readonly subject: string; readonly last: number } | undefined => {
+  const subject = factOf(letter)
+  return subject === undefined ? undefined : { subject, last: subject === letter.subject ? letter.sequence : 0 }
 }
 
 /** Programs that can try their letters again. What a collector could not read never was a record. */

@@ -63,7 +63,9 @@ export const headerNames = {
   /** `<stream>:<sequence>` of the message that the dead letter was. */
   position: "Activity-Position",
   /** Dead letters: that somebody wants it tried at once. */
-  redriven: "Activity-Redriven"
+  redriven: "Activity-Redriven",
+  /** In place of a dead letter, without its body, until both are deleted: somebody discarded it. */
+  discarded: "Activity-Discarded"
 } as const
 
 export type Mark = "added" | "modified" | "deleted"

@@ -45,14 +45,14 @@ export const auditRecordFrom = (text: string, origin: AuditRecordOrigin): Result
  *
  * @decision 0014-bodies-unread
  */
-export const auditRequestFrom = (text: string): AuditRequest | undefined => {
-  const head = headOf(text)
-  const parsed = jsonObjectFrom(head)
+export const auditRequestFrom = (bytes: Uint8Array): AuditRequest | undefined => {
+  const { isWhole, text } = headOf(bytes)
+  const parsed = jsonObjectFrom(text)
   if (Result.isFailure(parsed)) return undefined
   const request = requestFrom(parsed.success)
   if (Result.isFailure(request)) return undefined
   // What is not in the head may stand behind the bodies.
-  const isTold = head.length === text.length || (request.success.hasObjectRef && request.success.statusCode !== 0)
+  const isTold = isWhole || (request.success.hasObjectRef && request.success.statusCode !== 0)
   return isTold ? request.success : undefined
 }
 

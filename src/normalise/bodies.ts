@@ -12,13 +12,29 @@ import { stringEnd, valueEnd } from "../domain/jsonText.ts"
 /** With the first character of their values: a patch may be a list, and is left as it is. */
 const bodyStarts = [',"requestObject":{', ',"responseObject":{'] as const
 
+/** What both end with: the one that is not there would be looked for in all of the other's body. */
+const bodyNameEnd = 'Object":{'
+const bodyNameEndBytes = Buffer.from(bodyNameEnd)
+
+const decoder = new TextDecoder()
+
+export interface Head {
+  readonly text: string
+  readonly isWhole: boolean
+}
+
 /**
- * The record as it was written before its bodies; the whole text where none is found. It is JSON where the bodies stand in
- * the record itself: cut inside of something else, brackets or quotes are left open.
+ * The record as it was written before its bodies, which are not decoded; the whole of it where none is found. It is JSON
+ * where the bodies stand in the record itself: cut inside of something else, brackets or quotes are left open.
  */
-export const headOf = (text: string): string => {
-  const start = bodiesStart(text)
-  return start < 0 ? text : `${text.slice(0, start)}}`
+export const headOf = (bytes: Uint8Array): Head => {
+  const nameEnd = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).indexOf(bodyNameEndBytes)
+  if (nameEnd >= 0) {
+    const text = decoder.decode(bytes.subarray(0, nameEnd + bodyNameEndBytes.length))
+    const start = bodiesStart(text)
+    if (start >= 0) return { text: `${text.slice(0, start)}}`, isWhole: false }
+  }
+  return { text: decoder.decode(bytes), isWhole: true }
 }
 
 /**
@@ -43,10 +59,9 @@ export const withOutlines = (text: string): string => {
 }
 
 const bodiesStart = (text: string): number => {
-  // Looked for by what both names end with: the one that is not there would be looked for in all of the other's body.
-  const nameEnd = text.indexOf('Object":{')
+  const nameEnd = text.indexOf(bodyNameEnd)
   for (const bodyStart of bodyStarts) {
-    const start = nameEnd + 'Object":{'.length - bodyStart.length
+    const start = nameEnd + bodyNameEnd.length - bodyStart.length
     if (nameEnd >= 0 && text.startsWith(bodyStart, start)) return start
   }
   return -1

@@ -120,7 +120,8 @@ const entryFrom = (
   annotationsOf: (apiGroup: string, kind: string) => Annotations
 ): ((known: Entry | undefined) => Entry) => {
   const annotations = annotationsOf(policy.spec?.resource?.apiGroup ?? "", policy.spec?.resource?.kind ?? "")
-  const fingerprint = JSON.stringify([policy.metadata.generation ?? 0, policy.spec, annotations ?? null])
+  const { generation = 0, uid = "" } = policy.metadata
+  const fingerprint = JSON.stringify([uid, generation, policy.spec, annotations ?? null])
   return (known) =>
     known?.fingerprint === fingerprint ? known : { policy, fingerprint, result: compilePolicy(policy, annotations) }
 }

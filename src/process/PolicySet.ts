@@ -75,7 +75,8 @@ export class PolicySet {
   readonly #generations: ReadonlyMap<string, number>
   readonly #byKind = new Map<string, Array<CompiledPolicy>>()
   readonly #byResource = new Map<string, Array<CompiledPolicy>>()
-  readonly #byResourceAndKind = new Map<string, ReadonlyArray<CompiledPolicy>>()
+  /** Answers by resource, of each group that has policies. Asked twice for each record: no key is made of texts. */
+  readonly #answers = new Map<string, Map<string, Answer>>()
   readonly #kindOf: KindResolver
 
   static readonly empty: PolicySet = new PolicySet([])
@@ -87,6 +88,7 @@ export class PolicySet {
     for (const policy of this.policies) {
       add(this.#byKind, `${policy.apiGroup}/${policy.kind}`, policy)
       add(this.#byResource, `${policy.apiGroup}/${policy.plural}`, policy)
+      this.#answers.set(policy.apiGroup, new Map())
     }
   }
 
@@ -199,17 +201,17 @@ export class PolicySet {
 
   /** @param kind "" for every kind of the group */
   #policiesOf(apiGroup: string, resource: string, kind: string): ReadonlyArray<CompiledPolicy> {
-    const key = `${apiGroup}/${resource}/${kind}`
-    const known = this.#byResourceAndKind.get(key)
-    if (known !== undefined) return known
-    const found = this.policies.filter(
+    const answers = this.#answers.get(apiGroup)
+    if (answers === undefined) return none
+    const known = answers.get(resource)
+    if (known?.kind === kind) return known.policies
+    const policies = this.policies.filter(
       (policy) =>
         policy.apiGroup === apiGroup &&
         (policy.namesPlural ? policy.plural === resource : kind === "" || policy.kind === kind)
     )
-    // A cluster has hundreds of kinds; beyond that the answer is only computed again.
-    if (this.#byResourceAndKind.size < kindsKnownMax) this.#byResourceAndKind.set(key, found)
-    return found
+    if (answers.size < resourcesKnownMax) answers.set(resource, { kind, policies })
+    return policies
   }
 }
 
@@ -223,7 +225,16 @@ const completedForRules = (record: AuditRecord): CompletedForRules => {
   return { audit: ruleValueFrom(audit, record.json), reference }
 }
 
-const kindsKnownMax = 4_096
+/** The policies that are asked about a resource that is of this kind: nearly always the same. */
+interface Answer {
+  readonly kind: string
+  readonly policies: ReadonlyArray<CompiledPolicy>
+}
+
+const none: ReadonlyArray<CompiledPolicy> = []
+
+/** Of one group, which has dozens; beyond that the answer is only computed again. */
+const resourcesKnownMax = 1_024
 
 const add = (index: Map<string, Array<CompiledPolicy>>, key: string, policy: CompiledPolicy): void => {
   const known = index.get(key)

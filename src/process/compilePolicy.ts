@@ -47,6 +47,8 @@ export interface CompiledRule {
 
 export interface CompiledPolicy {
   readonly name: string
+  /** Another policy of the same name has another. */
+  readonly uid: string
   readonly generation: number
   readonly apiGroup: string
   readonly kind: string
@@ -87,6 +89,7 @@ const compiledPolicy = (
   const generation = policy.metadata?.generation
   return Result.succeed({
     name: textAt(objectAt(source, "metadata"), "name"),
+    uid: textAt(objectAt(source, "metadata"), "uid"),
     generation: typeof generation === "number" ? generation : 0,
     apiGroup,
     kind,

@@ -65,15 +65,17 @@ export const pluralOf = (word: string): string => {
 /** The resource name that a kind suggests: lower case, English plural. */
 export const pluralFromKind = (kind: string): string => pluralOf(kind.toLowerCase())
 
-const builtInKindByResource: ReadonlyMap<string, string> = new Map(
-  Object.entries(builtInKinds).flatMap(([group, kinds]) =>
-    kinds.map((kind) => [`${group}/${pluralFromKind(kind)}`, kind] as const)
-  )
+/** By group, then by resource. */
+const builtInKindByResource: ReadonlyMap<string, ReadonlyMap<string, string>> = new Map(
+  Object.entries(builtInKinds).map(([group, kinds]) => [
+    group,
+    new Map(kinds.map((kind) => [pluralFromKind(kind), kind]))
+  ])
 )
 
 /** The kind of a resource of Kubernetes itself, or undefined. */
 export const builtInKind = (apiGroup: string, resource: string): string | undefined =>
-  builtInKindByResource.get(`${apiGroup}/${resource}`)
+  builtInKindByResource.get(apiGroup)?.get(resource)
 
 /** Words that the rule for capitals would tear apart. */
 const wholeWords = /IPv[46]|OAuth2?/

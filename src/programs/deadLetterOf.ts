@@ -14,11 +14,14 @@ export interface DeadLetterCause {
   readonly rule?: string
 }
 
-/** The same message failing for the same policy generation is the same dead letter. */
+/**
+ * The same message failing for the same policy generation is the same dead letter. Its subject is its own: whoever writes
+ * it anew, or discards it, does so only while it is the newest there (decision 0033-reindexing-and-dead-letters-of-several).
+ */
 export const deadLetterOf = (message: StoredMessage, why: DeadLetterCause): OutgoingMessage => {
   const position = `${message.stream}:${message.sequence}`
   return {
-    subject: deadLetterSubject(message.stream, why.program, why.reason, why.policy ?? ""),
+    subject: `${deadLetterSubject(message.stream, why.program, why.reason, why.policy ?? "")}.${message.sequence}`,
     id: uuidFrom("dead", why.program, why.reason, position, why.policy ?? "", String(why.generation ?? 0)),
     body: message.body,
     headers: {

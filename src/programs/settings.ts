@@ -53,18 +53,18 @@ const natsUrl = setting({
 /** How a program reaches the bus. Files are read again at each connect. */
 export const natsSettings = { natsUrl, ...natsFiles }
 
-/** The same where an empty URL starts a server of our own. */
-export const optionalNatsSettings = {
+/** The same where the URL may be left out. @param whenEmpty what is done then */
+export const optionalNatsSettings = (whenEmpty: string) => ({
   natsUrl: setting({
     name: "nats-url",
-    description: "NATS servers, comma-separated; empty finds nats-server and starts it",
+    description: `NATS servers, comma-separated; ${whenEmpty}`,
     default: "",
     environment: "NATS_URL",
     mayHoldSecret: true,
     read: url(natsSchemes, { optional: true })
   }),
   ...natsFiles
-}
+})
 
 const clickHouseCa = file("clickhouse-ca", "PEM file of the authorities that may have signed ClickHouse's certificate")
 
@@ -82,18 +82,18 @@ const clickHouseUrl = setting({
 /** How a program reaches the store. */
 export const clickHouseSettings = { clickHouseUrl, clickHouseCa }
 
-/** The same where an empty URL takes the embedded engine. */
-export const optionalClickHouseSettings = {
+/** The same where the URL may be left out. @param whenEmpty what is done then */
+export const optionalClickHouseSettings = (whenEmpty: string) => ({
   clickHouseUrl: setting({
     name: "clickhouse-url",
-    description: "ClickHouse: http(s)://user:password@host:port/database; empty takes the embedded engine",
+    description: `ClickHouse: http(s)://user:password@host:port/database, or embedded:FOLDER; ${whenEmpty}`,
     default: "",
     environment: "CLICKHOUSE_URL",
     mayHoldSecret: true,
     read: url(clickHouseSchemes, { optional: true })
   }),
   clickHouseCa
-}
+})
 
 /** How a program reaches the API server of its cluster. */
 export const kubeSettings = {

@@ -3,7 +3,7 @@
  *
  * {@link reasonCodes} is the only place where a reason meets an HTTP status.
  */
-import { Schema } from "effect"
+import { Effect, Schema } from "effect"
 
 /** In order of precedence: what is checked first stands first. */
 export const reasonCodes = {
@@ -72,16 +72,16 @@ export const statusObject = (error: ApiFailure) => ({
   code: error.code
 })
 
-interface Kind {
+/** What a kind is called. The core group has no name. */
+export interface KindNames {
   readonly group: string
   readonly plural: string
   readonly kind: string
 }
 
-/** The core group has no name. */
-const resourceOf = ({ group, plural }: Kind): string => (group === "" ? plural : `${plural}.${group}`)
+const resourceOf = ({ group, plural }: KindNames): string => (group === "" ? plural : `${plural}.${group}`)
 
-const details = (of: Kind, name: string): StatusDetails => ({ name, group: of.group, kind: of.plural })
+const details = (of: KindNames, name: string): StatusDetails => ({ name, group: of.group, kind: of.plural })
 
 export const pathUnknown = (): ApiFailure => failure("NotFound", "the server could not find the requested resource", {})
 
@@ -97,13 +97,13 @@ export const methodNotAllowed = (): ApiFailure =>
 
 export const badRequest = (text: string): ApiFailure => failure("BadRequest", text)
 
-export const notFound = (of: Kind, name: string): ApiFailure =>
+export const notFound = (of: KindNames, name: string): ApiFailure =>
   failure("NotFound", `${resourceOf(of)} "${name}" not found`, details(of, name))
 
-export const alreadyExists = (of: Kind, name: string): ApiFailure =>
+export const alreadyExists = (of: KindNames, name: string): ApiFailure =>
   failure("AlreadyExists", `${resourceOf(of)} "${name}" already exists`, details(of, name))
 
-export const conflict = (of: Kind, name: string, why: string): ApiFailure =>
+export const conflict = (of: KindNames, name: string, why: string): ApiFailure =>
   failure("Conflict", `Operation cannot be fulfilled on ${resourceOf(of)} "${name}": ${why}`, details(of, name))
 
 export const expired = (text: string): ApiFailure => failure("Expired", text)
@@ -125,7 +125,7 @@ export interface FieldFault {
 }
 
 /** 422. kubectl prints each cause on a line of its own: `* spec.auditRules[0].match: Invalid value: …`. */
-export const invalid = (of: Kind, name: string, faults: ReadonlyArray<FieldFault>): ApiFailure => {
+export const invalid = (of: KindNames, name: string, faults: ReadonlyArray<FieldFault>): ApiFailure => {
   const sentences = faults.map((fault) => `${fault.field}: ${fault.message}`)
   return failure(
     "Invalid",
@@ -138,3 +138,10 @@ export const invalid = (of: Kind, name: string, faults: ReadonlyArray<FieldFault
     }
   )
 }
+
+/** @fails ApiFailure Invalid where there is a fault */
+export const refusedFor = (
+  of: KindNames,
+  name: string,
+  faults: ReadonlyArray<FieldFault>
+): Effect.Effect<void, ApiFailure> => (faults.length === 0 ? Effect.void : Effect.fail(invalid(of, name, faults)))

@@ -11,7 +11,6 @@ import { Health } from "../runtime/Health.ts"
 import { listen, type Listener } from "../runtime/Listener.ts"
 import type { ListenAddress } from "../runtime/settings.ts"
 import type { StartRefused } from "../runtime/StartRefused.ts"
-import type { ActivityQueries } from "../store/ActivityQueries.ts"
 import type { DeadLetterGroups } from "../store/DeadLetterGroups.ts"
 import type { FactQueries } from "../store/FactQueries.ts"
 import type { PolicyStore } from "../store/PolicyStore.ts"
@@ -31,13 +30,12 @@ import { tokenFile } from "./auth/tokenFile.ts"
 import { Drain } from "./Drain.ts"
 import { EventFeed } from "./events/EventFeed.ts"
 import { EventLog } from "./events/EventLog.ts"
-import { Exports } from "./exports/Exports.ts"
 import { FilterTime } from "./facts/FilterTime.ts"
-import { Backtests } from "./previews/Backtests.ts"
+import { Places } from "./Places.ts"
 import type { PolicyWrites } from "./policies/PolicyWrites.ts"
 import type { ReindexJobWrites } from "./reindexJobs/ReindexJobWrites.ts"
-import { RequestsInFlight } from "./RequestsInFlight.ts"
-import { handle, type RouteOptions, type RouteServices } from "./routes.ts"
+import { handle } from "./handle.ts"
+import type { RouteOptions, RouteServices } from "./routes.ts"
 
 export interface ApiOptions extends RouteOptions {
   readonly address: ListenAddress
@@ -68,7 +66,6 @@ const drainMillis = 3_000
 const requestMillisMax = 60_000
 
 type Stores =
-  | ActivityQueries
   | DeadLetterGroups
   | FactQueries
   | Health
@@ -116,10 +113,8 @@ const listenForApi = <R>(
         ActivityFeed.layer,
         EventFeed.layer,
         EventLog.layer,
-        Backtests.layer,
-        Exports.layer,
         FilterTime.layer,
-        RequestsInFlight.layer,
+        Places.layer,
         requestRecords
       ).pipe(Layer.provideMerge(Drain.layer))
     )

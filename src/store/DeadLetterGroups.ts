@@ -4,9 +4,10 @@
  * Everything is read from headers, again whenever the stream is not as it was: deletions leave no message that could be
  * followed. Versions are microseconds since 1970, so that what one replica gave another understands.
  *
- * All letters are held, without bodies: a million is read in 19 s of CPU; 170 MB are held then, and 950 MB at the most
- * while they are read.
+ * All letters are held, without bodies, as a few numbers each: of 200,000 25 MB, and 270 MB at the most while they are read, in 3 s
+ * of CPU.
  */
+import { randomUUID } from "node:crypto"
 import { Clock, Context, Effect, Layer, Option, Semaphore, Stream } from "effect"
 import {
   Nats,
@@ -15,12 +16,13 @@ import {
   type StoredMessage,
   type StreamState
 } from "../clients/nats/Nats.ts"
-import { type DeadLetter, deadLetterFrom, dueMillisOf, headersOf } from "../domain/deadLetter.ts"
+import { type DeadLetter, deadLetterFrom, headersOf, placeOf } from "../domain/deadLetter.ts"
 import { uuidFrom } from "../domain/identity.ts"
+import { ownTexts } from "../domain/ownTexts.ts"
 import { deadLetters, headerNames } from "../domain/streams.ts"
 
 /** Letters that one cause explains. */
-export interface LetterGroup extends Omit<DeadLetter, "attempts" | "position" | "redriven"> {
+export interface LetterGroup extends Omit<DeadLetter, "attempts" | "discarded" | "position" | "redriven"> {
   /** `<reason>-` and ten hex digits of what the letters have in common: all of the above but the generation. */
   readonly name: string
   /** In the order in which they were last written, without those that a newer one of the same fact replaces. */
@@ -31,16 +33,16 @@ export interface LetterGroup extends Omit<DeadLetter, "attempts" | "position" | 
   readonly since: number
 }
 
+/** There may be a million: numbers alone. */
 export interface Letter {
   readonly sequence: number
-  readonly position: string
+  /** In the group's stream, of the message that it was; 0 where it never was one. */
+  readonly source: number
   readonly attempts: number
-  /** The policy's, when it failed. */
-  readonly generation: number
   /** When it was last tried, in milliseconds since 1970. */
   readonly triedMillis: number
-  /** When it is tried again by itself; undefined: never. */
-  readonly dueMillis: number | undefined
+  /** Somebody wants it tried at once. */
+  readonly redriven: boolean
 }
 
 export interface LetterGroups {
@@ -83,10 +85,15 @@ export class DeadLetterGroups extends Context.Service<
     readonly letterAt: (sequence: number) => Effect.Effect<Option.Option<StoredMessage>, NatsError>
     /**
      * Their programs try them again at once. Each is written anew before it is deleted: a crash between the two leaves
-     * both, and trying a fact twice changes nothing.
+     * both, of which the newer one counts.
      */
     readonly redrive: (sequences: ReadonlyArray<number>) => Effect.Effect<Settled, NatsError>
-    /** Deletes them for good. What another replica redrives in the same moment may be tried once more. */
+    /**
+     * Deletes them for good: of this and a redrive of another replica one is done to each, and the other finds it gone. So
+     * it finds those that were redriven less than a minute ago, which are their programs' to try.
+     *
+     * @decision 0033-reindexing-and-dead-letters-of-several
+     */
     readonly discard: (sequences: ReadonlyArray<number>) => Effect.Effect<Settled, NatsError>
   }
 >()("activity/store/DeadLetterGroups") {
@@ -107,7 +114,10 @@ const clockSkewMicroseconds = 5_000_000
 
 const tombstonesMax = 1_000
 
-const settledAtOnce = 8
+const settledAtOnce = 32
+
+/** Programs try what is redriven within a second or two; one that is away is not waited for longer. */
+const redrivenMillis = 60_000
 
 /** Causes that have values in them would make a group of each letter. */
 const causesMax = 1_000
@@ -116,8 +126,6 @@ const otherCauses = "other causes"
 const makeDeadLetterGroups = Effect.gen(function* () {
   const nats = yield* Nats
   const looking = yield* Semaphore.make(1)
-  // A discard beside a redrive of the same letters would miss what that writes anew.
-  const settling = yield* Semaphore.make(1)
   let known: LetterGroups = { groups: new Map(), version: 0 }
   let seen: StreamState | undefined
   /** What went, oldest first. */
@@ -134,12 +142,12 @@ const makeDeadLetterGroups = Effect.gen(function* () {
       restUntil = began + lookMillis
       return
     }
-    const { letters, state } = yield* readLetters(nats)
+    const { groups: read, state } = yield* readLetters(nats)
     const ended = yield* Clock.currentTimeMillis
     // The whole is as of the beginning, what changed as of the end: who goes on from there may see a change twice, and
     // misses none.
     const noticed = ended * 1000 + 1
-    const groups = groupsFrom(letters, known.groups, noticed)
+    const groups = groupsFrom(read, known.groups, noticed)
     if (seen === undefined) oldest = began * 1000
     for (const [name, group] of known.groups) if (!groups.has(name)) tombstones.push({ ...group, version: noticed })
     const forgotten = tombstones.splice(0, Math.max(0, tombstones.length - tombstonesMax))
@@ -175,14 +183,46 @@ const makeDeadLetterGroups = Effect.gen(function* () {
       // What is asked for next is what this has left.
       restUntil = 0
       return { done: done.filter(Boolean).length, gone: done.filter((did) => !did).length }
-    }).pipe(settling.withPermits(1))
+    })
+
+  /** @returns its sequence, undefined when somebody else was faster */
+  const writtenInPlace = (letter: StoredMessage, message: OutgoingMessage, last: number) =>
+    nats.publishAfter({ stream: deadLetters.name, last, message }).pipe(
+      Effect.tap(() => nats.deleteMessage(deadLetters.name, letter.sequence)),
+      Effect.map((ack): number | undefined => ack.sequence),
+      Effect.catchIf(
+        ({ reason }) => reason._tag === "RevisionMismatch",
+        () => Effect.succeed(undefined)
+      )
+    )
 
   const redriveOne = (sequence: number) =>
     Effect.gen(function* () {
-      const letter = yield* nats.messageAt(deadLetters.name, sequence)
-      if (Option.isNone(letter)) return false
-      yield* nats.publish([redrivenLetter(letter.value)])
-      return yield* nats.deleteMessage(deadLetters.name, sequence)
+      const letter = Option.getOrUndefined(yield* nats.messageAt(deadLetters.name, sequence))
+      const place = letter === undefined ? undefined : placeOf(letter)
+      if (letter === undefined || place === undefined) return false
+      const written = yield* writtenInPlace(letter, redrivenLetter(letter, place.subject), place.last)
+      return written !== undefined
+    })
+
+  const discardOne = (sequence: number) =>
+    Effect.gen(function* () {
+      const letter = Option.getOrUndefined(yield* nats.messageAt(deadLetters.name, sequence))
+      if (letter === undefined) return false
+      const place = placeOf(letter)
+      if (place === undefined) return yield* nats.deleteMessage(deadLetters.name, sequence)
+      const since = (yield* Clock.currentTimeMillis) - letter.timeMillis
+      if (deadLetterFrom(letter).redriven && since < redrivenMillis) return false
+      const written = yield* writtenInPlace(letter, discardedLetter(letter, place.subject), place.last).pipe(
+        // What makes room needs none: nobody redrives it into a full stream.
+        Effect.catchIf(
+          ({ reason }) => reason._tag === "StreamFull",
+          () => Effect.map(nats.deleteMessage(deadLetters.name, sequence), (did) => (did ? sequence : undefined))
+        )
+      )
+      if (written === undefined) return false
+      if (written !== sequence) yield* nats.deleteMessage(deadLetters.name, written)
+      return true
     })
 
   return DeadLetterGroups.of({
@@ -194,7 +234,7 @@ const makeDeadLetterGroups = Effect.gen(function* () {
     after,
     letterAt: (sequence) => nats.messageAt(deadLetters.name, sequence),
     redrive: (sequences) => settle(sequences, redriveOne),
-    discard: (sequences) => settle(sequences, (sequence) => nats.deleteMessage(deadLetters.name, sequence))
+    discard: (sequences) => settle(sequences, discardOne)
   })
 })
 
@@ -203,9 +243,10 @@ const isSame = (one: StreamState, other: StreamState): boolean =>
   one.lastSequence === other.lastSequence &&
   one.messages === other.messages
 
-interface FiledLetter {
-  readonly letter: DeadLetter
-  readonly waiting: Letter
+/** Letters of one cause, while they are read. */
+interface ReadGroup extends Pick<LetterGroup, "cause" | "policy" | "program" | "reason" | "rule" | "stream"> {
+  readonly letters: Array<Letter>
+  generation: number
 }
 
 /** Nothing comes for so long although more should: letters went meanwhile, the last one perhaps. */
@@ -214,17 +255,17 @@ const silence = "2 seconds"
 /** Of each fact's letters the one that was tried most often, with the state of the stream that they are of. */
 const readLetters = (
   nats: Nats["Service"]
-): Effect.Effect<{ readonly letters: ReadonlyArray<FiledLetter>; readonly state: StreamState }, NatsError> =>
+): Effect.Effect<{ readonly groups: ReadonlyArray<ReadGroup>; readonly state: StreamState }, NatsError> =>
   Effect.gen(function* () {
     const state = yield* nats.streamState(deadLetters.name)
-    const letters = new Map<string, FiledLetter>()
+    const filing = makeFiling()
     let left = state.messages
     let isWhole = left === 0
     if (!isWhole) {
       yield* nats.tail({ stream: deadLetters.name, from: 1, headersOnly: true }).pipe(
         Stream.timeout(silence),
         Stream.takeUntil((message) => {
-          file(letters, message)
+          filing.file(message)
           left--
           isWhole = left === 0 || message.sequence >= state.lastSequence
           return isWhole
@@ -232,79 +273,147 @@ const readLetters = (
         Stream.runDrain
       )
     }
-    return isWhole ? { letters: [...letters.values()], state } : yield* readLetters(nats)
+    return isWhole ? { groups: filing.groups(), state } : yield* readLetters(nats)
   })
 
-const file = (letters: Map<string, FiledLetter>, message: StoredMessage): void => {
-  const letter = deadLetterFrom(message)
-  const key = letter.position === "" ? String(message.sequence) : `${message.subject} ${letter.position}`
-  if ((letters.get(key)?.letter.attempts ?? 0) > letter.attempts) return
-  letters.set(key, {
-    letter,
-    waiting: {
-      sequence: message.sequence,
-      // A copy: a part of a text keeps the whole, which is all of its headers.
-      position: Buffer.from(letter.position).toString(),
-      attempts: letter.attempts,
-      generation: letter.generation,
-      triedMillis: message.timeMillis,
-      dueMillis: dueMillisOf(letter, message.timeMillis)
+/** Letters as they come, by cause. Nothing of a message is held but a few numbers. */
+const makeFiling = () => {
+  const ownText = ownTexts()
+  /** By what they have in common but the cause, then by cause. */
+  const byRule = new Map<string, Map<string, ReadGroup>>()
+  /** By what letters of a fact have in common but where it was, then by that. */
+  const facts = new Map<string, Map<number, Letter>>()
+  const replaced = new Set<Letter>()
+
+  const groupOf = (letter: DeadLetter): ReadGroup => {
+    const { policy, program, reason, rule, stream } = letter
+    const causes = inner(byRule, JSON.stringify([stream, program, reason, policy, rule]))
+    const found = causes.get(letter.cause)
+    if (found !== undefined) return found
+    const cause = ownText(letter.cause)
+    const group = {
+      stream: ownText(stream),
+      program: ownText(program),
+      reason: ownText(reason),
+      policy: ownText(policy),
+      rule: ownText(rule),
+      cause,
+      letters: [],
+      generation: 0
     }
-  })
+    causes.set(cause, group)
+    return group
+  }
+
+  /** True: it is the newest of its fact. */
+  const isNewest = (message: StoredMessage, read: DeadLetter, letter: Letter): boolean => {
+    if (letter.source === 0) return true
+    const { policy, program, reason, stream } = read
+    const known = inner(facts, JSON.stringify([stream, program, reason, policy]))
+    const before = known.get(letter.source)
+    if (before !== undefined && !read.discarded && before.attempts > letter.attempts) return false
+    if (before !== undefined) replaced.add(before)
+    if (read.discarded) known.delete(letter.source)
+    else known.set(letter.source, letter)
+    return !read.discarded
+  }
+
+  return {
+    file: (message: StoredMessage): void => {
+      const read = deadLetterFrom(message)
+      const letter: Letter = {
+        sequence: message.sequence,
+        source: sourceOf(read),
+        attempts: read.attempts,
+        triedMillis: message.timeMillis,
+        redriven: read.redriven
+      }
+      if (!isNewest(message, read, letter)) return
+      const group = groupOf(read)
+      group.letters.push(letter)
+      group.generation = Math.max(group.generation, read.generation)
+    },
+    groups: (): ReadonlyArray<ReadGroup> =>
+      [...byRule.values()].flatMap((causes) =>
+        [...causes.values()].flatMap((group) => {
+          const letters = replaced.size === 0 ? group.letters : group.letters.filter((letter) => !replaced.has(letter))
+          return letters.length === 0 ? [] : [{ ...group, letters }]
+        })
+      )
+  }
 }
+
+const inner = <K, V>(outer: Map<string, Map<K, V>>, key: string): Map<K, V> => {
+  const found = outer.get(key)
+  if (found !== undefined) return found
+  const made = new Map<K, V>()
+  outer.set(key, made)
+  return made
+}
+
+/** Its position is of the stream that its subject names. */
+const sourceOf = ({ position }: DeadLetter): number => Number(position.slice(position.lastIndexOf(":") + 1)) || 0
 
 /** @param noticed the version of groups that are not as they were in `before` */
 const groupsFrom = (
-  filed: ReadonlyArray<FiledLetter>,
+  read: ReadonlyArray<ReadGroup>,
   before: ReadonlyMap<string, LetterGroup>,
   noticed: number
 ): ReadonlyMap<string, LetterGroup> => {
   const groups = new Map<string, LetterGroup>()
-  for (const [key, members] of membersByCause(filed)) {
-    const { cause, policy, program, reason, rule, stream } = members[0]!.letter
+  for (const group of toldApart(read)) {
+    const { cause, policy, program, reason, rule, stream } = group
+    const key = JSON.stringify([stream, program, reason, policy, rule, cause])
     const name = `${reason}-${uuidFrom("dead", "group", key).replaceAll("-", "").slice(-10)}`
     const known = before.get(name)
-    const group = {
-      ...{ name, stream, program, reason, policy, rule, cause },
-      generation: members.reduce((highest, { letter }) => Math.max(highest, letter.generation), 0),
-      letters: members.map(({ waiting }) => waiting).toSorted((one, other) => one.sequence - other.sequence)
-    }
-    const isAsBefore = known !== undefined && sequencesOf(known) === sequencesOf(group)
-    groups.set(name, isAsBefore ? known : { ...group, version: noticed, since: known?.since ?? noticed })
+    const isAsBefore = known !== undefined && areSame(known.letters, group.letters)
+    groups.set(name, isAsBefore ? known : { ...group, name, version: noticed, since: known?.since ?? noticed })
   }
   return groups
 }
 
 /** The causes of most letters, the newest of equals; what is left of each rule, or program, is one group. */
-const membersByCause = (filed: ReadonlyArray<FiledLetter>): ReadonlyMap<string, ReadonlyArray<FiledLetter>> => {
-  const byCause = Map.groupBy(filed, ({ letter }) => keyOf(letter))
-  if (byCause.size <= causesMax) return byCause
-  const ranked = [...byCause.values()].toSorted(
-    (one, other) => other.length - one.length || newestOf(other) - newestOf(one)
+const toldApart = (groups: ReadonlyArray<ReadGroup>): ReadonlyArray<ReadGroup> => {
+  if (groups.length <= causesMax) return groups
+  const ranked = groups.toSorted(
+    (one, other) => other.letters.length - one.letters.length || newestOf(other) - newestOf(one)
   )
-  const others = ranked
-    .slice(causesMax)
-    .flat()
-    .map(({ letter, waiting }) => ({ letter: { ...letter, cause: otherCauses }, waiting }))
-  return Map.groupBy([...ranked.slice(0, causesMax).flat(), ...others], ({ letter }) => keyOf(letter))
+  const rest = Map.groupBy(ranked.slice(causesMax), ({ policy, program, reason, rule, stream }) =>
+    JSON.stringify([stream, program, reason, policy, rule])
+  )
+  const others = [...rest.values()].map((members): ReadGroup => {
+    const letters = members.flatMap((member) => member.letters).toSorted((one, other) => one.sequence - other.sequence)
+    const generation = members.reduce((highest, member) => Math.max(highest, member.generation), 0)
+    return { ...members[0]!, cause: otherCauses, letters, generation }
+  })
+  return [...ranked.slice(0, causesMax), ...others]
 }
 
-const keyOf = ({ cause, policy, program, reason, rule, stream }: DeadLetter): string =>
-  JSON.stringify([stream, program, reason, policy, rule, cause])
+const newestOf = ({ letters }: ReadGroup): number => letters.at(-1)?.sequence ?? 0
 
-const newestOf = (members: ReadonlyArray<FiledLetter>): number => members.at(-1)?.waiting.sequence ?? 0
-
-const sequencesOf = ({ letters }: Pick<LetterGroup, "letters">): string =>
-  letters.map(({ sequence }) => sequence).join()
+const areSame = (some: ReadonlyArray<Letter>, others: ReadonlyArray<Letter>): boolean =>
+  some.length === others.length && some.every(({ sequence }, index) => sequence === others[index]?.sequence)
 
 /** The same letter, to be tried at once. */
-const redrivenLetter = (message: StoredMessage): OutgoingMessage => ({
-  subject: message.subject,
-  id: uuidFrom("dead", "redrive", String(message.sequence)),
+const redrivenLetter = (message: StoredMessage, subject: string): OutgoingMessage => ({
+  subject,
+  id: uuidFrom("dead", "redrive", String(message.sequence), randomUUID()),
   body: message.body,
   headers: {
     ...headersOf(message),
     [headerNames.attempts]: String(deadLetterFrom(message).attempts + 1),
     [headerNames.redriven]: "true"
+  }
+})
+
+/** Whoever crashes before both are deleted leaves it: programs delete both then. */
+const discardedLetter = (message: StoredMessage, subject: string): OutgoingMessage => ({
+  subject,
+  id: uuidFrom("dead", "discard", String(message.sequence), randomUUID()),
+  body: new Uint8Array(0),
+  headers: {
+    [headerNames.position]: message.header(headerNames.position),
+    [headerNames.policy]: message.header(headerNames.policy),
+    [headerNames.discarded]: "true"
   }
 })

@@ -5,12 +5,12 @@
  */
 import { Context, Effect, Layer, Option } from "effect"
 import type { ClickHouse, ClickHouseError, Row } from "../clients/clickhouse/ClickHouse.ts"
+import { activityKeyFromName } from "../domain/identity.ts"
 import type { Scope } from "../domain/Scope.ts"
-import type { Position } from "./ActivityQueries.ts"
 import { all, type Condition, condition } from "./Condition.ts"
 import { type Facet, type FacetValue, readFacets } from "./facets.ts"
 import { factTables } from "./factTables.ts"
-import { behind, type FactWindow, windowCondition } from "./factWindow.ts"
+import { behind, type FactWindow, namespaceConditions, windowCondition } from "./factWindow.ts"
 import { type HistogramBucket, readHistogram } from "./histogram.ts"
 import {
   readEarlierRecords,
@@ -19,8 +19,16 @@ import {
   type RecordStanding,
   type StoredRecord
 } from "./objectHistory.ts"
+import { type Position, positionOf } from "./Position.ts"
 import { type ScopedRead, scopedCount, scopedRead, scopedReadUpTo } from "./scopedRead.ts"
-import { countSources, readSourcePage, readSourceSlices, type SourceFact, type SourceWindow } from "./sourceFacts.ts"
+import {
+  type AskedSources,
+  countSources,
+  readSourcePage,
+  readSourceSlices,
+  type SourcePage,
+  type SourceWindow
+} from "./sourceFacts.ts"
 
 export interface StoredFact {
   /** As it was stored. */
@@ -41,7 +49,9 @@ export interface FactPage {
 }
 
 export interface AskedPage {
+  /** At most {@link pageRowsMax}. */
   readonly limit: number
+  /** Of the JSON on it: it ends before it is larger. Undefined: any, for facts that are small. To look at it takes time. */
   readonly sizeBytesMax?: number
   readonly after?: Position | undefined
 }
@@ -65,7 +75,10 @@ export interface Total {
   readonly exact: boolean
 }
 
-/** Of the JSON on one page, which ends before it is larger: the 128 answers that are given at once have 2 GiB at most. */
+/** The largest page. */
+export const pageRowsMax = 1_000
+
+/** Where bodies are on a page: the 128 answers that are given at once have 2 GiB at most. */
 export const pageSizeBytesMax = 16 * 2 ** 20
 
 /** Totals up to it are exact. */
@@ -74,13 +87,19 @@ export const totalExactMax = 100_000
 export class FactQueries extends Context.Service<
   FactQueries,
   {
-    /** One page of at most `limit` facts behind `after`, fewer where they pass `sizeBytesMax` ({@link pageSizeBytesMax}). */
+    /** One page of a window, behind `after`. */
     readonly page: (window: FactWindow, page: AskedPage) => Effect.Effect<PlacedPage, ClickHouseError>
-    /** None: there is no Event at that position, or not for this scope. */
-    readonly eventOrigin: (
+    /** None: there is no such activity, or not for this scope. With `namespace`, only one of a resource in it. */
+    readonly activity: (
       scope: Scope,
-      position: Position
-    ) => Effect.Effect<Option.Option<EventOrigin>, ClickHouseError>
+      name: string,
+      namespace?: string
+    ) => Effect.Effect<Option.Option<StoredFact>, ClickHouseError>
+    /** By key; absent: there is no Event at that position, or not for this scope. */
+    readonly eventOrigins: (
+      scope: Scope,
+      positions: ReadonlyArray<Position>
+    ) => Effect.Effect<ReadonlyMap<string, EventOrigin>, ClickHouseError>
     readonly total: (window: FactWindow) => Effect.Effect<Total, ClickHouseError>
     /** The commonest values of each facet, in the order of `facets`, all in one pass. */
     readonly facets: (
@@ -94,11 +113,8 @@ export class FactQueries extends Context.Service<
     ) => Effect.Effect<ReadonlyArray<HistogramBucket>, ClickHouseError>
     /** How far back each part of a window reaches, newest first: parts that {@link sourcePage} reads well. */
     readonly sourceSlices: (window: SourceWindow) => Effect.Effect<ReadonlyArray<string>, ClickHouseError>
-    /** A page of what policies are asked about, by time and key, newest first. It may be large. */
-    readonly sourcePage: (
-      window: SourceWindow,
-      page: { readonly from?: string | undefined; readonly after?: Position | undefined; readonly limit: number }
-    ) => Effect.Effect<{ readonly facts: ReadonlyArray<SourceFact>; readonly more: boolean }, ClickHouseError>
+    /** A page of what policies are asked about, of one slice. It may be large. */
+    readonly sourcePage: (window: SourceWindow, page: AskedSources) => Effect.Effect<SourcePage, ClickHouseError>
     /** How many of those there are, up to `rowsMax`. */
     readonly sourceCount: (window: SourceWindow, rowsMax: number) => Effect.Effect<number, ClickHouseError>
     /** Records of one audit ID: the stages of a request, and other requests that chose the same. */
@@ -123,7 +139,8 @@ export class FactQueries extends Context.Service<
         read.pipe(Effect.provide(context), Effect.withSpan(`FactQueries.${name}`))
       return FactQueries.of({
         page: (window, page) => traced("page", readPage(window, page)),
-        eventOrigin: (scope, position) => traced("eventOrigin", readEventOrigin(scope, position)),
+        activity: (scope, name, namespace) => traced("activity", readActivity(scope, name, namespace)),
+        eventOrigins: (scope, positions) => traced("eventOrigins", readEventOrigins(scope, positions)),
         total: (window) => traced("total", readTotal(window)),
         facets: (window, facets) => traced("facets", readFacets(window, facets)),
         histogram: (window, intervalSeconds) => traced("histogram", readHistogram(window, intervalSeconds)),
@@ -151,7 +168,7 @@ const readTotal = (window: FactWindow): Effect.Effect<Total, ClickHouseError, Cl
 
 const readPage = (
   window: FactWindow,
-  { after, limit, sizeBytesMax = pageSizeBytesMax }: AskedPage
+  { after, limit, sizeBytesMax }: AskedPage
 ): Effect.Effect<PlacedPage, ClickHouseError, ClickHouse> =>
   Effect.gen(function* () {
     const position = after === undefined ? [] : [behind(after)]
@@ -168,11 +185,7 @@ const readPage = (
     const last = shown.at(-1)
     const found = foundOf(rows)
     return {
-      facts: shown.map((row) => ({
-        json: String(row["json"]),
-        sequence: Number(row["sequence"]),
-        position: positionOf(row)
-      })),
+      facts: shown.map((row) => ({ ...factOf(row), position: positionOf(row) })),
       next: found > shown.length && last !== undefined ? positionOf(last) : undefined
     }
   })
@@ -184,32 +197,58 @@ interface PageRead {
   /** The same of what began within the window. */
   readonly began: Condition
   readonly rowsMax: number
-  readonly sizeBytesMax: number
+  readonly sizeBytesMax: number | undefined
 }
 
-const readEventOrigin = (
+const readActivity = (
   scope: Scope,
-  { id, time }: Position
-): Effect.Effect<Option.Option<EventOrigin>, ClickHouseError, ClickHouse> =>
-  scopedRead(scope, {
-    table: "k8s_events",
-    columns: "cluster, toString(bitShiftRight(ver, 64)) AS source_order, toString(seq) AS sequence",
-    where: condition("ts = {at_ts:DateTime64(6, 'UTC')} AND id = {at_id:UUID}", { at_ts: time, at_id: id }),
-    tail: "LIMIT 1",
+  name: string,
+  namespace: string | undefined
+): Effect.Effect<Option.Option<StoredFact>, ClickHouseError, ClickHouse> => {
+  const id = activityKeyFromName(name)
+  if (id === undefined) return Effect.succeedNone
+  return scopedRead(scope, {
+    table: "activities",
+    columns: "json, toString(seq) AS sequence",
+    where: all([condition("id = {id:UUID}", { id }), ...namespaceConditions("activity", namespace)]),
+    // The key holds the tenant and the time beside the id; an activity whose tenant was corrected is there twice.
+    tail: "ORDER BY ver DESC LIMIT 1",
     final: true
-  }).pipe(
-    Effect.map(([row]) =>
-      row === undefined
-        ? Option.none()
-        : Option.some({
-            cluster: String(row["cluster"]),
-            order: BigInt(String(row["source_order"])),
-            sequence: Number(row["sequence"])
-          })
-    )
-  )
+  }).pipe(Effect.map(([row]) => Option.map(Option.fromUndefinedOr(row), factOf)))
+}
 
-const positionOf = (row: Row): Position => ({ time: String(row["time"]), id: String(row["key"]) })
+const readEventOrigins = (
+  scope: Scope,
+  positions: ReadonlyArray<Position>
+): Effect.Effect<ReadonlyMap<string, EventOrigin>, ClickHouseError, ClickHouse> =>
+  Effect.gen(function* () {
+    const times = positions.map(({ time }) => time).toSorted()
+    const [first, last] = [times[0], times.at(-1)]
+    if (first === undefined || last === undefined) return new Map()
+    const rows = yield* scopedRead(scope, {
+      table: "k8s_events",
+      columns:
+        "toString(id) AS key, cluster, toString(bitShiftRight(ver, 64)) AS source_order, toString(seq) AS sequence",
+      where: condition(
+        "ts >= {first_ts:DateTime64(6, 'UTC')} AND ts <= {last_ts:DateTime64(6, 'UTC')} AND id IN {at_ids:Array(UUID)}",
+        { first_ts: first, last_ts: last, at_ids: positions.map(({ id }) => id) }
+      ),
+      tail: "",
+      final: true
+    })
+    return new Map(
+      rows.map((row) => [
+        String(row["key"]),
+        {
+          cluster: String(row["cluster"]),
+          order: BigInt(String(row["source_order"])),
+          sequence: Number(row["sequence"])
+        }
+      ])
+    )
+  })
+
+const factOf = (row: Row): StoredFact => ({ json: String(row["json"]), sequence: Number(row["sequence"]) })
 
 /** Rows of one tenant lie together, in the order of pages; those of all do not. */
 const spansTenants = (scope: Scope): boolean => scope._tag !== "Tenant" && scope._tag !== "Namespace"
@@ -251,19 +290,17 @@ const readNewest = (read: PageRead): Effect.Effect<ReadonlyArray<Row>, ClickHous
 const readFrom = (
   { rowsMax, seen, sizeBytesMax, window }: PageRead,
   among?: ScopedRead["among"]
-): Effect.Effect<ReadonlyArray<Row>, ClickHouseError, ClickHouse> =>
-  scopedReadUpTo(
-    window.scope,
-    {
-      table: factTables[window.kind].table,
-      columns: "json, ts, id, toString(seq) AS sequence, toString(ts) AS time, toString(id) AS key",
-      where: seen,
-      tail: `ORDER BY ts DESC, id DESC LIMIT ${rowsMax}`,
-      final: true,
-      among
-    },
-    sizeBytesMax
-  )
+): Effect.Effect<ReadonlyArray<Row>, ClickHouseError, ClickHouse> => {
+  const read: ScopedRead = {
+    table: factTables[window.kind].table,
+    columns: "json, toString(seq) AS sequence, toString(ts) AS time, toString(id) AS key",
+    where: seen,
+    tail: `ORDER BY ts DESC, id DESC LIMIT ${rowsMax}`,
+    final: true,
+    among
+  }
+  return sizeBytesMax === undefined ? scopedRead(window.scope, read) : scopedReadUpTo(window.scope, read, sizeBytesMax)
+}
 
 /** How many rows there were, those included that were too large for the page. */
-const foundOf = (rows: ReadonlyArray<Row>): number => Number(rows[0]?.["found"] ?? 0)
+const foundOf = (rows: ReadonlyArray<Row>): number => Number(rows[0]?.["found"] ?? rows.length)

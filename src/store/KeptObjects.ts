@@ -51,6 +51,14 @@ export class KeptObjectsFull extends Schema.TaggedError<KeptObjectsFull>()("Kept
   readonly retryable = false
 }
 
+/** Whoever keeps them answered, and does not take it: rights are missing, or what is written is not as it wants it. */
+export class ObjectRefused extends Schema.TaggedError<ObjectRefused>()("ObjectRefused", {
+  name: Schema.String,
+  sentence: Schema.String
+}) {
+  readonly retryable = false
+}
+
 export class KeptObjectsUnavailable extends Schema.TaggedError<KeptObjectsUnavailable>()("KeptObjectsUnavailable", {
   cause: Schema.Defect()
 }) {
@@ -66,6 +74,7 @@ export class KeptObjectsError extends Schema.TaggedError<KeptObjectsError>()("Ke
     ObjectPageExpired,
     ObjectVersionAhead,
     KeptObjectsFull,
+    ObjectRefused,
     KeptObjectsUnavailable
   ])
 }) {
@@ -136,9 +145,9 @@ export interface KeptUpkeep<A> {
   /**
    * The status alone, only while the stored object is the one of `object`'s uid and resourceVersion.
    *
-   * @fails KeptObjectsError ObjectChanged, ObjectMissing
+   * @fails KeptObjectsError ObjectChanged, ObjectMissing, ObjectRefused
    */
   readonly writeStatus: (object: A) => Effect.Effect<A, KeptObjectsError>
-  /** Only while it is the one of `object`'s uid and resourceVersion; finalizers hold it. */
+  /** Only while it is the one of `object`'s uid and resourceVersion; finalizers hold it. @fails KeptObjectsError ObjectChanged, ObjectMissing, ObjectRefused */
   readonly delete: (object: A) => Effect.Effect<void, KeptObjectsError>
 }

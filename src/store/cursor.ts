@@ -7,7 +7,7 @@
 import { createHmac, timingSafeEqual } from "node:crypto"
 import { Result, Schema } from "effect"
 import { type Scope, scopeText } from "../domain/Scope.ts"
-import type { Position } from "./ActivityQueries.ts"
+import type { Position } from "./Position.ts"
 
 /** It was changed, is not ours, or belongs to another query or caller. */
 export class CursorRefused extends Schema.TaggedError<CursorRefused>()("CursorRefused", {

@@ -27,7 +27,7 @@ const spellings: ReadonlyMap<string, string> = new Map([
 ])
 
 /** A field that the table cannot count by: a bug of the caller. */
-export class FacetFieldUnknown extends Error {}
+class FacetFieldUnknown extends Error {}
 
 /** Of each facet its commonest values, equally common ones by the bytes of their text. The table is read once. */
 export const readFacets = (

@@ -3,11 +3,11 @@ import { Effect } from "effect"
 import type { Expression, FilterKind } from "../cel/Filter.ts"
 import { ClickHouseError, ClickHouseRefused } from "../clients/clickhouse/ClickHouse.ts"
 import type { Scope } from "../domain/Scope.ts"
-import type { Position } from "./ActivityQueries.ts"
 import { all, type Condition, condition } from "./Condition.ts"
 import { factTables } from "./factTables.ts"
 import { filterColumns } from "./filterColumns.ts"
 import { filterCondition } from "./filterSql.ts"
+import type { Position } from "./Position.ts"
 import { searchWords } from "./searchWords.ts"
 import { storedTimeFrom } from "./times.ts"
 
@@ -36,7 +36,7 @@ export const windowCondition = (
   which: "inWindow" | "beganInWindow" = "inWindow"
 ): Effect.Effect<Condition, ClickHouseError> =>
   Effect.gen(function* () {
-    const { namespace, text, [which]: inWindow } = factTables[window.kind]
+    const { text, [which]: inWindow } = factTables[window.kind]
     const columns = filterColumns[window.kind]
     const words = text === undefined ? [] : searchWords(window.search ?? "")
     return all([
@@ -44,14 +44,15 @@ export const windowCondition = (
         start_ts: yield* timeOrRefuse(window.start),
         end_ts: yield* timeOrRefuse(window.end)
       }),
-      ...(window.namespace === undefined
-        ? []
-        : [condition(`${namespace} = {namespace:String}`, { namespace: window.namespace })]),
+      ...namespaceConditions(window.kind, window.namespace),
       ...(words.length === 0 ? [] : [condition(`hasAllTokens(lowerUTF8(${text}), {words:Array(String)})`, { words })]),
       ...(window.filter === undefined ? [] : [filterCondition(window.filter, columns, "filter")]),
       ...(window.selectors === undefined ? [] : [filterCondition(window.selectors, columns, "selector")])
     ])
   })
+
+export const namespaceConditions = (kind: FilterKind, namespace: string | undefined): ReadonlyArray<Condition> =>
+  namespace === undefined ? [] : [condition(`${factTables[kind].namespace} = {namespace:String}`, { namespace })]
 
 /** What follows a position, newest first. The plain comparison of times prunes; the pair alone does not. */
 export const behind = (position: Position): Condition =>

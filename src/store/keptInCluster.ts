@@ -21,6 +21,7 @@ import {
   ObjectChanged,
   ObjectMissing,
   ObjectPageExpired,
+  ObjectRefused,
   ObjectVersionAhead
 } from "./KeptObjects.ts"
 
@@ -192,15 +193,13 @@ export const keptInCluster = Effect.fnUntraced(function* <A extends KeptObject>(
   const changing = <B>(name: string, change: Effect.Effect<B, KubeError>) =>
     change.pipe(
       Effect.timeout(answerTime),
-      Effect.tapError((error) =>
-        error._tag === "KubeError" && error.reason._tag === "KubeRefused" && [401, 403].includes(error.reason.code)
-          ? Effect.logWarning("the cluster does not let this program write", { object: name, error: error.message })
-          : Effect.void
-      ),
       Effect.mapError((error) => {
-        const code = error._tag === "KubeError" && error.reason._tag === "KubeRefused" ? error.reason.code : 0
+        if (error._tag !== "KubeError" || error.reason._tag !== "KubeRefused" || error.retryable)
+          return unavailable(error)
+        const { code } = error.reason
         if (code === 404) return new KeptObjectsError({ reason: new ObjectMissing({ name }) })
-        return code === 409 ? new KeptObjectsError({ reason: new ObjectChanged({ name }) }) : unavailable(error)
+        if (code === 409) return new KeptObjectsError({ reason: new ObjectChanged({ name }) })
+        return new KeptObjectsError({ reason: new ObjectRefused({ name, sentence: error.message }) })
       })
     )
   const pathOf = (name: string) => `${records.path}/${encodeURIComponent(name)}`

@@ -49,7 +49,7 @@ export const readRecordsOf = (
       scope,
       {
         table: "audit_logs",
-        columns: "json, ts, id, toString(id) AS key",
+        columns: "json, toString(id) AS key",
         where: all([
           yield* standingCondition(standing, "="),
           condition("audit_id = {audit_id:String}", { audit_id: auditID })
@@ -76,7 +76,7 @@ export const readEarlierRecords = (
       scope,
       {
         table: "audit_logs",
-        columns: "json, ts, id, toString(id) AS key",
+        columns: "json, toString(id) AS key",
         where,
         tail: newest,
         final: true,

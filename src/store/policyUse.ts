@@ -5,6 +5,7 @@ import type { AuditRequest } from "../domain/AuditRecord.ts"
 import { storageGroup } from "../domain/keptRecord.ts"
 import type { Scope } from "../domain/Scope.ts"
 import type { Tenant } from "../domain/Tenant.ts"
+import { auditRequestFrom } from "./auditRequest.ts"
 import { all, condition } from "./Condition.ts"
 import { windowCondition } from "./factWindow.ts"
 import { scopedRead } from "./scopedRead.ts"
@@ -81,7 +82,7 @@ export const readPolicyUse = (
     return {
       telling: new Set(told.map((row) => String(row["policy"]))),
       records: records.map((row) => ({
-        request: requestOf(row),
+        request: auditRequestFrom(row),
         bySystem: Number(row["by_system"]) === 1,
         ...countOf(row)
       })),
@@ -145,21 +146,5 @@ const recordCondition = (window: UseWindow, verbs: ReadonlyArray<string>) =>
       )
     ])
   )
-
-const requestOf = (row: Row): AuditRequest => ({
-  stage: String(row["stage"]),
-  verb: String(row["verb"]),
-  objectRef: {
-    apiGroup: String(row["api_group"]),
-    apiVersion: "",
-    resource: String(row["resource"]),
-    subresource: String(row["subresource"]),
-    namespace: "",
-    name: "",
-    uid: ""
-  },
-  hasObjectRef: true,
-  statusCode: Number(row["status_code"])
-})
 
 const countOf = (row: Row) => ({ count: Number(row["facts"]), newest: String(row["newest"]) })

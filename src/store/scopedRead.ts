@@ -37,7 +37,7 @@ const scopeColumns: Readonly<
   k8s_events: { userUid: "''", namespace: "namespace", apiGroup: "regarding_api_group" }
 }
 
-export const scopeCondition = (scope: Scope, table: StoredTable): Condition => {
+const scopeCondition = (scope: Scope, table: StoredTable): Condition => {
   const columns = scopeColumns[table]
   switch (scope._tag) {
     case "Platform":
@@ -104,14 +104,14 @@ export const scopedCount = (
  * Rows up to a size: those whose `json` has at most `sizeBytesMax` together, the first one whatever it has. Each row
  * also says how many there would have been (`found`).
  *
- * @param read newest first; its columns name `json`, `ts` and `id`
+ * @param read newest first; its columns name `json`
  */
 export const scopedReadUpTo = (
   scope: Scope,
   read: ScopedRead,
   sizeBytesMax: number
 ): Effect.Effect<ReadonlyArray<Row>, ClickHouseError, ClickHouse> => {
-  const { parameters, sql } = selection(scope, read)
+  const { parameters, sql } = selection(scope, { ...read, columns: `${read.columns}, ts, id` })
   const before = "OVER (ORDER BY ts DESC, id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"
   return ClickHouse.use((clickhouse) =>
     clickhouse.query({

@@ -1,12 +1,13 @@
 /** Stored audit records and Kubernetes Events, with what they need to be evaluated once more. */
 import { Effect } from "effect"
-import type { ClickHouse, ClickHouseError, Row } from "../clients/clickhouse/ClickHouse.ts"
+import type { ClickHouse, ClickHouseError } from "../clients/clickhouse/ClickHouse.ts"
 import type { AuditRequest } from "../domain/AuditRecord.ts"
 import type { Tenant } from "../domain/Tenant.ts"
-import type { Position } from "./ActivityQueries.ts"
 import { all, type Condition, condition } from "./Condition.ts"
+import { auditRequestFrom } from "./auditRequest.ts"
 import { factTables } from "./factTables.ts"
 import { behind, type FactWindow, windowCondition } from "./factWindow.ts"
+import { type Position, positionOf } from "./Position.ts"
 import { scopedCount, scopedRead, scopedReadUpTo } from "./scopedRead.ts"
 
 /** Facts that a rule of one kind's policies may be asked about, as far as columns tell. */
@@ -60,64 +61,67 @@ export const readSourceSlices = (
     return rows.map((row) => String(row["time"]))
   })
 
-/** @returns `more`: others, from `from` on, did not fit the page */
+export interface AskedSources {
+  /** The window's, as {@link readSourceSlices} gave them. */
+  readonly slices: ReadonlyArray<string>
+  readonly after?: Position | undefined
+  readonly limit: number
+}
+
+export interface SourcePage {
+  /** By time and key, newest first; there may be none before the last page. */
+  readonly facts: ReadonlyArray<SourceFact>
+  /** Undefined: nothing of the window is behind them. */
+  readonly next: Position | undefined
+}
+
+/** Of the newest slice that is not read yet: all behind `after`, or what fits a page. */
 export const readSourcePage = (
   window: SourceWindow,
-  page: { readonly from?: string | undefined; readonly after?: Position | undefined; readonly limit: number }
-) =>
+  { after, limit, slices }: AskedSources
+): Effect.Effect<SourcePage, ClickHouseError, ClickHouse> =>
   Effect.gen(function* () {
+    const from = slices.find((time) => after === undefined || reachesBehind(time, after))
     const rows = yield* scopedReadUpTo(
       window.scope,
       {
         table: factTables[window.kind].table,
         columns:
-          "json, ts, id, cluster, tenant_type, tenant_name, toString(ts) AS time, toString(id) AS key, " +
+          "json, cluster, tenant_type, tenant_name, toString(ts) AS time, toString(id) AS key, " +
           "toString(bitShiftRight(ver, 64)) AS source_order" +
           (window.kind === "record" ? requestColumns : ""),
         where: all([
           yield* sourceCondition(window),
-          ...(page.from === undefined
-            ? []
-            : [condition("ts >= {from_ts:DateTime64(6, 'UTC')}", { from_ts: page.from })]),
-          ...(page.after === undefined ? [] : [behind(page.after)])
+          ...(from === undefined ? [] : [condition("ts >= {from_ts:DateTime64(6, 'UTC')}", { from_ts: from })]),
+          ...(after === undefined ? [] : [behind(after)])
         ]),
-        tail: `ORDER BY ts DESC, id DESC LIMIT ${page.limit + 1}`,
+        tail: `ORDER BY ts DESC, id DESC LIMIT ${limit + 1}`,
         final: true
       },
       pageSizeBytesMax
     )
-    const facts = rows.slice(0, page.limit).map((row): SourceFact => ({
+    const facts = rows.slice(0, limit).map((row): SourceFact => ({
       cluster: String(row["cluster"]),
       tenant: { type: String(row["tenant_type"]), name: String(row["tenant_name"]) },
       json: String(row["json"]),
       order: String(row["source_order"]),
-      position: { time: String(row["time"]), id: String(row["key"]) },
-      request: window.kind === "record" ? requestOf(row) : undefined
+      position: positionOf(row),
+      request: window.kind === "record" ? auditRequestFrom(row) : undefined
     }))
-    return { facts, more: Number(rows[0]?.["found"] ?? 0) > facts.length }
+    const isCut = Number(rows[0]?.["found"] ?? 0) > facts.length
+    const endOfSlice = from === undefined ? undefined : { time: from, id: lowestId }
+    return { facts, next: isCut ? facts.at(-1)?.position : endOfSlice }
   })
+
+/** Nothing of its time is behind it. */
+const lowestId = "00000000-0000-0000-0000-000000000000"
+
+/** Whether a slice down to `time` has anything behind the position. */
+const reachesBehind = (time: string, { id, time: reached }: Position): boolean =>
+  time < reached || (time === reached && id !== lowestId)
 
 const requestColumns =
   ", stage, verb, api_group, resource, subresource, namespace, resource_name, object_uid, status_code"
-
-/** Of a row of audit_logs. */
-const requestOf = (row: Row): AuditRequest => ({
-  stage: String(row["stage"]),
-  verb: String(row["verb"]),
-  objectRef: {
-    apiGroup: String(row["api_group"]),
-    // No rule is chosen by it.
-    apiVersion: "",
-    resource: String(row["resource"]),
-    subresource: String(row["subresource"]),
-    namespace: String(row["namespace"]),
-    name: String(row["resource_name"]),
-    uid: String(row["object_uid"])
-  },
-  // What has none is of no resource: no policy's.
-  hasObjectRef: true,
-  statusCode: Number(row["status_code"])
-})
 
 export const countSources = (
   window: SourceWindow,

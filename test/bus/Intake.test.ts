@@ -416,7 +416,7 @@ describe("DeadLetters", () => {
         let settles = false
         const running = yield* Effect.forkChild(
           letters.run({
-            accepts: (letter) => letter.subject.includes(".processor."),
+            accepts: ({ program }) => program === "processor",
             retry: (letter) =>
               Effect.sync(() => {
                 tried.push(Buffer.from(letter.body).toString())

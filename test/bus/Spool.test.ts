@@ -90,31 +90,28 @@ describe("Spool", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live(
-    "a file cut at any byte of its last entry loses that entry only",
-    () =>
-      Effect.gen(function* () {
-        const source = yield* folder
-        yield* use(source, (spool) => spool.append([message("1"), message("2")]))
-        const whole = readFileSync(join(source, segmentsIn(source)[0] ?? ""))
-        // Both entries are equally long: their ids are.
-        const boundary = whole.length / 2
-        for (let length = boundary; length < whole.length; length++) {
-          const path = yield* folder
-          cpSync(source, path, { recursive: true })
-          truncateSync(join(path, segmentsIn(path)[0] ?? ""), length)
-          const ids = yield* use(path, (spool) =>
-            Effect.gen(function* () {
-              assert.strictEqual(spool.state().messages, 1, `cut at ${length}`)
-              assert.strictEqual(spool.state().cutBytes, length - boundary)
-              yield* spool.append([message("3")])
-              return yield* drained(spool, 2)
-            })
-          )
-          assert.deepStrictEqual(ids, ["1", "3"], `cut at ${length}`)
-        }
-      }).pipe(Effect.scoped),
-    60_000
+  it.live("a file cut at any byte of its last entry loses that entry only", () =>
+    Effect.gen(function* () {
+      const source = yield* folder
+      yield* use(source, (spool) => spool.append([message("1"), message("2")]))
+      const whole = readFileSync(join(source, segmentsIn(source)[0] ?? ""))
+      // Both entries are equally long: their ids are.
+      const boundary = whole.length / 2
+      for (let length = boundary; length < whole.length; length++) {
+        const path = yield* folder
+        cpSync(source, path, { recursive: true })
+        truncateSync(join(path, segmentsIn(path)[0] ?? ""), length)
+        const ids = yield* use(path, (spool) =>
+          Effect.gen(function* () {
+            assert.strictEqual(spool.state().messages, 1, `cut at ${length}`)
+            assert.strictEqual(spool.state().cutBytes, length - boundary)
+            yield* spool.append([message("3")])
+            return yield* drained(spool, 2)
+          })
+        )
+        assert.deepStrictEqual(ids, ["1", "3"], `cut at ${length}`)
+      }
+    }).pipe(Effect.scoped)
   )
 
   it.live("a damaged entry ends its segment, whose rest is set aside, and the others go on", () =>
@@ -150,23 +147,20 @@ describe("Spool", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live(
-    "several segments come out in order, and 5,000 appends at once are all kept",
-    () =>
-      Effect.gen(function* () {
-        const path = yield* folder
-        const ids = Array.from({ length: 5_000 }, (_, index) => `${index}`)
-        yield* use(
-          path,
-          (spool) => Effect.forEach(ids, (id) => spool.append([message(id)]), { concurrency: 100, discard: true }),
-          {
-            segmentBytesMax: 20_000
-          }
-        )
-        assert.isAbove(segmentsIn(path).length, 10)
-        assert.deepStrictEqual(yield* use(path, (spool) => drained(spool, 5_000)), ids)
-      }).pipe(Effect.scoped),
-    60_000
+  it.live("several segments come out in order, and 5,000 appends at once are all kept", () =>
+    Effect.gen(function* () {
+      const path = yield* folder
+      const ids = Array.from({ length: 5_000 }, (_, index) => `${index}`)
+      yield* use(
+        path,
+        (spool) => Effect.forEach(ids, (id) => spool.append([message(id)]), { concurrency: 100, discard: true }),
+        {
+          segmentBytesMax: 20_000
+        }
+      )
+      assert.isAbove(segmentsIn(path).length, 10)
+      assert.deepStrictEqual(yield* use(path, (spool) => drained(spool, 5_000)), ids)
+    }).pipe(Effect.scoped)
   )
 
   it.live("what the taker gives back waits behind the rest, and is there after the next opening", () =>
@@ -213,28 +207,25 @@ describe("Spool", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live(
-    "what is appended while it drains comes out too",
-    () =>
-      Effect.gen(function* () {
-        const path = yield* folder
-        yield* use(path, (spool) =>
-          Effect.gen(function* () {
-            const draining = yield* Effect.forkChild(drained(spool, 1_000))
-            yield* Effect.forEach(
-              Array.from({ length: 100 }, (_, batch) => batch),
-              (batch) => spool.append(Array.from({ length: 10 }, (_, index) => message(`${batch * 10 + index}`))),
-              { discard: true }
-            )
-            const seen = yield* Fiber.join(draining)
-            assert.deepStrictEqual(
-              seen,
-              Array.from({ length: 1_000 }, (_, index) => `${index}`)
-            )
-          })
-        )
-      }).pipe(Effect.scoped),
-    60_000
+  it.live("what is appended while it drains comes out too", () =>
+    Effect.gen(function* () {
+      const path = yield* folder
+      yield* use(path, (spool) =>
+        Effect.gen(function* () {
+          const draining = yield* Effect.forkChild(drained(spool, 1_000))
+          yield* Effect.forEach(
+            Array.from({ length: 100 }, (_, batch) => batch),
+            (batch) => spool.append(Array.from({ length: 10 }, (_, index) => message(`${batch * 10 + index}`))),
+            { discard: true }
+          )
+          const seen = yield* Fiber.join(draining)
+          assert.deepStrictEqual(
+            seen,
+            Array.from({ length: 1_000 }, (_, index) => `${index}`)
+          )
+        })
+      )
+    }).pipe(Effect.scoped)
   )
 
   it.live("a second opening of a folder is refused while the first lives", () =>

@@ -2,11 +2,31 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect } from "effect"
 import { TestClock } from "effect/testing"
-import { leaseKeptIn } from "../../src/clients/Lease.ts"
+import { leaseKeptIn, type LeaseRecord } from "../../src/clients/Lease.ts"
 
 const durationMillis = 15_000
 
 describe("a lease", () => {
+  it.effect("of who renews it no more is another's within 20 s", () =>
+    Effect.gen(function* () {
+      let kept: LeaseRecord = { holder: "them", version: "1", durationMillis }
+      const store = {
+        read: Effect.sync(() => kept),
+        write: () => Effect.sync(() => (kept = { holder: "us", version: "3", durationMillis })),
+        raced: () => false
+      }
+      const lease = yield* leaseKeptIn(store, { name: "one", holder: "us", durationMillis })
+      yield* Effect.forkChild(lease.whileHeld(Effect.never))
+      yield* TestClock.adjust("10 seconds")
+      // Their last renewal.
+      kept = { ...kept, version: "2" }
+      yield* TestClock.adjust("15 seconds")
+      assert.strictEqual(kept.holder, "them")
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual([kept.holder, lease.held()], ["us", true])
+    })
+  )
+
   it.effect("who was stopped while its renewal was answered does not go on working when it runs again", () =>
     Effect.gen(function* () {
       const clock = yield* Clock.Clock

@@ -12,13 +12,16 @@ const response =
 describe("the head of a record", () => {
   it("is what stands before its bodies, whichever it has", () => {
     for (const bodies of [request, response, request + response]) {
-      assert.strictEqual(headOf(record(bodies)), '{"verb":"patch","objectRef":{"name":"web"}}')
+      assert.deepStrictEqual(headOf(Buffer.from(record(bodies))), {
+        text: '{"verb":"patch","objectRef":{"name":"web"}}',
+        isWhole: false
+      })
     }
   })
 
   it("is all of it where its bodies stand otherwise than kube-apiserver writes them", () => {
     for (const bodies of ["", ', "requestObject":{}', ',"requestObject": {}', ',"requestObject":[{"op":"add"}]']) {
-      assert.strictEqual(headOf(record(bodies)), record(bodies))
+      assert.deepStrictEqual(headOf(Buffer.from(record(bodies))), { text: record(bodies), isWhole: true })
     }
   })
 
@@ -27,7 +30,7 @@ describe("the head of a record", () => {
       '{"user":{"extra":{"a":[],"requestObject":{}},"uid":"u"},"verb":"get"}',
       '{"sourceIPs":[{"a":1,"responseObject":{}}],"verb":"get"}'
     ]) {
-      assert.throws(() => JSON.parse(headOf(text)), SyntaxError)
+      assert.throws(() => JSON.parse(headOf(Buffer.from(text)).text), SyntaxError)
     }
   })
 })

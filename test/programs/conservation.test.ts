@@ -137,7 +137,7 @@ interface WatchedActivity {
 describe("conservation", () => {
   it(
     "nothing is lost or doubled over kill -9, repetition and reordering; watch and list agree",
-    { timeout: 300_000 },
+    { timeout: 600_000 },
     async () => {
       await using system = await startSystem()
       const api = await system.start("apiserver")
@@ -195,9 +195,9 @@ describe("conservation", () => {
             Number(counts?.["activities"]) >= golden.size
           )
         },
-        { deadlineMillis: 150_000 }
+        { deadlineMillis: 240_000 }
       )
-      await eventually("both streams are consumed to their ends", () => consumed(system), { deadlineMillis: 150_000 })
+      await eventually("both streams are consumed to their ends", () => consumed(system), { deadlineMillis: 240_000 })
 
       const stored = await system.query<{ id: string }>("SELECT id FROM audit_logs FINAL")
       assert.deepStrictEqual(new Set(stored.map(({ id }) => id)), ledger.acknowledged)

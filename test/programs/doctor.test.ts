@@ -143,7 +143,7 @@ beforeAll(async () => {
     accounts: "",
     json: false
   }
-}, 120_000)
+})
 afterAll(() => system[Symbol.asyncDispose]())
 
 describe("activity doctor", { timeout: 120_000 }, () => {
@@ -155,6 +155,19 @@ describe("activity doctor", { timeout: 120_000 }, () => {
       stdout: `${said}callers (--tokens, --roles, --audit-tokens); audit (--audit-webhook).\n`,
       all: `${said}callers (--tokens, --roles, --audit-tokens); audit (--audit-webhook).\n`
     })
+  })
+
+  it("looks at what a setting names, and at nothing else", async () => {
+    assert.deepStrictEqual(await faults({ natsUrl: "", clickHouseUrl: "" }), [])
+    const tls = await run(["--tls-certificate", settings.tlsCertificate, "--tls-key", settings.tlsKey])
+    assert.strictEqual(tls.code, 0, tls.all)
+    assert.match(
+      tls.stdout,
+      /^No fault found in tls\. Not looked at: nats \(--nats-url\); clickhouse \(--clickhouse-url\);/
+    )
+    const none = await run([])
+    assert.strictEqual(none.code, 2, none.all)
+    assert.match(none.all, /^Nothing to look at: give one of --nats-url, --clickhouse-url, --kubeconfig, /)
   })
 
   it("prints a row for each fault, or JSON, and ends with 1; a setting that cannot be read ends with 2", async () => {
@@ -408,7 +421,7 @@ describe("activity doctor", { timeout: 120_000 }, () => {
       await Promise.all(programs.map(({ process }) => process.terminate()))
       settings = { ...settings, auditWebhook: "" }
       assert.deepStrictEqual(await faults(), [])
-    }, 60_000)
+    })
 
     it("one throws away what was not read", async () => {
       await withManager((manager) =>

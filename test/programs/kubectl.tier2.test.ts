@@ -57,7 +57,7 @@ beforeAll(async () => {
     "the records are listed",
     async () => (await up.api("/apis/activity.miloapis.com/v1/activities?search=proxy")).json().items.length > 0
   )
-}, 180_000)
+})
 
 afterAll(async () => {
   assert.strictEqual((await up.process.terminate()).code, 0)

@@ -35,7 +35,7 @@ describe("activity", () => {
 
   it("every setting of up is a flag with its default and its environment name", async () => {
     const { stdout } = await run(["up", "--help"])
-    assert.match(stdout, /--data string +.*\(default \.activity, ACTIVITY_DATA\)/)
+    assert.match(stdout, /--data string [^-]+\(default \.activity,\s+ACTIVITY_DATA\)/)
     for (const flag of [
       "config",
       "api-listen",
@@ -82,6 +82,7 @@ describe("activity", () => {
       says: /--demo: "maybe"\. Expected: true or false/
     },
     { what: "an unknown flag", parameters: ["writer", "--wat", "1"], says: /Unrecognized flag: --wat/ },
+    { what: "Effect's wizard", parameters: ["up", "--wizard"], says: /Unrecognized flag: --wizard/ },
     { what: "an unknown program", parameters: ["upp"], says: /Did you mean this\?\s+up/ },
     {
       what: "a file of settings that is not there",
@@ -139,7 +140,7 @@ describe("activity", () => {
     }
   ]
   for (const { what, parameters, environment, says } of wrong) {
-    it(`${what} is one sentence without a stack, exit code 2`, { timeout: 60_000 }, async () => {
+    it(`${what} is one sentence without a stack, exit code 2`, async () => {
       const { all, code } = await run(parameters, environment)
       assert.match(all, says)
       assert.notMatch(all, /^\s+at /m)
@@ -147,7 +148,7 @@ describe("activity", () => {
     })
   }
 
-  it("no password is shown: not of a wrong URL, and not of a file that is no YAML", { timeout: 60_000 }, async () => {
+  it("no password is shown: not of a wrong URL, and not of a file that is no YAML", async () => {
     await using folder = await temporaryFolder("config")
     const file = join(folder.path, "settings.yaml")
     const url = "htp://user:topsecret@host:1/db"

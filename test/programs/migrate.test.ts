@@ -1,8 +1,8 @@
 /** `activity migrate` at a terminal: what it prints about retention, and about a ClickHouse that is not there. */
 import { assert, describe, it } from "@effect/vitest"
 import { createServer as createHttpServer } from "node:http"
-import { createServer } from "node:net"
 import { startProgram } from "../support/childProcess.ts"
+import { freePort } from "../support/freePort.ts"
 import { temporaryFolder } from "../support/temporaryFolder.ts"
 
 const migrate = async (parameters: ReadonlyArray<string>) => {
@@ -10,15 +10,6 @@ const migrate = async (parameters: ReadonlyArray<string>) => {
   const { code } = await program.exited
   return { code, stdout: program.stdout(), all: program.log() }
 }
-
-/** A port that nobody listens on. */
-const closedPort = () =>
-  new Promise<number>((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
-    })
-  })
 
 describe("activity migrate", () => {
   it(
@@ -51,27 +42,23 @@ describe("activity migrate", () => {
     assert.strictEqual(code, 2)
   })
 
-  it("says what an empty retention means", { timeout: 60_000 }, async () => {
+  it("says what an empty retention means", async () => {
     const { stdout } = await migrate(["--help"])
     assert.match(stdout, /--audit-retention .*empty keeps what is there, new tables: 365d/)
     assert.match(stdout, /--activity-retention .*empty keeps what is there, new tables: 60d/)
   })
 
-  it(
-    "a ClickHouse that does not answer is one sentence without the password, exit code 2",
-    { timeout: 60_000 },
-    async () => {
-      const host = `127.0.0.1:${await closedPort()}`
-      const { all, code } = await migrate(["--clickhouse-url", `http://joe:s3cret@${host}/activity`])
-      assert.strictEqual(
-        all.trim(),
-        `ClickHouse at ${host} does not answer (ECONNREFUSED): start it, or give --clickhouse-url.`
-      )
-      assert.strictEqual(code, 2)
-    }
-  )
+  it("a ClickHouse that does not answer is one sentence without the password, exit code 2", async () => {
+    const host = `127.0.0.1:${await freePort()}`
+    const { all, code } = await migrate(["--clickhouse-url", `http://joe:s3cret@${host}/activity`])
+    assert.strictEqual(
+      all.trim(),
+      `ClickHouse at ${host} does not answer (ECONNREFUSED): start it, or give --clickhouse-url.`
+    )
+    assert.strictEqual(code, 2)
+  })
 
-  it("a ClickHouse that refuses is named, with its words and the setting", { timeout: 60_000 }, async () => {
+  it("a ClickHouse that refuses is named, with its words and the setting", async () => {
     // As a server of version 25 answers a wrong password.
     const words = "default: Authentication failed: password is incorrect, or there is no user with such name. "
     const server = createHttpServer((request, response) => {
@@ -96,13 +83,13 @@ describe("activity migrate", () => {
     }
   })
 
-  it("a kubeconfig that would be of no use is refused", { timeout: 60_000 }, async () => {
+  it("a kubeconfig that would be of no use is refused", async () => {
     const { all, code } = await migrate(["--kubeconfig", "/nowhere"])
     assert.match(all, /^--kubeconfig is of no use without --policy-store kubernetes/)
     assert.strictEqual(code, 2)
   })
 
-  it("a kubeconfig that is not there is named", { timeout: 60_000 }, async () => {
+  it("a kubeconfig that is not there is named", async () => {
     const { all, code } = await migrate(["--policy-store", "kubernetes", "--kubeconfig", "/nowhere"])
     assert.strictEqual(all.trim(), "--kubeconfig /nowhere: no such file.")
     assert.strictEqual(code, 2)

@@ -88,8 +88,7 @@ const settled = async (up: Up): Promise<void> => {
   for (const [stream, durable] of consumers) {
     await eventually(
       `${durable} has taken all of ${stream}`,
-      async () => (await bus.ackFloor(stream, durable)) >= (await bus.state(stream)).lastSequence,
-      { deadlineMillis: 90_000 }
+      async () => (await bus.ackFloor(stream, durable)) >= (await bus.state(stream)).lastSequence
     )
   }
 }
@@ -198,14 +197,10 @@ describe("up, again", () => {
       const listedCount = async () => (await listed(up, madePath)).told.size
       // Records and activities are written apart: what is listed says nothing of the records.
       const recordsAreRows = () =>
-        eventually(
-          "the records are rows",
-          async () => {
-            await using bus = connectBus(up.endpoints.nats)
-            return (await bus.ackFloor("AUDIT_EVENTS", "writer")) === (await bus.state("AUDIT_EVENTS")).lastSequence
-          },
-          { deadlineMillis: 60_000 }
-        )
+        eventually("the records are rows", async () => {
+          await using bus = connectBus(up.endpoints.nats)
+          return (await bus.ackFloor("AUDIT_EVENTS", "writer")) === (await bus.state("AUDIT_EVENTS")).lastSequence
+        })
       const policy = readFileSync(join(projectFolder, "infra/policies/core-pod.yaml"), "utf8")
       const created = await up.api("/apis/activity.miloapis.com/v1alpha1/activitypolicies", {
         method: "POST",

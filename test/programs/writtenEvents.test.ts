@@ -40,7 +40,7 @@ describe("Events that are written to `up`", () => {
   beforeAll(async () => {
     folder = await temporaryFolder("written")
     up = await startUp(folder.path)
-  }, 180_000)
+  })
   afterAll(async () => {
     const ended = await up?.process.terminate()
     await folder?.remove()

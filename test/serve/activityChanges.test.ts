@@ -24,7 +24,7 @@ describe("spec.changes", () => {
 
   beforeAll(async () => {
     api = await startApi({ writer: false })
-  }, 120_000)
+  })
   afterAll(() => api[Symbol.asyncDispose]())
 
   const get = (user: UserName, name: string, namespace = "", accept = "application/json") =>

@@ -24,7 +24,6 @@ import { serverCertificate } from "../../src/runtime/Tls.ts"
 import type { RecordedRequests } from "../../src/serve/audit/recordedRequests.ts"
 import type { OidcOptions } from "../../src/serve/auth/oidc.ts"
 import { serveApi, serveClusterApi } from "../../src/serve/serveApi.ts"
-import { ActivityQueries } from "../../src/store/ActivityQueries.ts"
 import { DeadLetterGroups } from "../../src/store/DeadLetterGroups.ts"
 import { FactQueries } from "../../src/store/FactQueries.ts"
 import { migrate } from "../../src/store/migrate.ts"
@@ -36,9 +35,14 @@ import { reindexJobRecordsLayer } from "../../src/store/ReindexJobRecords.ts"
 import type { ReindexJobs } from "../../src/store/ReindexJobs.ts"
 import { policyRecordsLayer } from "../../src/store/PolicyRecords.ts"
 import { PolicyWrites } from "../../src/serve/policies/PolicyWrites.ts"
+import { eventually } from "../support/eventually.ts"
+import { freePort } from "../support/freePort.ts"
 import { https, type HttpsAnswer, type HttpsOptions } from "../support/httpsJson.ts"
 import { startNatsServer, type TestNatsServer } from "../support/natsServer.ts"
 import { temporaryFolder } from "../support/temporaryFolder.ts"
+import type { Frame } from "../support/watchedBetween.ts"
+
+export type { Frame } from "../support/watchedBetween.ts"
 
 export const group = "/apis/activity.miloapis.com/v1alpha1"
 export const defaultTenant: Tenant = { type: "Platform", name: "" }
@@ -272,6 +276,8 @@ export interface Api extends AsyncDisposable {
   readonly folder: string
   readonly nats: TestNatsServer
   readonly request: (user: UserName, path: string, options?: Partial<HttpsOptions>) => Promise<HttpsAnswer>
+  /** A list at a `resourceVersion`: 504 says that the writer is not there yet, and it is asked again. */
+  readonly listed: (user: UserName, path: string) => Promise<HttpsAnswer>
   /** A watch; its frames are added as they come. */
   readonly watch: (user: UserName, path: string, options?: Partial<HttpsOptions>) => Watch
   /** Publishes as the processor does; answers the sequences. */
@@ -294,17 +300,10 @@ export interface Api extends AsyncDisposable {
       | PolicyWrites
       | ReindexJobs
       | ReindexJobWrites
-      | ActivityQueries
       | DeadLetterGroups
       | FactQueries
     >
   ) => Promise<A>
-}
-
-export interface Frame {
-  readonly type: string
-  // What a server sends has no type here; tests look at single fields.
-  readonly object: ReturnType<typeof JSON.parse>
 }
 
 export interface Watch {
@@ -361,7 +360,7 @@ export const startApi = async (options: ApiFixtureOptions = {}): Promise<Api> =>
           ReindexJobWrites.layerRecords.pipe(Layer.provideMerge(reindexJobRecordsLayer))
         ).pipe(Layer.provide(kubeLayer({ kubeconfig: options.policiesIn, name: "test" })))
   const context = await Effect.runPromise(
-    Layer.mergeAll(policies, ActivityQueries.layer, DeadLetterGroups.layer, FactQueries.layer).pipe(
+    Layer.mergeAll(policies, DeadLetterGroups.layer, FactQueries.layer).pipe(
       Layer.provideMerge(
         Layer.effectDiscard(
           Effect.gen(function* () {
@@ -385,7 +384,7 @@ export const startApi = async (options: ApiFixtureOptions = {}): Promise<Api> =>
       )
     )
   }
-  let port = 0
+  const port = await freePort()
   let url = ""
   let serverScope = await Effect.runPromise(Scope.make())
   const serve = async (listenPort: number, within: Scope.Closeable) => {
@@ -421,7 +420,6 @@ export const startApi = async (options: ApiFixtureOptions = {}): Promise<Api> =>
   const startServer = async () => {
     serverScope = await Effect.runPromise(Scope.make())
     const listener = await serve(port, serverScope)
-    port = listener.address.port
     url = listener.url
   }
   const stopServer = () => Effect.runPromise(Scope.close(serverScope, Exit.void))
@@ -445,6 +443,11 @@ export const startApi = async (options: ApiFixtureOptions = {}): Promise<Api> =>
     folder: folder.path,
     nats,
     request,
+    listed: (user, path) =>
+      eventually("the writer is there", async () => {
+        const answer = await request(user, path)
+        return answer.status === 504 ? undefined : answer
+      }),
     watch: (user, path, more = {}) => {
       const frames: Array<Frame> = []
       const controller = new AbortController()

@@ -43,7 +43,7 @@ describe("deadletters", () => {
   let api: Api
   beforeAll(async () => {
     api = await startApi()
-  }, 120_000)
+  })
   afterAll(() => api[Symbol.asyncDispose]())
 
   const publish = (letters: ReadonlyArray<ReturnType<typeof deadLetterOf>>) =>

@@ -65,7 +65,7 @@ describe("clients that write Events", () => {
     ;[api, kubectlProgram] = await Promise.all([startApi(), findKubectl()])
     another = await api.startAnother()
     kubeconfig = writeKubeconfig(api.folder, api.url, { token: "token-master" }, api.authority)
-  }, 180_000)
+  })
   afterAll(async () => {
     await another?.[Symbol.asyncDispose]()
     await api?.[Symbol.asyncDispose]()

@@ -48,7 +48,7 @@ describe("watching eventrecords", () => {
     api = await startApi()
     await publishEvents(api, [sight("first", 1)])
     await stored("first", 1)
-  }, 120_000)
+  })
   afterAll(() => api[Symbol.asyncDispose]())
 
   it("an open watch has each sight that follows, once, in order", async () => {

@@ -27,7 +27,7 @@ describe("the API's frame", () => {
   let api: Api
   beforeAll(async () => {
     api = await startApi()
-  }, 120_000)
+  })
   afterAll(() => api[Symbol.asyncDispose]())
 
   it("an unknown token is answered 401", async () => {

@@ -131,7 +131,7 @@ describe("the Go client", () => {
       "the activities are stored",
       async () => (await api.request("admin", `${group}/activities`)).json().items.length === 3
     )
-  }, 120_000)
+  })
   afterAll(() => api[Symbol.asyncDispose]())
 
   it("audit --resource deployments --verb create --user alice@example.com", async () => {

@@ -42,7 +42,6 @@ describe("kubectl", () => {
       execFile(
         kubectl,
         ["--kubeconfig", file(`${user}.kubeconfig`), "--cache-dir", file("cache"), ...parameters],
-        { timeout: 60_000 },
         (error, out, err) =>
           resolve({ code: typeof error?.code === "number" ? error.code : error === null ? 0 : 1, out, err })
       )

@@ -11,7 +11,7 @@ describe("requests in flight", () => {
   let api: Api
   beforeAll(async () => {
     api = await startApi({ writer: false })
-  }, 120_000)
+  })
   afterAll(() => api[Symbol.asyncDispose]())
 
   /** A request whose body never comes. */
@@ -101,7 +101,7 @@ describe("a server that goes away", () => {
     agent.destroy()
     expect(new Set(outcomes.map(({ status }) => status))).toEqual(new Set([200]))
     await api.startServer()
-  }, 60_000)
+  })
 })
 
 describe("the time that a query asks for", () => {

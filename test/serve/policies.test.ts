@@ -21,7 +21,7 @@ describe("activitypolicies", () => {
   let api: Api
   beforeAll(async () => {
     api = await startApi({ writer: false })
-  }, 120_000)
+  })
   afterAll(() => api[Symbol.asyncDispose]())
 
   const send = (method: string, to: string, body: unknown, type = "application/json", user: UserName = "admin") =>

@@ -65,7 +65,7 @@ describe("policy previews", () => {
 
   beforeAll(async () => {
     api = await startApi()
-  }, 120_000)
+  })
   afterAll(() => api[Symbol.asyncDispose]())
 
   describe("of inputs", () => {

@@ -101,7 +101,7 @@ describe("policy previews of what was stored", () => {
         )
       )
     }
-  }, 120_000)
+  })
   afterAll(() => api[Symbol.asyncDispose]())
 
   describe("autoFetch", () => {

@@ -26,7 +26,6 @@ describe("kubectl and policy previews", () => {
       execFile(
         kubectl,
         ["--kubeconfig", file("kubeconfig"), "--cache-dir", file("cache"), ...parameters],
-        { timeout: 60_000 },
         (error, out, err) =>
           resolve({ code: typeof error?.code === "number" ? error.code : error === null ? 0 : 1, out, err })
       )

@@ -35,7 +35,7 @@ describe("while ClickHouse is away", () => {
     api = await startApi({ writer: false, clickhouse: `${bridge.url}/activity` })
     const command = (sql: string) => api.run(ClickHouse.use((clickhouse) => clickhouse.command(sql)))
     await fillTable(command, filledKinds.record, { rows: 8_000, padding: 100 })
-  }, 120_000)
+  })
   afterAll(async () => {
     await api[Symbol.asyncDispose]()
     await bridge.stop()

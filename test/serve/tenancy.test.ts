@@ -33,7 +33,7 @@ describe("tenancy", () => {
       { id: "by-uid-1", name: "web", tenant: { type: "Project", name: "z" }, actor: { name: "eve", uid: "uid-1" } }
     ])
     await eventually("all are stored", async () => (await api.request("admin", all)).json().items.length === 14)
-  }, 120_000)
+  })
   afterAll(() => api[Symbol.asyncDispose]())
 
   it.each(tenantNames)("tenant %s lists, finds and searches its own only", async (name) => {

@@ -387,7 +387,7 @@ describe("the tenant matrix", () => {
       async () =>
         (await api.request("admin", `${group}/activities`)).json().items.length === marks.length * copies.length
     )
-  }, 120_000)
+  })
   afterAll(() => api[Symbol.asyncDispose]())
 
   const seenOf = (caller: Caller, of: QueryOf["facts"]): ReadonlyArray<Mark> =>
@@ -760,7 +760,7 @@ describe("the tenant matrix", () => {
         "the role counts",
         async () => (await api.request("tenant-a", `${group}/activitypolicies`)).status === 200
       )
-    }, 60_000)
+    })
     const limit = ({ namespace }: Omit<Caller, "sees">) => (namespace === undefined ? {} : { namespace })
 
     it.each(callers.map((caller) => [callerText(caller), caller] as const))(
@@ -867,7 +867,7 @@ describe("the tenant matrix", () => {
         })
       )
       await eventually("the role counts", async () => (await send("tenant-a", "DELETE", "/nothing")).status === 404)
-    }, 60_000)
+    })
 
     it("what is another's is not there: nothing of it is told, and nothing changes", async () => {
       const before = await stored()

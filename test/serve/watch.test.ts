@@ -18,7 +18,7 @@ describe("watching activities", () => {
 
   beforeAll(async () => {
     api = await startApi()
-  }, 120_000)
+  })
   afterAll(() => api[Symbol.asyncDispose]())
 
   it("a watch from a list's resourceVersion has everything that follows, once, in order", async () => {

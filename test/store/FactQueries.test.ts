@@ -61,7 +61,7 @@ const rowOf: Readonly<Record<FilterKind, (id: string, time: string, sequence: nu
   }
 
 layer(storeLayer, { timeout: 120_000 })("FactQueries", (it) => {
-  // Over all tenants pages are read in another way; ActivityQueries.test.ts does the same to activities.
+  // Over all tenants pages are read in another way; activityPages.test.ts does the same to activities.
   for (const [kind, scope] of [
     ["record", tenantOne],
     ["record", platform],
@@ -313,7 +313,7 @@ layer(storeLayer, { timeout: 120_000 })("FactQueries", (it) => {
         const sources = { ...window, kind: "record", apiGroup: "", objectKind: "ConfigMap", verbs: undefined } as const
         const ofGroup = ids.filter((id) => id !== "apps" && id !== "longer")
         assert.strictEqual(yield* queries.sourceCount(sources, 100), ofGroup.length, scope._tag)
-        const { facts } = yield* queries.sourcePage(sources, { limit: 100 })
+        const { facts } = yield* queries.sourcePage(sources, { slices: [], limit: 100 })
         assert.strictEqual(facts.length, ofGroup.length, scope._tag)
       }
     })
@@ -333,7 +333,10 @@ layer(storeLayer, { timeout: 120_000 })("FactQueries", (it) => {
       for (const scope of [tenantOne, platform]) {
         let after: FactPage["next"] = undefined
         do {
-          const page: FactPage = yield* queries.page({ ...records, scope }, { limit: 10, after })
+          const page: FactPage = yield* queries.page(
+            { ...records, scope },
+            { limit: 10, sizeBytesMax: pageSizeBytesMax, after }
+          )
           sizes.push(page.facts.length)
           ids.push(...page.facts.map(({ json }) => idOf(json)))
           after = page.next

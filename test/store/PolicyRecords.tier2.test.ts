@@ -1,4 +1,4 @@
-import { Context, Layer, type Scope } from "effect"
+import { Context, Effect, Layer, type Scope } from "effect"
 import { describe, expect, it } from "vitest"
 import { kubeLayer } from "../../src/clients/kube/kubeLayer.ts"
 import { policyRecordDefinition } from "../../src/contracts/policyRecordDefinition.ts"
@@ -17,7 +17,7 @@ interface RecordKeeper extends Keeper {
 }
 
 const start = async (scope: Scope.Scope) => {
-  const cluster = await startCluster({ controllers: false })
+  const cluster = await startCluster({ controllers: false, users: { powerless: [] } })
   const context = await run(
     policyRecordsLayer.pipe(
       Layer.provide(kubeLayer({ kubeconfig: cluster.kubeconfig("admin"), name: "test" })),
@@ -54,6 +54,36 @@ const start = async (scope: Scope.Scope) => {
 
 describe("PolicyStore in a cluster", () => {
   const { keeper, store, updates } = itKeepsObjects(start)
+
+  it("a status is refused for want of rights, or by the definition, which is not the same as away", async () => {
+    const { cluster, ...writes } = keeper()
+    const created = await writes.create(policy("refused"))
+    const reasonFor = (user: string, status: NonNullable<ActivityPolicy["status"]>) =>
+      reasonOf(
+        PolicyUpkeep.use((upkeep) => upkeep.writeStatus({ ...created, status })).pipe(
+          Effect.provide(
+            policyRecordsLayer.pipe(
+              Layer.provide(kubeLayer({ kubeconfig: cluster.kubeconfig(user), name: "test" })),
+              Layer.provide(Health.layer)
+            )
+          )
+        )
+      )
+    const condition = {
+      type: "Ready",
+      status: "True",
+      reason: "Valid",
+      message: "",
+      lastTransitionTime: "2026-01-01T00:00:00Z",
+      observedGeneration: 1
+    } as const
+    expect(await reasonFor("powerless", { conditions: [condition], observedGeneration: 1 })).toBe("ObjectRefused")
+    // Two of one type, in a list by type: 422.
+    expect(await reasonFor("admin", { conditions: [condition, condition], observedGeneration: 1 })).toBe(
+      "ObjectRefused"
+    )
+    await writes.delete(created)
+  })
 
   it("while the API server is away it answers from what it followed, and tells what it missed", async () => {
     const { cluster, ...writes } = keeper()

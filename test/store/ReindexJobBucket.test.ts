@@ -22,7 +22,7 @@ describe("ReindexJobs in NATS", () => {
     nats = await startNatsServer()
     const layer = reindexJobBucketLayer.pipe(Layer.provide(natsLayer({ servers: [nats.url], name: "test" })))
     bucket = Context.get(await run(Layer.buildWithScope(layer, scope)), ReindexJobBucket)
-  }, 60_000)
+  })
   afterAll(async () => {
     await run(Scope.close(scope, Exit.void))
     await nats?.[Symbol.asyncDispose]()

@@ -2,7 +2,8 @@ import { cp, readFile, rm, writeFile } from "node:fs/promises"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, type Scope } from "effect"
 import { ClickHouse } from "../../src/clients/clickhouse/ClickHouse.ts"
-import { ActivityQueries, type ActivityWindow } from "../../src/store/ActivityQueries.ts"
+import { FactQueries } from "../../src/store/FactQueries.ts"
+import type { FactWindow } from "../../src/store/factWindow.ts"
 import { migrate } from "../../src/store/migrate.ts"
 import { statementsFrom } from "../../src/store/statements.ts"
 import { temporaryFolder } from "../support/temporaryFolder.ts"
@@ -148,10 +149,10 @@ describe("migrate", () => {
             { origin: "c", sequence: 4, actorUid: "u1" }
           ])
           const window = { start: "2026-11-21T09:30:00Z", end: "2026-11-21T10:30:00Z" }
-          const sequences = (scope: ActivityWindow["scope"]) =>
-            ActivityQueries.use((queries) => queries.list({ scope, ...window }, { limit: 10 })).pipe(
-              Effect.map(({ activities }) => activities.map(({ sequence }) => sequence).toSorted()),
-              Effect.provide(ActivityQueries.layer)
+          const sequences = (scope: FactWindow["scope"]) =>
+            FactQueries.use((queries) => queries.page({ kind: "activity", scope, ...window }, { limit: 10 })).pipe(
+              Effect.map(({ facts }) => facts.map(({ sequence }) => sequence).toSorted()),
+              Effect.provide(FactQueries.layer)
             )
           assert.deepStrictEqual(yield* sequences({ _tag: "Platform" }), [1, 3, 4])
           assert.deepStrictEqual(yield* sequences({ _tag: "User", uid: "u1" }), [1, 4])

@@ -6,7 +6,6 @@ import { layerFromUrl } from "../../src/clients/clickhouse/layerFromUrl.ts"
 import { activityKey, activityName } from "../../src/domain/identity.ts"
 import type { Mark } from "../../src/domain/streams.ts"
 import type { Tenant } from "../../src/domain/Tenant.ts"
-import { ActivityQueries } from "../../src/store/ActivityQueries.ts"
 import { FactQueries } from "../../src/store/FactQueries.ts"
 import { insertRows } from "../../src/store/insertRows.ts"
 import { migrate } from "../../src/store/migrate.ts"
@@ -35,7 +34,7 @@ export const emptyLayer = Layer.unwrap(
   })
 )
 
-export const storeLayer = Layer.mergeAll(ActivityQueries.layer, FactQueries.layer).pipe(
+export const storeLayer = FactQueries.layer.pipe(
   Layer.provideMerge(Layer.effectDiscard(migrate())),
   Layer.provideMerge(emptyLayer)
 )

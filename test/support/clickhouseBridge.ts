@@ -1,7 +1,7 @@
 /**
  * ClickHouse's HTTP interface in front of the embedded engine: a bridge, not a server.
  *
- * It proves the HTTP code path (URL, parameters, gzip, errors, retries) and the SQL dialect. It proves nothing of a real
+ * It proves the HTTP code path (URL, parameters, compression, errors, retries) and the SQL dialect. It proves nothing of a real
  * server: no progress, no exception in mid-stream, no cancelling, no quotas or roles, no replication, no distributed
  * DDL, no back-pressure (an answer is held whole). With CLICKHOUSE_URL set the same suites run on a server instead.
  *
@@ -14,11 +14,12 @@ import type { AddressInfo } from "node:net"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
-import { gunzipSync, gzipSync } from "node:zlib"
+import { gunzipSync, gzipSync, zstdDecompressSync } from "node:zlib"
 import { Effect } from "effect"
 import type { QueryParameter } from "../../src/clients/clickhouse/ClickHouse.ts"
 import { type EmbeddedEngine, openEmbeddedEngine } from "../../src/clients/clickhouse/embeddedEngine.ts"
 import { bindParameters, quoted, quotedName } from "../../src/clients/clickhouse/parameters.ts"
+import { freePort } from "./freePort.ts"
 
 export interface Bridge {
   /** Without a database: `${url}/activity` is a CLICKHOUSE_URL. */
@@ -29,7 +30,7 @@ export interface Bridge {
   readonly kill: () => Promise<void>
 }
 
-/** Starts the bridge as a process of its own on a free port, or on `port`. It ends with this process. */
+/** Starts the bridge as a process of its own on a port that it may be given again, or on `port`. It ends with this process. */
 export const startClickHouseBridge = async (options: {
   readonly folder: string
   readonly port?: number
@@ -42,7 +43,7 @@ export const startClickHouseBridge = async (options: {
       "--data",
       options.folder,
       "--listen",
-      `127.0.0.1:${options.port ?? 0}`,
+      `127.0.0.1:${options.port ?? (await freePort())}`,
       ...(options.password === undefined ? [] : ["--password", options.password]),
       "--until-stdin-closes"
     ],
@@ -131,7 +132,9 @@ const bodyOf = async (request: IncomingMessage, parameters: URLSearchParams): Pr
     for (const [name, value] of form) if (name !== "query") parameters.set(name, String(value))
     return String(form.get("query"))
   }
-  return (request.headers["content-encoding"] === "gzip" ? gunzipSync(bytes) : bytes).toString()
+  const encoding = request.headers["content-encoding"]
+  if (encoding === "zstd") return zstdDecompressSync(bytes).toString()
+  return (encoding === "gzip" ? gunzipSync(bytes) : bytes).toString()
 }
 
 /** A server takes settings from the URL for one statement; the engine only as a clause (SET would stay for ever). */

@@ -23,7 +23,7 @@ export interface EventuallyOptions {
 export const eventually = async <T>(
   label: string,
   look: () => Promise<T | undefined | false> | T | undefined | false,
-  { deadlineMillis = 30_000 }: EventuallyOptions = {}
+  { deadlineMillis = 90_000 }: EventuallyOptions = {}
 ): Promise<T> => {
   const deadline = performance.now() + deadlineMillis
   let lastFailure: unknown = undefined

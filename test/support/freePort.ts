@@ -4,12 +4,17 @@ import { createServer } from "node:net"
 
 /** Below the ports that systems give to outgoing connections: nobody takes one while its server is down. */
 const firstPort = 20_000
-const portsMax = 12_000
+/** Two files that run at once could be given one port before either listens at it: each worker has ports of its own. */
+const portsPerWorker = 3_000
+const workersMax = 4
 
-/** A port of 127.0.0.1 that nobody listens at. */
+const firstOfWorker = firstPort + (Number(process.env["VITEST_POOL_ID"] ?? 0) % workersMax) * portsPerWorker
+let taken = Math.floor(Math.random() * portsPerWorker)
+
+/** A port of 127.0.0.1 that nobody listens at, and that is given to nobody else soon. */
 export const freePort = async (): Promise<number> => {
   for (;;) {
-    const port = firstPort + Math.floor(Math.random() * portsMax)
+    const port = firstOfWorker + (++taken % portsPerWorker)
     if (await isFree(port)) return port
   }
 }

@@ -5,13 +5,14 @@
 import { Effect } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
-import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, writeFileSync } from "node:fs"
 import { mkdir, rm } from "node:fs/promises"
 import { createConnection } from "node:net"
 import { join } from "node:path"
 import { findNatsServer } from "../../src/clients/nats/findNatsServer.ts"
 import { natsServerConfig } from "../../src/clients/nats/natsServer.ts"
 import { eventually } from "./eventually.ts"
+import { freePort } from "./freePort.ts"
 import { temporaryFolder } from "./temporaryFolder.ts"
 
 export interface TestNatsServer extends AsyncDisposable {
@@ -41,8 +42,8 @@ process.once("exit", () => {
 export const startNatsServer = async (): Promise<TestNatsServer> => {
   const program = await Effect.runPromise(findNatsServer)
   const folder = await temporaryFolder("nats")
+  const port = await freePort()
   let child: ChildProcess | undefined
-  let port = 0
 
   const start = async () => {
     const configuration = join(folder.path, "nats-server.conf")
@@ -53,10 +54,7 @@ export const startNatsServer = async (): Promise<TestNatsServer> => {
     running.add(started)
     started.once("exit", () => running.delete(started))
     const ports = join(folder.path, `nats-server_${started.pid}.ports`)
-    port = await eventually("nats-server listens", async () => {
-      const found = existsSync(ports) ? Number(/"nats":\s*\["[^"]*:(\d+)"/.exec(readFileSync(ports, "utf8"))?.[1]) : 0
-      return found > 0 && (await greets(found)) ? found : undefined
-    })
+    await eventually("nats-server listens", async () => existsSync(ports) && (await greets(port)))
   }
   const kill = async () => {
     const killed = child

@@ -3,39 +3,17 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { Agent, request as sendHttps } from "node:https"
 import { join } from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
-import { parseAllDocuments } from "yaml"
-import { type Api, type Frame, nameOf, startApi, type TestActivity } from "../serve/apiFixture.ts"
+import { projectFolder } from "../../.ci/projectFolder.ts"
+import { type Api, type Frame, nameOf, type TestActivity } from "../serve/apiFixture.ts"
 import { type Certificate, makeAuthority } from "../support/certificates.ts"
 import { eventually } from "../support/eventually.ts"
+import { binding, group, type Shipped, shipped, startApiBehind } from "./apiBehind.ts"
 import { type Cluster, showLogsOfFailures, startCluster, startMillisMax } from "./cluster.ts"
 import type { ApiAnswer } from "./clusterRequests.ts"
 
-const group = "activity.miloapis.com"
 const base = `/apis/${group}/v1alpha1`
-const system = "activity-system"
-
-const infra = join(import.meta.dirname, "../../infra")
-
-interface Shipped {
-  readonly kind: string
-  readonly metadata: { readonly name: string }
-}
-
-/** The RBAC objects and accounts of a shipped file, without what runs there. */
-const shipped = (file: string): ReadonlyArray<Shipped> =>
-  parseAllDocuments(readFileSync(join(infra, file), "utf8"))
-    .map((document) => document.toJS())
-    .filter(({ kind }: Shipped) => kind === "ServiceAccount" || kind.includes("Role"))
 
 const nameIn = ({ metadata }: Shipped): string => metadata.name
-
-const binding = (kind: "RoleBinding" | "ClusterRoleBinding", role: string, user: string, namespace?: string) => ({
-  apiVersion: "rbac.authorization.k8s.io/v1",
-  kind,
-  metadata: { name: `${user}-${role}`, ...(namespace === undefined ? {} : { namespace }) },
-  roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: role },
-  subjects: [{ kind: "User", apiGroup: "rbac.authorization.k8s.io", name: user }]
-})
 
 const roles = [
   "activity-platform-viewer",
@@ -63,15 +41,14 @@ describe("access", () => {
         ...Object.fromEntries(roles.map((role) => [role, []]))
       }
     })
-    const kinds = ["shop", "office", system].map((name) => ({
+    api = await startApiBehind(cluster)
+    const kinds = ["shop", "office"].map((name) => ({
       apiVersion: "v1",
       kind: "Namespace",
       metadata: { name }
     }))
     await cluster.apply(
       ...kinds,
-      ...shipped("base/people.yaml"),
-      ...shipped("base/apiserver.yaml"),
       binding("RoleBinding", "activity-namespace-viewer", "alice", "shop"),
       binding("ClusterRoleBinding", "activity-querier", "alice"),
       binding("ClusterRoleBinding", "activity-platform-viewer", "viewer"),
@@ -87,25 +64,7 @@ describe("access", () => {
       },
       binding("ClusterRoleBinding", "provider-of-apps", "provider")
     )
-    const token = await cluster.serviceAccountToken(system, "activity-apiserver")
-    api = await startApi({
-      cluster: {
-        kubeconfig: cluster.tokenKubeconfig("activity-apiserver", token),
-        tls: await cluster.serverCertificate("activity-apiserver", [
-          `activity-apiserver.${system}.svc`,
-          "localhost",
-          "127.0.0.1"
-        ])
-      }
-    })
-    await cluster.serve({
-      group,
-      versions: ["v1alpha1", "v1"],
-      namespace: system,
-      service: "activity-apiserver",
-      port: Number(new URL(api.url).port)
-    })
-  }, 180_000)
+  })
   afterAll(async () => {
     await api?.[Symbol.asyncDispose]()
     await cluster?.[Symbol.asyncDispose]()
@@ -580,7 +539,7 @@ describe("access", () => {
         [`${group}/deadletters/discard`]: "create"
       }
     }
-    const clusterRoles = readdirSync(join(infra, "base"))
+    const clusterRoles = readdirSync(join(projectFolder, "infra/base"))
       .filter((name) => name.endsWith(".yaml"))
       .flatMap((name) => shipped(`base/${name}`))
       .filter(({ kind }) => kind === "ClusterRole")

@@ -203,7 +203,7 @@ export const startActivityInCluster = async (options: ActivityOptions = {}): Pro
       await kubeconfigOf("migrate")
     ])
     await migrate.start()
-    await eventually("the tables are made", () => !migrate.running(), { deadlineMillis: 60_000 })
+    await eventually("the tables are made", () => !migrate.running())
     if (!migrate.log().includes("Applied")) throw new Error(`migrate:\n${migrate.log()}`)
 
     const exporter = await program("exporter", [

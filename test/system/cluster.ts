@@ -327,9 +327,7 @@ export const startCluster = async (options: ClusterOptions = {}): Promise<Cluste
       for (const version of served.versions) {
         const path = `/apis/${served.group}/${version}`
         // The condition Available says little: only an answer shows that the certificate is trusted.
-        await eventually(`${path} is served`, async () => (await request("admin", path)).status === 200, {
-          deadlineMillis: 90_000
-        })
+        await eventually(`${path} is served`, async () => (await request("admin", path)).status === 200)
       }
     },
     compact: async () => {

@@ -154,11 +154,11 @@ describe("clients written in Go", () => {
   }
   const listHas = async (what: string, count: number): Promise<void> => {
     let found = 0
-    await eventually(what, async () => (found = Object.keys(await listed("activities")).length) === count, {
-      deadlineMillis: 90_000
-    }).catch((cause: unknown) => {
-      throw new Error(`${what}: ${found} of ${count}`, { cause })
-    })
+    await eventually(what, async () => (found = Object.keys(await listed("activities")).length) === count).catch(
+      (cause: unknown) => {
+        throw new Error(`${what}: ${found} of ${count}`, { cause })
+      }
+    )
   }
 
   /** Of all keys, deleted ones among them: asked of the store, when the API is not there. */
@@ -176,11 +176,9 @@ describe("clients written in Go", () => {
     const modes = { on: await startGoClients(kubeconfig, true), off: await startGoClients(kubeconfig, false) }
     const everyone = Object.values(modes)
     const everybodySaw = (what: string, seen: (lines: ReadonlyArray<Line>) => boolean) =>
-      eventually(what, () => everyone.every(({ lines }) => seen(lines)), { deadlineMillis: 90_000 }).catch(
-        (cause: unknown) => {
-          throw new Error(everyone.map((one) => one.log().slice(-4_000)).join("\n---\n"), { cause })
-        }
-      )
+      eventually(what, () => everyone.every(({ lines }) => seen(lines))).catch((cause: unknown) => {
+        throw new Error(everyone.map((one) => one.log().slice(-4_000)).join("\n---\n"), { cause })
+      })
     await everybodySaw("everything is synced", (lines) =>
       clients.every((client) =>
         resources.every((resource) =>

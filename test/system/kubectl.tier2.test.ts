@@ -104,14 +104,10 @@ describe("kubectl through kube-apiserver", () => {
   it(
     "the merged OpenAPI documents have our kinds, and nothing under a second name",
     async () => {
-      const merged = await eventually(
-        "kube-apiserver has fetched version 2",
-        async () => {
-          const { definitions } = (await activity.cluster.request("admin", "/openapi/v2")).json()
-          return `com.miloapis.activity.v1.Activity` in definitions ? definitions : undefined
-        },
-        { deadlineMillis: 90_000 }
-      )
+      const merged = await eventually("kube-apiserver has fetched version 2", async () => {
+        const { definitions } = (await activity.cluster.request("admin", "/openapi/v2")).json()
+        return `com.miloapis.activity.v1.Activity` in definitions ? definitions : undefined
+      })
       const ours = Object.keys(merged).filter((name) => name.startsWith("com.miloapis.activity.v"))
       assert.sameMembers(
         ours,
@@ -149,14 +145,10 @@ describe("kubectl through kube-apiserver", () => {
 
   it("explain knows the fields of both kinds, in both versions", async () => {
     const explained = (...parameters: ReadonlyArray<string>) =>
-      eventually(
-        `explain ${parameters.join(" ")}`,
-        async () => {
-          const { code, stdout } = await kubectl("explain", ...parameters)
-          return code === 0 && stdout
-        },
-        { deadlineMillis: 90_000 }
-      )
+      eventually(`explain ${parameters.join(" ")}`, async () => {
+        const { code, stdout } = await kubectl("explain", ...parameters)
+        return code === 0 && stdout
+      })
     assert.match(await explained("activity.spec"), /summary\t<string> -required-/)
     assert.match(await explained("activitypolicy.spec.auditRules"), /match\t<string> -required-/)
     assert.include(await explained("activity.spec", `--api-version=${group}/v1`), "VERSION:    v1\n")
@@ -593,8 +585,6 @@ describe("kubectl through kube-apiserver", () => {
     await collected("afterwards")
     await activity.nats.start()
     await activity.clickHouse.start()
-    await eventually("lists are back", async () => (await activity.activities("admin", "shop")).length >= 25, {
-      deadlineMillis: 90_000
-    })
+    await eventually("lists are back", async () => (await activity.activities("admin", "shop")).length >= 25)
   })
 })

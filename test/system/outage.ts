@@ -26,7 +26,7 @@ export const throughOutage = async (
   options: { readonly prefix: string; readonly millis: number }
 ): Promise<ReadonlyArray<string>> => {
   const load = startLoad(activity.cluster, { prefix: options.prefix, everyMillis: 200 })
-  await eventually("the load runs", () => load.expected().length >= 5, { deadlineMillis: 90_000 })
+  await eventually("the load runs", () => load.expected().length >= 5)
   const began = performance.now()
   for (const { stop } of outages) await stop()
   const housekeeping = await keepHouse(activity.cluster, options.prefix)
@@ -36,7 +36,7 @@ export const throughOutage = async (
   const before = load.expected().length
   for (const { start } of outages) await start()
   const seconds = Math.round((performance.now() - began) / 1_000)
-  await eventually("the load went on", () => load.expected().length > before + 5, { deadlineMillis: 90_000 })
+  await eventually("the load went on", () => load.expected().length > before + 5)
   const expected = await load.stop()
   console.log(
     `${options.prefix}: ${seconds} s, ${expected.length} facts; ` +

@@ -25,7 +25,7 @@ describe("a rolling restart of every program", () => {
         const before = load.expected().length
         assert.deepStrictEqual(await program.terminate(), { code: 0, signal: undefined }, program.name)
         await program.start()
-        await eventually("the load goes on", () => load.expected().length > before + 50, { deadlineMillis: 90_000 })
+        await eventually("the load goes on", () => load.expected().length > before + 50)
       }
     }
     const expected = await load.stop()

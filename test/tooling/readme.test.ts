@@ -66,22 +66,33 @@ describe("the guides", () => {
     )
   })
 
-  it("every program and flag that they name is there", { timeout: 120_000 }, async () => {
-    assert.isAbove(invocations.length, 10)
-    const helps = new Map<string, string>()
-    for (const { flags, guide, program } of invocations) {
-      if (!helps.has(program)) {
-        const help = startProgram([...program.split(" "), "--help"])
-        await help.exited
-        helps.set(program, help.stdout())
-      }
-      for (const flag of flags) {
-        if (flag === "help") continue
-        const known = flag.replace(/^no-(?=demo$)/, "")
-        assert.match(helps.get(program) ?? "", new RegExp(`^  --${known}\\b`, "m"), `${guide}: ${program} --${flag}`)
+  it(
+    "every program and flag that they name is there, in a help of at most 100 columns",
+    { timeout: 120_000 },
+    async () => {
+      assert.isAbove(invocations.length, 10)
+      const helps = new Map<string, string>()
+      for (const { flags, guide, program } of invocations) {
+        if (!helps.has(program)) {
+          const help = startProgram([...program.split(" "), "--help"])
+          await help.exited
+          helps.set(program, help.stdout())
+          assert.deepStrictEqual(
+            help
+              .stdout()
+              .split("\n")
+              .filter((line) => line.length > 100),
+            []
+          )
+        }
+        for (const flag of flags) {
+          if (flag === "help") continue
+          const known = flag.replace(/^no-(?=demo$)/, "")
+          assert.match(helps.get(program) ?? "", new RegExp(`^  --${known}\\b`, "m"), `${guide}: ${program} --${flag}`)
+        }
       }
     }
-  })
+  )
 
   it("every npm script that they name is there", () => {
     const { scripts } = JSON.parse(textOf("package.json"))

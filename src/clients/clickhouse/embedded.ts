@@ -1,11 +1,16 @@
 /** The embedded layer: the engine in this process, its data in a folder that no other process may hold. */
+import { randomUUID } from "node:crypto"
+import { rmSync } from "node:fs"
+import { rm, writeFile } from "node:fs/promises"
+import { join, resolve } from "node:path"
 import { Effect, Layer } from "effect"
+import { makeFolder } from "../../runtime/makeFolder.ts"
 import { ClickHouse, type ClickHouseError, type Statement } from "./ClickHouse.ts"
 import { type EmbeddedConnection, type EmbeddedEngine, openEmbeddedEngine } from "./embeddedEngine.ts"
 import { errorOf, unavailable } from "./faults.ts"
 import { insertSettings } from "./insertSettings.ts"
-import { bindParameters, ParameterMissing } from "./parameters.ts"
-import type { ClickHouseSetupError } from "./setupErrors.ts"
+import { bindParameters, ParameterMissing, quoted, quotedName } from "./parameters.ts"
+import { ClickHouseSetupError, DataFolderRefused } from "./setupErrors.ts"
 import { makeStoppable } from "./stoppable.ts"
 
 export const layerEmbedded = (options: {
@@ -14,10 +19,23 @@ export const layerEmbedded = (options: {
 }): Layer.Layer<ClickHouse, ClickHouseSetupError> =>
   Layer.effect(
     ClickHouse,
-    Effect.map(openEmbeddedEngine(options.folder, options.database, connectionArgs), (engine) =>
-      make(engine, options.database)
-    )
+    Effect.gen(function* () {
+      const engine = yield* openEmbeddedEngine(options.folder, options.database, connectionArgs)
+      // Nobody else has the folder: what a process that was killed has left here is nobody's.
+      const inserts = yield* emptyFolder(join(resolve(options.folder), "inserts"))
+      return make(engine, options.database, inserts)
+    })
   )
+
+const emptyFolder = (folder: string): Effect.Effect<string, ClickHouseSetupError> =>
+  Effect.try({
+    try: () => {
+      rmSync(folder, { recursive: true, force: true })
+      makeFolder(folder)
+      return folder
+    },
+    catch: (cause) => new ClickHouseSetupError({ reason: new DataFolderRefused({ folder, cause }) })
+  })
 
 const mebibyte = 1024 * 1024
 
@@ -47,7 +65,7 @@ const connectionArgs = [
   ...Object.entries(engineBounds).map(([name, bound]) => `--${name}=${bound}`)
 ]
 
-const make = (engine: EmbeddedEngine, database: string): ClickHouse["Service"] => {
+const make = (engine: EmbeddedEngine, database: string, inserts: string): ClickHouse["Service"] => {
   const run = <A>(kind: "read" | "write", use: (connection: EmbeddedConnection) => Promise<A>) =>
     Effect.tryPromise({ try: (signal) => engine.run(kind, use, signal), catch: errorFrom })
   const bound = (statement: Statement) => Effect.try({ try: () => bindParameters(statement), catch: errorFrom })
@@ -75,18 +93,25 @@ const make = (engine: EmbeddedEngine, database: string): ClickHouse["Service"] =
     insert: Effect.fn("ClickHouse.insert")(({ table, lines, token }) =>
       lines.length === 0
         ? Effect.void
-        : run("write", (connection) =>
-            connection.insert({
-              table,
-              format: "JSONEachRow",
-              values: bytesOf(lines),
-              settings: insertSettings(token)
-            })
-          ).pipe(Effect.asVoid)
+        : run("write", async (connection) => {
+            const file = join(inserts, randomUUID())
+            try {
+              await writeFile(file, bytesOf(lines))
+              await connection.queryAsync(
+                `INSERT INTO ${quotedName(table)} FROM INFILE ${quoted(patternOf(file))} COMPRESSION 'none' ` +
+                  `SETTINGS ${insertSettings(token)} FORMAT JSONEachRow`
+              )
+            } finally {
+              await rm(file, { force: true })
+            }
+          })
     ),
     ping: run("read", (connection) => connection.queryAsync("SELECT 1")).pipe(Effect.asVoid)
   })
 }
+
+/** The engine takes a path for a pattern: what means something in one stands for any letter. The file's name is like no other. */
+const patternOf = (file: string): string => file.replaceAll(/[*{}]/g, "?")
 
 /** Line by line: joined, they would be one string of tens of megabytes, of two bytes a letter for the sake of a single one. */
 const bytesOf = (lines: ReadonlyArray<string>): Uint8Array => {

@@ -25,12 +25,6 @@ export interface EmbeddedConnection {
     sql: string,
     options?: { readonly format?: string }
   ) => Promise<{ text(): string; bytes(): Uint8Array }>
-  readonly insert: (options: {
-    readonly table: string
-    readonly values: Uint8Array
-    readonly format: "JSONEachRow"
-    readonly settings: Readonly<Record<string, string | number>>
-  }) => Promise<unknown>
   readonly close: () => void
 }
 

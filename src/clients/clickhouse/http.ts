@@ -1,6 +1,7 @@
 /** The HTTP layer: a ClickHouse server, by @clickhouse/client. Building it needs no answer from the server. */
 import { Readable } from "node:stream"
 import { finished } from "node:stream/promises"
+import * as zlib from "node:zlib"
 import {
   ClickHouseError as ServerError,
   type ClickHouseClient,
@@ -11,11 +12,18 @@ import { Effect, Layer } from "effect"
 import { ClickHouse, type ClickHouseError, type Row } from "./ClickHouse.ts"
 import { errorOf, unavailable } from "./faults.ts"
 import { insertSettings } from "./insertSettings.ts"
-import { quoted, quotedName } from "./parameters.ts"
+import { quotedName } from "./parameters.ts"
 import { makeStoppable } from "./stoppable.ts"
 
 /** A page takes milliseconds, a batch of 5,000 rows below a second: half a minute without an answer is an outage. */
 const requestTimeoutMillisDefault = 30_000
+
+/**
+ * Of 1,000 records (3.5 MB) gzip makes 7 % in 20 ms of CPU, zstd 4 % in 3. Node has it from 22.15 on.
+ *
+ * @decision 0032-inserts-unread
+ */
+const requestCodec = "createZstdCompress" in zlib ? "zstd" : "gzip"
 
 /** Ten sockets per host; more requests than that wait. */
 const connectionsMax = 10
@@ -53,7 +61,7 @@ const open = (options: HttpOptions, database: string) =>
         application: "activity",
         request_timeout: options.requestTimeoutMillis ?? requestTimeoutMillisDefault,
         max_open_connections: connectionsMax,
-        compression: { request: true, response: true },
+        compression: { request: { codec: requestCodec }, response: true },
         // Long lists of parameters go into the body: a URL has a limit.
         use_multipart_params_auto: true,
         // Failures are ours to report, once.
@@ -102,7 +110,7 @@ const make = (client: ClickHouseClient, outside: ClickHouseClient, database: str
         ? Effect.void
         : run(async (signal) => {
             const result = await client.exec({
-              query: `INSERT INTO ${quotedName(table)} SETTINGS ${settingsText(token)} FORMAT JSONEachRow`,
+              query: `INSERT INTO ${quotedName(table)} SETTINGS ${insertSettings(token)} FORMAT JSONEachRow`,
               values: Readable.from([lines.join("\n")]),
               abort_signal: signal
             })
@@ -115,11 +123,6 @@ const make = (client: ClickHouseClient, outside: ClickHouseClient, database: str
     })
   })
 }
-
-const settingsText = (token: string): string =>
-  Object.entries(insertSettings(token))
-    .map(([name, value]) => `${name}=${typeof value === "number" ? value : quoted(value)}`)
-    .join(", ")
 
 /** The socket is free for the next request only when the answer has been read. */
 const drained = async (stream: Readable): Promise<void> => {

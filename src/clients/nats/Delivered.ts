@@ -32,13 +32,6 @@ export const positionFrom = (reply: string | undefined): DeliveryPosition | unde
 
 const decoder = new TextDecoder()
 
-/**
- * The header block as text. The client would make a map of all names and their values of it, which costs as much as
- * receiving the message; we read one or two.
- */
-const headerTextOf = (message: Msg): string =>
-  message instanceof MsgImpl && message._msg.hdr > 0 ? decoder.decode(message._rdata.subarray(0, message._msg.hdr)) : ""
-
 /** The first value of that name, as it is written, "" when it is absent. */
 const headerIn = (text: string, name: string): string => {
   const start = text.indexOf(`\r\n${name}:`)
@@ -47,31 +40,47 @@ const headerIn = (text: string, name: string): string => {
   return text.slice(valueStart, text.indexOf("\r\n", valueStart)).trim()
 }
 
-/** A delivered message; its subject and headers are read only when asked for. */
+/**
+ * A delivered message; its subject and headers are read only when asked for.
+ *
+ * Thousands wait at a time, and what waits is copied by the garbage collector: of the client's message only its bytes
+ * are held. The client would make a map of all headers besides, which costs as much as receiving the message; we read
+ * one or two.
+ */
 export class Delivered {
   readonly stream: string
   readonly sequence: number
   readonly timeMillis: number
   readonly deliveries: number
-  readonly body: Uint8Array
-  protected readonly message: Msg
+  readonly bodyBytes: number
+  readonly #subject: Uint8Array
+  /** The header block, then the body. */
+  readonly #data: Uint8Array
   #headerText: string | undefined
 
   constructor(stream: string, message: Msg, position: DeliveryPosition) {
+    // It is what a subscription hands over; the version is pinned, and its type has what is used here.
+    if (!(message instanceof MsgImpl)) throw new TypeError("not a message of @nats-io/transport-node")
+    const { hdr, subject } = message._msg
     this.stream = stream
-    this.message = message
     this.sequence = position.sequence
     this.timeMillis = position.timeMillis
     this.deliveries = position.deliveries
-    this.body = message.data
+    this.#subject = subject
+    this.#data = message._rdata
+    this.bodyBytes = message._rdata.length - Math.max(0, hdr)
   }
 
   get subject(): string {
-    return this.message.subject
+    return decoder.decode(this.#subject)
+  }
+
+  get body(): Uint8Array {
+    return this.#data.subarray(this.#data.length - this.bodyBytes)
   }
 
   header(name: string): string {
-    this.#headerText ??= headerTextOf(this.message)
+    this.#headerText ??= decoder.decode(this.#data.subarray(0, this.#data.length - this.bodyBytes))
     return headerIn(this.#headerText, name)
   }
 }

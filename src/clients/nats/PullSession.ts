@@ -220,7 +220,8 @@ export class PullSession<A> {
     if (error !== null || this.#state === "closed") return
     const position = positionFrom(message.reply)
     if (position === undefined) return this.#status(message)
-    const now = this.#now()
+    // All of one chunk came at one moment.
+    const now = this.#dispatching ? this.#heardAt : this.#now()
     this.#heardAt = now
     this.#asked = Math.max(0, this.#asked - 1)
     const item = this.#source.accept(message, position, now)

@@ -144,7 +144,7 @@ class DurableSession {
       stream: options.stream,
       bufferMin: Math.min(bufferMin, options.ackPendingMax),
       bufferMax: options.ackPendingMax,
-      sizeBytes: (item) => item.body.length,
+      sizeBytes: (item) => item.bodyBytes,
       open: async () => {
         const { createdAt, outcome } = await connection.requestNow((manager) => ensureDurable(manager, options, after))
         // One that was made anew knows none of what the one before it has sent, and does not answer for what it has not

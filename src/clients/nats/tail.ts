@@ -18,7 +18,7 @@ const bufferMax = 1_024
 
 /** A message, and how many the server has left behind it. */
 export interface TailedMessage {
-  readonly message: StoredMessage
+  readonly message: Delivered
   readonly pending: number
   /** Rises each time reading started anew. */
   readonly epoch: number
@@ -56,7 +56,7 @@ export const openEphemeral = (
             stream,
             bufferMin,
             bufferMax,
-            sizeBytes: (item) => item.message.body.length,
+            sizeBytes: (item) => item.message.bodyBytes,
             open: async () => {
               forget()
               const config = await start()

@@ -12,7 +12,6 @@ import type { OidcOptions } from "../../serve/auth/oidc.ts"
 import { PolicyWrites } from "../../serve/policies/PolicyWrites.ts"
 import { ReindexJobWrites } from "../../serve/reindexJobs/ReindexJobWrites.ts"
 import { serveApi, serveClusterApi } from "../../serve/serveApi.ts"
-import { ActivityQueries } from "../../store/ActivityQueries.ts"
 import { DeadLetterGroups } from "../../store/DeadLetterGroups.ts"
 import { FactQueries } from "../../store/FactQueries.ts"
 import { policyBucketLayer } from "../../store/PolicyBucket.ts"
@@ -44,7 +43,6 @@ const services = (settings: ApiServerSettings, kube: Cluster) =>
   Layer.mergeAll(
     kept(settings, kube),
     kinds(kube),
-    ActivityQueries.layer,
     DeadLetterGroups.layer,
     FactQueries.layer
   ).pipe(

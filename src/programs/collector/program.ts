@@ -58,8 +58,10 @@ const services = (settings: CollectorSettings) =>
 /** @param webhook undefined: an audit log is read instead */
 const running = (settings: CollectorSettings, webhook: WebhookFiles | undefined) =>
   Effect.gen(function* () {
-    yield* serveOperations(settings.opsListen)
     const health = yield* Health
+    // Before anybody can ask: nobody is to be sent here while nobody listens.
+    if (webhook !== undefined) yield* sayListening("the webhook is not served yet")
+    yield* serveOperations(settings.opsListen)
     const intake = yield* Intake
     yield* observeIntake
     // The bus may be away as long as there is a spool: the replica still takes what is sent.
@@ -74,6 +76,10 @@ const running = (settings: CollectorSettings, webhook: WebhookFiles | undefined)
       discard: true
     })
   }).pipe(Effect.scoped)
+
+/** @param problem undefined: the webhook listens */
+const sayListening = (problem: string | undefined) =>
+  Effect.flatMap(Health, (health) => health.register({ name: "audit-listener", role: "ready", problem: () => problem }))
 
 type Accept = FileOptions["accept"]
 
@@ -97,6 +103,7 @@ const serve = (settings: CollectorSettings, { senders, tls }: WebhookFiles, acce
       })
     })
     if (senders.clientAuthorities !== "") listener.setClientAuthorities([senders.clientAuthorities])
+    yield* sayListening(undefined)
     yield* Effect.logInfo("collector started", { audit: `${listener.url}/audit` })
     const use = (next: Senders): void => {
       known = next

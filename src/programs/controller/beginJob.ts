@@ -10,12 +10,13 @@ import {
   type ReindexPosition,
   type ReindexWindow
 } from "../../domain/ReindexJob.ts"
+import type { PolicySet } from "../../process/PolicySet.ts"
 import { shortTime } from "../../serve/queries/question.ts"
 import { queryWindow } from "../../serve/queries/queryWindow.ts"
 import { countSources, type SourceWindow } from "../../store/sourceFacts.ts"
 import { readToldKinds, type ToldKind } from "../../store/tellings.ts"
 import { nowText, untilStored, writeStatus } from "./jobStatus.ts"
-import { lastEvent, policiesCurrent, trafficSettled } from "./settled.ts"
+import { lastEvent, policiesCurrent, policyVersions, trafficSettled } from "./settled.ts"
 
 /** It cannot be carried out. The sentence is its status' message. */
 export class JobFailed extends Schema.TaggedError<JobFailed>()("JobFailed", { sentence: Schema.String }) {
@@ -27,22 +28,42 @@ const factsCountedMax = 100_000_000
 
 /** @returns the job, running, with a position */
 export const begun = (job: ReindexJob, lease: Lease) =>
+  job.status?.position === undefined
+    ? begin(job, lease, "Waits until everything before it is stored", 0)
+    : Effect.succeed(job)
+
+/**
+ * From the first fact, by the policies as they are by now; what it is about, which times and policies' names, stays. What
+ * it told before is compared then as all that is stored.
+ */
+export const begunAgain = (job: ReindexJob, lease: Lease) =>
   Effect.gen(function* () {
-    if (job.status?.position !== undefined) return job
+    yield* Effect.logInfo("a reindex job begins again: policies were changed while it ran", { job: job.metadata.name })
+    return yield* begin(job, lease, `Begins again: ${policiesChanged}`, positionOf(job).beganAgain + 1)
+  })
+
+/** Why a job began again, for its status. */
+export const policiesChanged = "policies were changed while it ran"
+
+const begin = (job: ReindexJob, lease: Lease, message: string, beganAgain: number) =>
+  Effect.gen(function* () {
     const times = yield* timesOf(job)
     const waits = {
       ...times,
       phase: "Running",
-      message: "Waits until everything before it is stored",
+      message,
+      progress: noProgress,
       startedAt: job.status?.startedAt ?? (yield* nowText)
     } as const
     const started = yield* writeStatus(job, waits, lease)
     const since = yield* lastEvent
     yield* trafficSettled
-    const policies = yield* policiesCurrent
+    const { compiled, policies } = yield* policiesCurrent
     const told = yield* readToldKinds(times.effectiveStartTime, times.effectiveEndTime).pipe(untilStored)
-    const chosen = chosenNames(job, policies)
-    yield* refuseUnknown(chosen, policies, told)
+    const selected = started.status?.policies
+    const chosen = selected ?? chosenNames(job, policies)
+    // Of one that was deleted since it began nothing may be left.
+    if (selected === undefined) yield* refuseUnknown(chosen, policies, told)
     const windows = windowsOf(policies, told, (name) => chosen?.includes(name) ?? true)
     const counts = yield* Effect.forEach(windows, (window) =>
       countSources(sourceWindowOf(started, window), factsCountedMax).pipe(untilStored)
@@ -51,10 +72,12 @@ export const begun = (job: ReindexJob, lease: Lease) =>
     const again = windows.flatMap((window) => (window.kind === "event" ? [{ ...window, since }] : []))
     const position: ReindexPosition = {
       windows: job.spec.config?.dryRun === true ? windows : [...windows, ...again],
-      window: 0
+      window: 0,
+      policies: policyVersions(chosen, windows, compiled),
+      beganAgain
     }
     const begins = {
-      message: "Begins",
+      message: beganAgain === 0 ? "Begins" : `Begins again: ${policiesChanged}`,
       ...(chosen === undefined ? {} : { policies: chosen }),
       progress: {
         ...noProgress,
@@ -68,7 +91,13 @@ export const begun = (job: ReindexJob, lease: Lease) =>
 
 export const positionOf = ({ status }: ReindexJob): ReindexPosition =>
   // The controller wrote it.
-  JSON.parse(status?.position ?? '{"windows":[],"window":0}') as ReindexPosition
+  JSON.parse(status?.position ?? '{"windows":[],"window":0,"policies":"","beganAgain":0}') as ReindexPosition
+
+/** Whether what it has told was told by these. */
+export const isToldBy = (job: ReindexJob, compiled: PolicySet): boolean => {
+  const { policies, windows } = positionOf(job)
+  return policies === policyVersions(job.status?.policies, windows, compiled)
+}
 
 /** All facts of a window: rules that a policy had before may have matched any verb. */
 export const sourceWindowOf = ({ status }: ReindexJob, window: ReindexWindow): SourceWindow => ({

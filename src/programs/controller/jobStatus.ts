@@ -1,9 +1,10 @@
 /** What a ReindexJob's status says, and how it is written. Only the replica that holds the lease writes it. */
-import { Clock, Effect, Schema } from "effect"
+import { Clock, Effect, Schedule, Schema } from "effect"
 import { type Lease, whenHeld } from "../../clients/Lease.ts"
 import type { StatusCondition } from "../../domain/KeptObject.ts"
 import { secondsTimestampText } from "../../domain/instant.ts"
 import { noProgress, type ReindexJob, type ReindexJobStatus, type ReindexPhase } from "../../domain/ReindexJob.ts"
+import type { KeptObjectsError, ObjectRefused } from "../../store/KeptObjects.ts"
 import { ReindexJobs, ReindexJobUpkeep } from "../../store/ReindexJobs.ts"
 import { untilHealed } from "../consumeBatches.ts"
 
@@ -16,7 +17,8 @@ export class JobGone extends Schema.TaggedError<JobGone>()("JobGone", { name: Sc
 const messageLengthMax = 4_096
 
 /**
- * Writes over what the status says so far; waits for a store that is away, and while the lease may be another's.
+ * Writes over what the status says so far; waits for a store that is away or refuses it, and while the lease may be
+ * another's.
  *
  * @returns the job as it is then
  */
@@ -49,8 +51,34 @@ export const writeStatus = (
       // Its labels were changed meanwhile, or the store is away.
       while: (error) => error._tag === "KeptObjectsError" && (error.retryable || error.reason._tag === "ObjectChanged")
     }),
+    untilAllowed(job),
     Effect.catchTag("KeptObjectsError", () => Effect.fail(new JobGone({ name: job.metadata.name })))
   )
+
+/** Rights come when somebody grants them: 10 s, doubled up to 5 minutes. */
+const refusedPauses = Schedule.min([Schedule.exponential("10 seconds"), Schedule.spaced("5 minutes")])
+
+/** Nothing is done of which nobody may say that it was: a job whose status is refused waits, and says so once. */
+const untilAllowed =
+  ({ metadata: { name } }: ReindexJob) =>
+  <A, R>(effect: Effect.Effect<A, JobGone | KeptObjectsError, R>) =>
+    Effect.suspend(() => {
+      let isTold = false
+      return effect.pipe(
+        Effect.tapError((error) => {
+          if (isTold || !isRefused(error)) return Effect.void
+          isTold = true
+          return Effect.logWarning("the status of a reindex job is refused; it waits", {
+            job: name,
+            error: error.reason.sentence
+          })
+        }),
+        Effect.retry({ schedule: refusedPauses, while: isRefused })
+      )
+    })
+
+const isRefused = (error: JobGone | KeptObjectsError): error is KeptObjectsError & { readonly reason: ObjectRefused } =>
+  error._tag === "KeptObjectsError" && error.reason._tag === "ObjectRefused"
 
 /** Waits for a store, or a bus, that is away, and says so once. @fails what is not retryable */
 export const untilStored = <A, E extends { readonly retryable: boolean }, R>(effect: Effect.Effect<A, E, R>) =>

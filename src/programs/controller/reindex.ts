@@ -23,7 +23,7 @@ import { counterFamily } from "../../runtime/Metrics.ts"
 import { traced } from "../../runtime/Tracing.ts"
 import { ReindexJobs } from "../../store/ReindexJobs.ts"
 import { readSourcePage, readSourceSlices, type SourceWindow } from "../../store/sourceFacts.ts"
-import { begun, JobFailed, positionOf, sourceWindowOf } from "./beginJob.ts"
+import { begun, begunAgain, isToldBy, JobFailed, policiesChanged, positionOf, sourceWindowOf } from "./beginJob.ts"
 import { isGone, nowText, untilStored, writeStatus } from "./jobStatus.ts"
 import { retellPage } from "./retellPage.ts"
 import { policiesCurrent, trafficSettled } from "./settled.ts"
@@ -65,26 +65,32 @@ export const runJob = (job: ReindexJob, lease: Lease) =>
     Effect.ensuring(Metric.update(jobRuns, 0))
   )
 
-/** Reads on from the position; ends with the job's last status. */
+/** Reads on from the position, from the beginning where policies are others by now; ends with the job's last status. */
 const retold = (job: ReindexJob, lease: Lease) =>
   Effect.gen(function* () {
     yield* trafficSettled
     yield* policiesCurrent
     let running = job
-    const { windows } = positionOf(job)
     for (;;) {
-      const position = positionOf(running)
-      const window = windows[position.window]
-      if (window === undefined) return yield* ended(running, lease, "Succeeded", summaryOf(running))
-      running = yield* windowRetold(running, sourceWindowOf(running, window), lease)
+      const { window: index, windows } = positionOf(running)
+      const window = windows[index]
+      if (window !== undefined) {
+        running = yield* windowRetold(running, sourceWindowOf(running, window), lease)
+        continue
+      }
+      // A change that was answered before the job says that it is done counts.
+      const { compiled } = yield* policiesCurrent
+      if (isToldBy(running, compiled)) return yield* ended(running, lease, "Succeeded", summaryOf(running))
+      running = yield* begunAgain(running, lease)
     }
   })
 
-/** @returns the job at the beginning of the next window */
+/** @returns the job at the beginning of the next window, or of the first one again */
 const windowRetold = (job: ReindexJob, window: SourceWindow, lease: Lease) =>
   Effect.gen(function* () {
     const clock = yield* Clock.Clock
     const now = () => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
+    const cache = yield* PolicyCache
     const { batchSize, dryRun, rate } = limitsOf(job)
     const isAgain = window.since !== undefined
     // What is told by now is stored then, and what was changed meanwhile is seen.
@@ -95,10 +101,10 @@ const windowRetold = (job: ReindexJob, window: SourceWindow, lease: Lease) =>
       const began = now()
       const position = positionOf(running)
       yield* refuseBroken(running)
-      // The newest slice that is not read yet.
-      const from = slices.find((time) => position.after === undefined || isBehind(time, position.after))
-      const { facts, more } = yield* readSourcePage(window, {
-        from,
+      const policies = cache.current()
+      if (!isToldBy(running, policies)) return yield* begunAgain(running, lease)
+      const { facts, next: after } = yield* readSourcePage(window, {
+        slices,
         after: position.after,
         // A second's worth: so much is done again when this replica dies.
         limit: Math.min(batchSize, rate)
@@ -109,17 +115,13 @@ const windowRetold = (job: ReindexJob, window: SourceWindow, lease: Lease) =>
           kind: "producer",
           attributes: { "activity.reindex_job": running.metadata.name, "activity.facts": facts.length }
         },
-        retellPage(running, window, facts, { lease, dryRun })
+        retellPage(running, window, facts, { policies, lease, dryRun })
       )
-      const last = facts.at(-1)?.position
+      const { after: _, ...ofWindow } = position
       const next: ReindexPosition =
-        more && last !== undefined
-          ? { ...position, after: last }
-          : from === undefined
-            ? { windows: position.windows, window: position.window + 1 }
-            : { ...position, after: { time: from, id: lowestId } }
+        after === undefined ? { ...ofWindow, window: position.window + 1 } : { ...position, after }
       const reached = {
-        message: dryRun ? "Counts what would differ; nothing is written" : "Tells activities anew",
+        message: (dryRun ? "Counts what would differ; nothing is written" : "Tells activities anew") + againOf(running),
         // Those were counted before.
         progress: isAgain
           ? (running.status?.progress ?? noProgress)
@@ -131,13 +133,6 @@ const windowRetold = (job: ReindexJob, window: SourceWindow, lease: Lease) =>
       if (next.window !== position.window) return running
     }
   })
-
-/** Nothing of its time is behind it. */
-const lowestId = "00000000-0000-0000-0000-000000000000"
-
-/** Whether facts at `time` and before, down to the next slice, are still to be read. */
-const isBehind = (time: string, after: NonNullable<ReindexPosition["after"]>): boolean =>
-  time < after.time || (time === after.time && after.id !== lowestId)
 
 const limitsOf = ({ spec: { config = {} } }: ReindexJob) => ({
   batchSize: config.batchSize || batchSizeOtherwise,
@@ -176,13 +171,21 @@ const progressOf = (
   }
 }
 
-const summaryOf = ({ spec, status }: ReindexJob): string => {
+const summaryOf = (job: ReindexJob): string => {
+  const { spec, status } = job
   const { activitiesGenerated, changed, errors, lost, new: added } = status?.progress ?? noProgress
   const [begin, differs] = spec.config?.dryRun === true ? ["Dry run completed", "would be"] : ["Completed", "were"]
   return (
     `${begin}: ${activitiesGenerated} activities generated; of what is stored ${changed} ${differs} changed, ` +
-    `${added} added, ${lost} removed${errors === 0 ? "" : `; ${errors} failed`}`
+    `${added} added, ${lost} removed${errors === 0 ? "" : `; ${errors} failed`}${againOf(job)}`
   )
+}
+
+/** Progress counts from there. */
+const againOf = (job: ReindexJob): string => {
+  const { beganAgain } = positionOf(job)
+  if (beganAgain === 0) return ""
+  return `; it began again${beganAgain === 1 ? "" : ` ${beganAgain} times`}: ${policiesChanged}`
 }
 
 const ended = (job: ReindexJob, lease: Lease, phase: "Succeeded" | "Failed", message: string) =>

@@ -5,16 +5,24 @@
  * A write is bound to the policy that was looked at. Whoever else writes the condition, an API server of another release
  * that disagrees perhaps, is contradicted once a minute, not in a circle.
  */
-import { Clock, Effect, Stream } from "effect"
+import { Clock, Effect, Metric, Stream } from "effect"
 import type { ActivityPolicy } from "../../domain/ActivityPolicy.ts"
 import type { StatusCondition } from "../../domain/KeptObject.ts"
 import { secondsTimestampText } from "../../domain/instant.ts"
 import { type PolicyProblem, policyProblems } from "../../process/Preview.ts"
+import { Metrics } from "../../runtime/Metrics.ts"
 import { readyCondition } from "../../serve/policies/readyCondition.ts"
 import { PolicyStore, PolicyUpkeep } from "../../store/PolicyStore.ts"
 
 /** What did not arrive, or was changed by somebody, is told again after so long. */
 const againMillis = 60_000
+
+/** What is refused is told again after one such time, then after twice, up to this. */
+const refusedMillisMax = 16 * againMillis
+
+const statusesRefused = Metric.gauge("activity_controller_policy_statuses_refused", {
+  description: "Policies whose status the cluster does not take: rights are missing, or its definition is another"
+})
 
 /** As many problems as a reader can use. */
 const problemsMax = 10
@@ -34,21 +42,43 @@ export const reportReady = Effect.gen(function* () {
     const verdict =
       before?.uid === uid && before.generation === generation
         ? before
-        : { uid, generation, problems: policyProblems(policy), toldAt: Number.NEGATIVE_INFINITY }
+        : { uid, generation, problems: policyProblems(policy), nextMillis: now, refusals: 0 }
     verdicts.set(name, verdict)
     const status = statusOf(policy, verdict, now)
-    if (status === undefined || now - verdict.toldAt < againMillis) return
-    verdicts.set(name, { ...verdict, toldAt: now })
+    if (status === undefined || now < verdict.nextMillis) return
+    verdicts.set(name, { ...verdict, nextMillis: now + againMillis, refusals: 0 })
     yield* upkeep.writeStatus({ ...policy, status }).pipe(
-      // Changed or gone meanwhile: what it is now comes, and is looked at anew. Anything else is tried again.
-      Effect.catch(({ reason }) =>
-        Effect.suspend(() => {
-          if (reason._tag === "ObjectMissing" || reason._tag === "ObjectChanged") verdicts.delete(name)
-          return Effect.logDebug("the status of a policy could not be written", { policy: name, reason: reason._tag })
-        })
-      )
+      Effect.asVoid,
+      Effect.catch(({ reason }) => {
+        switch (reason._tag) {
+          // What it is now comes, and is looked at anew.
+          case "ObjectMissing":
+          case "ObjectChanged":
+            verdicts.delete(name)
+            return Effect.void
+          case "ObjectRefused":
+            return refused(name, verdict, now, reason.sentence)
+          default:
+            return Effect.logDebug("the status of a policy could not be written", { policy: name, reason: reason._tag })
+        }
+      })
     )
   })
+
+  /** As long as it is the same, only rights that were granted since can change it. */
+  const refused = (name: string, verdict: Verdict, now: number, sentence: string) => {
+    const pauseMillis = Math.min(refusedMillisMax, againMillis * 2 ** verdict.refusals)
+    verdicts.set(name, { ...verdict, nextMillis: now + pauseMillis, refusals: verdict.refusals + 1 })
+    return verdict.refusals > 0
+      ? Effect.void
+      : Effect.logWarning("the status of a policy is refused", { policy: name, error: sentence })
+  }
+
+  yield* (yield* Metrics).onScrape(
+    Effect.suspend(() =>
+      Metric.update(statusesRefused, [...verdicts.values()].filter(({ refusals }) => refusals > 0).length)
+    )
+  )
 
   /** A policy that nobody thought of is told of by none: the others' turn comes. */
   const report = (policy: ActivityPolicy) =>
@@ -84,8 +114,10 @@ interface Verdict {
   readonly uid: string
   readonly generation: number
   readonly problems: ReadonlyArray<PolicyProblem>
-  /** Milliseconds since 1970. */
-  readonly toldAt: number
+  /** When it may be told again, in milliseconds since 1970. */
+  readonly nextMillis: number
+  /** How often it was refused since it was last taken, or changed. */
+  readonly refusals: number
 }
 
 /** What the status has to be; undefined when it says so already. */

@@ -8,7 +8,6 @@ import { headerNames } from "../../domain/streams.ts"
 import { tenantHeader } from "../../domain/Tenant.ts"
 import { auditRecordFrom } from "../../normalise/auditRecordFrom.ts"
 import { kubernetesEventFromText } from "../../normalise/kubernetesEventFrom.ts"
-import { PolicyCache } from "../../process/PolicyCache.ts"
 import type { Evaluation, PolicySet } from "../../process/PolicySet.ts"
 import { type ReindexMessage, type ReindexOutcome, reindexed } from "../../process/Reindex.ts"
 import { counterFamily } from "../../runtime/Metrics.ts"
@@ -26,6 +25,7 @@ const outcomes = counterFamily(
 )
 
 export interface PageOptions {
+  readonly policies: PolicySet
   readonly lease: Lease
   /** Counted, and nothing published. */
   readonly dryRun: boolean
@@ -40,14 +40,12 @@ export const retellPage = (
   job: ReindexJob,
   window: SourceWindow,
   facts: ReadonlyArray<SourceFact>,
-  { dryRun, lease }: PageOptions
+  { dryRun, lease, policies }: PageOptions
 ) =>
   Effect.gen(function* () {
     const counts: Record<ReindexOutcome, number> = { same: 0, changed: 0, new: 0, lost: 0, error: 0 }
     const [newest, oldest] = [facts[0], facts.at(-1)]
     if (newest === undefined || oldest === undefined) return counts
-    const cache = yield* PolicyCache
-    const policies = cache.current()
     const evaluated = yield* takingTurns(facts, (fact) => evaluatedFact(policies, window, fact))
     // After the evaluation: what a live sight told meanwhile is newer, and wins.
     const tellings = yield* readTellings(window, oldest.position.time, newest.position.time).pipe(untilStored)

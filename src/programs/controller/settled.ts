@@ -1,8 +1,13 @@
 /** That a job sees what came before it: a reindex compares with what is stored, by the policies as they are. */
 import { Effect } from "effect"
 import { Nats } from "../../clients/nats/Nats.ts"
+import type { ActivityPolicy } from "../../domain/ActivityPolicy.ts"
+import { uuidFrom } from "../../domain/identity.ts"
+import type { ReindexWindow } from "../../domain/ReindexJob.ts"
 import { activities, auditEvents, miloEvents, type StreamDefinition } from "../../domain/streams.ts"
 import { PolicyCache } from "../../process/PolicyCache.ts"
+import type { PolicySet } from "../../process/PolicySet.ts"
+import { policyProblems } from "../../process/Preview.ts"
 import { PolicyStore } from "../../store/PolicyStore.ts"
 import { untilStored } from "./jobStatus.ts"
 
@@ -36,17 +41,46 @@ const consumed = (stream: StreamDefinition) =>
     }
   }).pipe(untilStored)
 
-/** Returns when the compiled policies are not older than those that the store has now. @fails KeptObjectsError what is not retryable */
+/**
+ * Returns the policies of the store, and the compiled ones, when they are the same.
+ *
+ * @fails KeptObjectsError what is not retryable
+ */
 export const policiesCurrent = Effect.gen(function* () {
   const cache = yield* PolicyCache
+  const store = yield* PolicyStore
   yield* cache.listed
-  const { objects: policies } = yield* (yield* PolicyStore).list.pipe(untilStored)
-  const isCurrent = () => {
-    const compiled = new Map(cache.current().policies.map(({ generation, name }) => [name, generation]))
-    return policies.every(
-      ({ metadata: { generation = 0, name } }) => cache.broken().has(name) || (compiled.get(name) ?? -1) >= generation
-    )
+  for (;;) {
+    const { objects: policies } = yield* store.list.pipe(untilStored)
+    const set = cache.current()
+    const compiled = new Map(set.policies.map((policy) => [policy.name, policy]))
+    const isCurrent = ({ metadata: { generation = 0, name, uid = "" } }: ActivityPolicy): boolean => {
+      const found = compiled.get(name)
+      return found?.uid === uid && found.generation === generation
+    }
+    const off = policies.filter((policy) => !isCurrent(policy))
+    const isOff = (policy: ActivityPolicy): boolean =>
+      !compiled.has(policy.metadata.name) &&
+      cache.broken().has(policy.metadata.name) &&
+      // One that was broken may have been mended since.
+      policyProblems(policy).length > 0
+    if (compiled.size === policies.length - off.length && off.every(isOff)) return { policies, compiled: set }
+    yield* Effect.sleep(lookEvery)
   }
-  while (!isCurrent()) yield* Effect.sleep(lookEvery)
-  return policies
 })
+
+/**
+ * The versions of all policies that have a say in what a job tells: those that it is about, and others for objects of the
+ * same API groups, which may come before them.
+ */
+export const policyVersions = (
+  chosen: ReadonlyArray<string> | undefined,
+  windows: ReadonlyArray<ReindexWindow>,
+  { policies }: PolicySet
+): string => {
+  const groups = new Set(windows.map(({ apiGroup }) => apiGroup))
+  const versions = policies
+    .filter(({ apiGroup, name }) => chosen === undefined || chosen.includes(name) || groups.has(apiGroup))
+    .map(({ generation, label, name, uid }) => JSON.stringify([name, uid, generation, label]))
+  return uuidFrom("policies", ...versions)
+}

@@ -7,8 +7,8 @@ const names: Reader<ReadonlyArray<string>> = (value) =>
 
 export const doctorSettings = {
   config: shared.configFile,
-  ...shared.natsSettings,
-  ...shared.clickHouseSettings,
+  ...shared.optionalNatsSettings("empty: not looked at"),
+  ...shared.optionalClickHouseSettings("empty: not looked at"),
   ...shared.kubeSettings,
   policyStore: shared.policyStore,
   streamScale: shared.streamScale,

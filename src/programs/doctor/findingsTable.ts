@@ -1,4 +1,5 @@
 /** Findings as a table that fits a terminal. */
+import { wrapped } from "../../runtime/wrapped.ts"
 import type { Finding } from "./Finding.ts"
 
 const gap = "  "
@@ -33,15 +34,4 @@ const linesOf = (row: ReadonlyArray<string>, widths: ReadonlyArray<number>): Rea
       .join(gap)
       .trimEnd()
   )
-}
-
-const wrapped = (text: string, width: number): ReadonlyArray<string> => {
-  const lines: Array<string> = []
-  for (let rest = text; rest !== "";) {
-    const space = rest.length <= width ? rest.length : rest.lastIndexOf(" ", width)
-    const end = space > 0 ? space : width
-    lines.push(rest.slice(0, end))
-    rest = rest.slice(end).trimStart()
-  }
-  return lines
 }

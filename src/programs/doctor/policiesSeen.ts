@@ -19,9 +19,10 @@ export interface PoliciesSeen {
 
 type PolicySettings = Pick<DoctorSettings, "kubeconfig" | "policyStore"> & NatsSettings
 
-/** Undefined where their store does not answer: that is another look's finding. */
+/** Undefined where their store is not named, or does not answer: that is another look's finding. */
 export const policiesSeen = (settings: PolicySettings): Effect.Effect<PoliciesSeen | undefined> =>
   Effect.gen(function* () {
+    if (settings.policyStore === "nats" && settings.natsUrl === "") return undefined
     const policies = yield* settings.policyStore === "kubernetes" ? recordsOf(settings) : entriesOf(settings)
     const kindOf =
       settings.policyStore === "kubernetes" || settings.kubeconfig !== ""

@@ -1,5 +1,6 @@
 /** Looks at a set-up, changes nothing, and says what is wrong with it, or may be. */
 import { Console, Effect, Terminal } from "effect"
+import { StartRefused } from "../../runtime/StartRefused.ts"
 import { busFindings } from "./busFindings.ts"
 import { clusterFindings } from "./clusterFindings.ts"
 import type { DoctorSettings } from "./config.ts"
@@ -16,10 +17,12 @@ const widthDefault = 120
  * Prints a row for each finding.
  *
  * @fails FaultsFound when there is a fault among them
+ * @fails StartRefused when no setting says what to look at
  */
 export const doctor = (settings: DoctorSettings) =>
   Effect.gen(function* () {
     const looks = looksFor(settings)
+    if (looks.length === 0) return yield* new StartRefused({ sentence: nothingToLookAt })
     const findings = yield* findingsOf(looks)
     yield* settings.json ? Console.log(JSON.stringify(findings, undefined, 2)) : printed(findings, looks)
     const { faults } = parted(findings)
@@ -41,10 +44,10 @@ interface Look {
   readonly look: Effect.Effect<ReadonlyArray<Finding>>
 }
 
-/** NATS and ClickHouse have defaults; the rest is looked at where a setting says so. */
+/** Each part is looked at where a setting says so: what this machine has no part in is no fault of a set-up. */
 const looksFor = (settings: DoctorSettings): ReadonlyArray<Look> => [
-  { part: "nats", look: busFindings(settings) },
-  { part: "clickhouse", look: storeFindings(settings) },
+  ...(settings.natsUrl === "" ? [] : [{ part: "nats", look: busFindings(settings) }]),
+  ...(settings.clickHouseUrl === "" ? [] : [{ part: "clickhouse", look: storeFindings(settings) }]),
   ...(settings.kubeconfig === "" && settings.policyStore !== "kubernetes" && settings.accounts === ""
     ? []
     : [{ part: "cluster", look: clusterFindings(settings) }]),
@@ -81,15 +84,20 @@ const parted = (findings: ReadonlyArray<Finding>) => ({
 const counted = ({ length }: ReadonlyArray<Finding>, word: string): string =>
   `${length} ${word}${length === 1 ? "" : "s"}`
 
-const optional: Readonly<Record<string, string>> = {
+/** What says that a part is to be looked at. */
+const settingsOf: Readonly<Record<string, string>> = {
+  nats: "--nats-url",
+  clickhouse: "--clickhouse-url",
   cluster: "--kubeconfig",
   tls: "--tls-certificate",
   callers: "--tokens, --roles, --audit-tokens",
   audit: "--audit-webhook"
 }
 
+const nothingToLookAt = `Nothing to look at: give one of ${Object.values(settingsOf).join(", ")}; activity doctor --help has them all.`
+
 const notLookedAt = (looked: ReadonlySet<string>): string => {
-  const others = Object.entries(optional).filter(([part]) => !looked.has(part))
+  const others = Object.entries(settingsOf).filter(([part]) => !looked.has(part))
   return others.length === 0
     ? ""
     : ` Not looked at: ${others.map(([part, setting]) => `${part} (${setting})`).join("; ")}.`

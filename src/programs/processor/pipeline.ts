@@ -183,18 +183,23 @@ const decoder = new TextDecoder()
 
 /** One message of AUDIT_EVENTS or MILO_EVENTS, or a dead letter that was one. */
 export const evaluateMessage = (policies: PolicySet, options: ProcessorOptions, message: StoredMessage): Outcome =>
-  isEvent(message.subject) ? evaluateEvent(policies, message) : evaluateRecord(policies, options, message)
+  isEvent(message) ? evaluateEvent(policies, message) : evaluateRecord(policies, options, message)
 
 const deadEvents = `dead.${subjectToken(streams.miloEvents.name)}.`
 
-const isEvent = (subject: string): boolean => subject.startsWith("events.") || subject.startsWith(deadEvents)
+/** By its stream where that tells it: the subject would have to be decoded. */
+const isEvent = (message: StoredMessage): boolean =>
+  message.stream === streams.deadLetters.name
+    ? message.subject.startsWith(deadEvents)
+    : message.stream === streams.miloEvents.name
 
 const evaluateRecord = (policies: PolicySet, options: ProcessorOptions, message: StoredMessage): Outcome => {
-  const text = decoder.decode(message.body)
-  const origin = { cluster: message.header(headerNames.cluster), defaultTenant: options.defaultTenant }
-  const request = auditRequestFrom(text)
+  const { body } = message
+  const request = auditRequestFrom(body)
   const asked = request === undefined ? "bodies" : policies.partsAsked(request)
   if (typeof asked === "object") return { _tag: "NoActivity", reason: asked.reason }
+  const text = decoder.decode(body)
+  const origin = { cluster: message.header(headerNames.cluster), defaultTenant: options.defaultTenant }
   const outlined = asked === "outlines" ? auditRecordFrom(withOutlines(text), origin) : undefined
   // A key that stands again behind the bodies can make it another request, to which other rules are asked.
   const isEnough =

@@ -20,8 +20,8 @@ export const upSettings = {
     default: "",
     read: text
   }),
-  ...shared.optionalNatsSettings,
-  ...shared.optionalClickHouseSettings,
+  ...shared.optionalNatsSettings("empty finds nats-server and starts it"),
+  ...shared.optionalClickHouseSettings("empty takes the embedded engine"),
   demo: toggle({
     name: "demo",
     description: "play a recorded stretch of a real cluster at the first start",

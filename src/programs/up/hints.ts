@@ -18,8 +18,9 @@ See more:
   ${kubectl} explain activity.spec
   ${kubectl} get activitypolicies
   ${kubectl} get --raw '/apis/activity.miloapis.com/v1/activities?search=deployment&limit=5'
-  ${kubectl} get --raw '/apis/activity.miloapis.com/v1/activities?start=now-7d&limit=5'     (without start: the last hour)
   ${curl} '${options.api}/apis/activity.miloapis.com/v1/activities?limit=5'
+Of the last seven days, where lists without a start have the last hour:
+  ${kubectl} get --raw '/apis/activity.miloapis.com/v1/activities?start=now-7d&limit=5'
 Send audit records, or point a kube-apiserver here (--audit-webhook-config-file=${options.auditKubeconfig}):
   curl --cacert ${options.authority} --data-binary @${options.exampleBatch} ${options.audit}
 Probes and metrics: ${options.ops}/readyz ${options.ops}/metrics

@@ -5,12 +5,17 @@ import { Clock, Effect, Result } from "effect"
 import { createHash } from "node:crypto"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
-import { parseAllDocuments } from "yaml"
+import { activityPolicySpecSchema, activityPolicyStatusSchema } from "../../contracts/activityPolicySchema.ts"
+import type { JsonSchema } from "../../contracts/JsonSchema.ts"
+import { metaReference } from "../../contracts/metaSchemas.ts"
 import type { ActivityPolicy, ActivityPolicySpec } from "../../domain/ActivityPolicy.ts"
+import type { Json } from "../../domain/AuditRecord.ts"
 import { uuidFrom } from "../../domain/identity.ts"
 import { secondsTimestampText } from "../../domain/instant.ts"
 import { policyProblems } from "../../process/Preview.ts"
+import { parseYamlDocuments } from "../../runtime/parseYaml.ts"
 import { StartRefused } from "../../runtime/StartRefused.ts"
+import { fieldProblems } from "../../serve/objects/fieldProblems.ts"
 import { readyCondition } from "../../serve/policies/readyCondition.ts"
 import { PolicyBucket } from "../../store/PolicyBucket.ts"
 import type { KeptObjectsError } from "../../store/KeptObjects.ts"
@@ -127,33 +132,35 @@ const refused = (sentence: string): StartRefused => new StartRefused({ sentence 
 const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
 
 /** The policies of one file, or a sentence. */
-const policiesIn = (text: string): Result.Result<ReadonlyArray<ActivityPolicy>, string> => {
-  const policies: Array<ActivityPolicy> = []
-  for (const document of parseAllDocuments(text)) {
-    if (!("errors" in document)) continue
-    const fault = document.errors[0]
-    if (fault !== undefined) {
-      const place = fault.linePos?.[0]
-      return Result.fail(
-        `line ${place?.line ?? 1}, column ${place?.col ?? 1}: ${fault.message.split("\n", 1)[0] ?? ""}`
-      )
-    }
-    const value: unknown = document.toJS()
-    if (value === null) continue
-    if (!isPolicy(value)) {
-      return Result.fail(
-        "a document is no ActivityPolicy: it needs apiVersion, kind, metadata.name and spec.resource.kind."
-      )
-    }
-    const problem = policyProblems(value)[0]
-    if (problem !== undefined) {
-      return Result.fail(
-        `policy "${value.metadata.name}", ${problem.field}, line ${problem.line}, column ${problem.column}: ${problem.message}`
-      )
-    }
-    policies.push(value)
+const policiesIn = (text: string): Result.Result<ReadonlyArray<ActivityPolicy>, string> =>
+  Result.flatMap(parseYamlDocuments(text), (documents) => Result.all(documents.map(policyFrom)))
+
+const policySchema: JsonSchema = {
+  type: "object",
+  properties: {
+    apiVersion: { type: "string" },
+    kind: { type: "string" },
+    metadata: metaReference("ObjectMeta"),
+    spec: activityPolicySpecSchema,
+    status: activityPolicyStatusSchema
   }
-  return Result.succeed(policies)
+}
+
+const policyFrom = (value: unknown): Result.Result<ActivityPolicy, string> => {
+  if (!isPolicy(value)) {
+    return Result.fail(
+      "a document is no ActivityPolicy: it needs apiVersion, kind, metadata.name and spec.resource.kind."
+    )
+  }
+  const name = `policy "${value.metadata.name}"`
+  // It comes from YAML, whose values are JSON's.
+  const { mismatches, unknown } = fieldProblems(policySchema, value as unknown as Json)
+  const [slip] = [...mismatches, ...unknown.map((path) => `unknown field "${path}"`)]
+  if (slip !== undefined) return Result.fail(`${name}: ${slip}`)
+  const [problem] = policyProblems(value)
+  if (problem === undefined) return Result.succeed(value)
+  const place = problem.line === undefined ? "" : `, line ${problem.line}, column ${problem.column ?? 1}`
+  return Result.fail(`${name}, ${problem.field}${place}: ${problem.message}`)
 }
 
 /** Enough of a shape for `policyProblems`, which looks at the rest. */

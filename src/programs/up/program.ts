@@ -20,7 +20,6 @@ import { serverCertificate, type ServerCertificate } from "../../runtime/Tls.ts"
 import { isLoopback } from "../../runtime/settings.ts"
 import { StartRefused } from "../../runtime/StartRefused.ts"
 import { auditWebhook } from "../../sources/collector/AuditWebhook.ts"
-import { ActivityQueries } from "../../store/ActivityQueries.ts"
 import { DeadLetterGroups } from "../../store/DeadLetterGroups.ts"
 import { FactQueries } from "../../store/FactQueries.ts"
 import { highestSequence } from "../../store/highestSequence.ts"
@@ -105,7 +104,6 @@ const services = (folder: DataFolder, settings: UpSettings, alone: boolean) => {
   const stores = Layer.mergeAll(
     PolicyWrites.layerBucket.pipe(Layer.provideMerge(policyBucketLayer)),
     ReindexJobWrites.layerBucket.pipe(Layer.provideMerge(reindexJobBucketLayer)),
-    ActivityQueries.layer,
     DeadLetterGroups.layer,
     FactQueries.layer,
     Intake.layer({ folder: folder.at("spool"), sizeBytesMax: settings.spoolSizeBytesMax })

@@ -2,7 +2,6 @@
 import { Effect, Result } from "effect"
 import { activitiesResource, groupName } from "../../contracts/resources.ts"
 import type { Activity } from "../../domain/Activity.ts"
-import { ActivityQueries } from "../../store/ActivityQueries.ts"
 import { FactQueries } from "../../store/FactQueries.ts"
 import { activityChanges } from "../changes/activityChanges.ts"
 import type { FactKindForm, FactResource } from "../facts/FactResource.ts"
@@ -25,20 +24,18 @@ const form: FactKindForm = {
 }
 
 export const activityFacts = Effect.gen(function* () {
-  const queries = yield* ActivityQueries
-  const records = yield* FactQueries
+  const queries = yield* FactQueries
   return {
     form,
     feed: yield* ActivityFeed,
-    page: (window, page) =>
-      Effect.map(queries.list(window, page), ({ activities, next }) => ({ facts: activities, next })),
-    get: queries.get,
+    page: queries.page,
+    get: queries.activity,
     predicate: activityPredicate,
     printer: activityPrinter,
     stored: (stored, apiVersion) => servedActivity(activityOf(stored), stored.sequence, apiVersion),
     served: servedActivity,
     alone: (scope, activity) =>
-      Effect.map(activityChanges(records, scope, activity), ({ changes, warnings }) => ({
+      Effect.map(activityChanges(queries, scope, activity), ({ changes, warnings }) => ({
         object: { ...activity, spec: { ...activity.spec, ...changes } },
         warnings
       }))

@@ -5,7 +5,7 @@ import { labelNames } from "../../domain/Activity.ts"
 import { fieldSelectorFrom, labelSelectorFrom, type LabelRequirement } from "../Selector.ts"
 
 /** Fields that a fieldSelector may name. */
-export const selectableFields = [
+const selectableFields = [
   "metadata.name",
   "metadata.namespace",
   "spec.changeSource",

@@ -1,6 +1,6 @@
 /** Activities as clients get them. */
 import type { Activity } from "../../domain/Activity.ts"
-import type { StoredActivity } from "../../store/ActivityQueries.ts"
+import type { StoredFact } from "../../store/FactQueries.ts"
 import type { Call } from "../http/Call.ts"
 import { apiVersionOf, type ResourceRequest } from "../http/RequestInfo.ts"
 import { includeObjectFrom, type Printer, printerFor } from "../Table.ts"
@@ -27,4 +27,4 @@ export const servedActivity = (activity: Activity, sequence: number, apiVersion:
 })
 
 // The store holds only what the processor wrote: canonical Activities.
-export const activityOf = (stored: StoredActivity): Activity => JSON.parse(stored.json) as Activity
+export const activityOf = (stored: StoredFact): Activity => JSON.parse(stored.json) as Activity

@@ -22,7 +22,7 @@ import type { Answer } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
 
 /** A policy has some KiB. */
-export const requestObjectSizeBytesMax = 16 * 1024
+const requestObjectSizeBytesMax = 16 * 1024
 
 /** A sentence of an answer; longer ones repeat what was sent. */
 const messageLengthMax = 1_024
@@ -42,10 +42,10 @@ export interface AnsweredRequest {
 }
 
 /** Says of a query's creation that not a page but all was asked for, and as what: its objectRef would not tell. */
-export const exportAnnotation = "activity.miloapis.com/export"
+const exportAnnotation = "activity.miloapis.com/export"
 
 /** Why dead letters were discarded: a body that is YAML, or names thousands of them, is not in the record. */
-export const reasonAnnotation = "activity.miloapis.com/discard-reason"
+const reasonAnnotation = "activity.miloapis.com/discard-reason"
 
 const readingVerbs: ReadonlySet<string> = new Set(["get", "list", "watch"])
 

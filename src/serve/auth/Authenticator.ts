@@ -31,7 +31,7 @@ export class Authenticator extends Context.Service<
   }
 >()("activity/serve/auth/Authenticator") {}
 
-export const authenticatedGroup = "system:authenticated"
+const authenticatedGroup = "system:authenticated"
 const unauthenticatedGroup = "system:unauthenticated"
 
 /** Who calls without credentials. Only probes answer to it. */

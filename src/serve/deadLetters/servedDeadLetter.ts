@@ -1,5 +1,6 @@
 /** Groups of dead letters as clients get them. */
 import { deadLettersResource, groupName } from "../../contracts/resources.ts"
+import { dueMillisOf } from "../../domain/deadLetter.ts"
 import { timestampText } from "../../domain/instant.ts"
 import type { Letter, LetterGroup } from "../../store/DeadLetterGroups.ts"
 
@@ -60,7 +61,10 @@ export interface ServedLetter {
 export const servedDeadLetter = (group: LetterGroup, apiVersion: string): ServedDeadLetter => {
   const { cause, generation, letters, name, policy, program, reason, rule, stream, version } = group
   const tried = letters.map(({ triedMillis }) => triedMillis)
-  const due = letters.flatMap(({ dueMillis }) => (dueMillis === undefined ? [] : [dueMillis]))
+  const due = letters.flatMap(({ attempts, redriven, triedMillis }) => {
+    const dueMillis = dueMillisOf({ attempts, reason, redriven }, triedMillis)
+    return dueMillis === undefined ? [] : [dueMillis]
+  })
   const first = lowest(tried)
   return {
     apiVersion,
@@ -84,14 +88,17 @@ export const servedDeadLetter = (group: LetterGroup, apiVersion: string): Served
       firstTriedTimestamp: timeText(first),
       lastTriedTimestamp: timeText(letters.at(-1)?.triedMillis ?? first),
       ...(due.length === 0 ? {} : { nextTryTimestamp: timeText(lowest(due)) }),
-      newest: letters.slice(-newestMax).toReversed().map(servedLetter)
+      newest: letters
+        .slice(-newestMax)
+        .toReversed()
+        .map((letter) => servedLetter(letter, stream))
     }
   }
 }
 
-const servedLetter = ({ attempts, position, sequence, triedMillis }: Letter): ServedLetter => ({
+const servedLetter = ({ attempts, sequence, source, triedMillis }: Letter, stream: string): ServedLetter => ({
   sequence,
-  ...(position === "" ? {} : { position }),
+  ...(source === 0 ? {} : { position: `${stream}:${source}` }),
   attempts,
   triedTimestamp: timeText(triedMillis)
 })

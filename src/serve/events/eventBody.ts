@@ -1,14 +1,14 @@
 /** An Event as a client sends it, in either API version: its fields checked, its times in the form of Kubernetes. */
 import { Effect, Result } from "effect"
-import { coreFieldNames, eventProperties } from "../../contracts/eventsSchema.ts"
 import { eventsGroup } from "../../contracts/eventsApis.ts"
+import { coreFieldNames, eventProperties } from "../../contracts/eventsSchema.ts"
 import { isJsonObject, type Json, type JsonObject, objectAt, textAt } from "../../domain/AuditRecord.ts"
 import { microsecondsFrom, secondsTimestampText, timestampText } from "../../domain/instant.ts"
 import type { ObjectMetadata } from "../../domain/KeptObject.ts"
 import { type ApiFailure, badRequest } from "../ApiFailure.ts"
 import type { Call } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
-import { type BodyKind, type CheckedBody, checkedObject, objectBody } from "../objectBody.ts"
+import { type BodyKind, type CheckedBody, checkedObject, objectBody } from "../objects/objectBody.ts"
 
 export interface EventMetadata extends ObjectMetadata {
   readonly namespace?: string

@@ -1,11 +1,11 @@
 /** What the resources that show Events have in common. */
 import { Effect, Option, Result } from "effect"
-import { type Expression, field, isText } from "../../cel/Filter.ts"
+import { field, isOneOf, isText } from "../../cel/Filter.ts"
 import type { ClickHouseError } from "../../clients/clickhouse/ClickHouse.ts"
 import { type JsonObject, objectAt, textAt } from "../../domain/AuditRecord.ts"
 import type { Scope } from "../../domain/Scope.ts"
 import { apiGroupFrom } from "../../normalise/kubernetesEventFrom.ts"
-import { FactQueries, type PlacedFact } from "../../store/FactQueries.ts"
+import { FactQueries, pageRowsMax, type PlacedFact } from "../../store/FactQueries.ts"
 import type { FactWindow } from "../../store/factWindow.ts"
 import type { Call } from "../http/Call.ts"
 import { type FactPredicate, factPredicate } from "../facts/factPredicate.ts"
@@ -48,10 +48,19 @@ export const eventFacts = Effect.gen(function* () {
       scope: Scope,
       name: string,
       namespace: string | undefined
-    ): Effect.Effect<Option.Option<PlacedFact>, ClickHouseError> => {
-      const window: FactWindow = { kind: "event", scope, ...always, selectors: named(name), namespace }
-      return Effect.map(page(window, { limit: 1 }), ({ facts }) => Option.fromUndefinedOr(facts[0]))
-    },
+    ): Effect.Effect<Option.Option<PlacedFact>, ClickHouseError> =>
+      Effect.map(page(named(scope, [name], namespace), { limit: 1 }), ({ facts }) => Option.fromUndefinedOr(facts[0])),
+    /** By name, the newest of each; `isWhole`: those that are not there do not exist. */
+    getAll: (
+      scope: Scope,
+      names: ReadonlyArray<string>,
+      namespace: string
+    ): Effect.Effect<{ readonly found: ReadonlyMap<string, PlacedFact>; readonly isWhole: boolean }, ClickHouseError> =>
+      Effect.map(page(named(scope, names, namespace), { limit: pageRowsMax }), ({ facts, next }) => {
+        const found = new Map<string, PlacedFact>()
+        for (const fact of facts.toReversed()) found.set(nameOf(fact), fact)
+        return { found, isWhole: next === undefined }
+      }),
     predicate: (scope: Scope, asked: FactRequest): FactPredicate<SeenEvent> =>
       factPredicate(asked, {
         inReach: (seen) =>
@@ -63,7 +72,15 @@ export const eventFacts = Effect.gen(function* () {
   }
 })
 
-const named = (name: string): Expression => isText(field("metadata.name", "string"), name)
+const named = (scope: Scope, names: ReadonlyArray<string>, namespace: string | undefined): FactWindow => {
+  const name = field("metadata.name", "string")
+  const [first, ...others] = names
+  const selectors = first !== undefined && others.length === 0 ? isText(name, first) : isOneOf(name, names)
+  return { kind: "event", scope, ...always, selectors, namespace }
+}
+
+// What was stored is an Event.
+const nameOf = ({ json }: PlacedFact): string => textAt((JSON.parse(json) as JsonObject)["metadata"], "name")
 
 /** Clients compare it with those of lists and watches: it is our sequence, not what its cluster called it. */
 export const servedMetadata = (event: JsonObject, sequence: number) => {

@@ -13,7 +13,7 @@ import { type Json, type JsonObject, objectAt, textAt } from "../../domain/Audit
 import { microsecondsFrom } from "../../domain/instant.ts"
 import { pathSegmentFault } from "../../domain/pathSegment.ts"
 import type { FieldFault } from "../ApiFailure.ts"
-import { isQualifiedName, metadataFaults } from "../kept/admission.ts"
+import { isQualifiedName, metadataFaults } from "../objects/metadata.ts"
 import { type EventMetadata, isEmpty } from "./eventBody.ts"
 
 /** An Event with the fields of events.k8s.io/v1, and the API group that it came by. */

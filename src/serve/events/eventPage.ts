@@ -8,10 +8,15 @@ import type { ClickHouseError } from "../../clients/clickhouse/ClickHouse.ts"
 import { textAt } from "../../domain/AuditRecord.ts"
 import { microsecondsFrom } from "../../domain/instant.ts"
 import { sightingsOf } from "../../normalise/sightingsOf.ts"
-import type { Position } from "../../store/ActivityQueries.ts"
-import type { AskedPage, FactQueries, PlacedFact, PlacedPage } from "../../store/FactQueries.ts"
+import {
+  type AskedPage,
+  type FactQueries,
+  pageSizeBytesMax,
+  type PlacedFact,
+  type PlacedPage
+} from "../../store/FactQueries.ts"
 import type { FactWindow } from "../../store/factWindow.ts"
-import { newestFirst } from "../../store/newestFirst.ts"
+import { newestFirst, type Position } from "../../store/Position.ts"
 import { searchPredicate } from "../../store/searchWords.ts"
 import { storedTimeFrom } from "../../store/times.ts"
 import type { FactFeed, Unstored } from "../facts/FactFeed.ts"
@@ -24,7 +29,7 @@ export const eventPage =
     Effect.gen(function* () {
       // Before the store is read: what leaves it meanwhile is in the store.
       const { sights } = yield* feed.unstored
-      const page = yield* queries.page(window, asked)
+      const page = yield* queries.page(window, { sizeBytesMax: pageSizeBytesMax, ...asked })
       return sights.size === 0 ? page : withUnstored(page, sights, window, asked)
     })
 

@@ -3,8 +3,8 @@ import { Effect } from "effect"
 import { isJsonObject, type Json } from "../../domain/AuditRecord.ts"
 import { type ApiFailure, badRequest } from "../ApiFailure.ts"
 import type { Call } from "../http/Call.ts"
-import { jsonPatched, mergePatched } from "../kept/patches.ts"
-import { jsonBody, mediaType, unsupported } from "../objectBody.ts"
+import { jsonBody, mediaType, unsupported } from "../objects/objectBody.ts"
+import { jsonPatched, mergePatched } from "../objects/patches.ts"
 import { strategicMerged } from "./strategicMerge.ts"
 
 const patchTypes: Readonly<Record<string, (target: Json, patch: Json) => Effect.Effect<Json, ApiFailure>>> = {

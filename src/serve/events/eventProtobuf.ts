@@ -20,7 +20,7 @@ import {
   time,
   whole
 } from "../http/protobuf.ts"
-import { mediaType } from "../objectBody.ts"
+import { mediaType } from "../objects/objectBody.ts"
 
 /** A call whose body is JSON, whatever form it was sent in. */
 export const inJson = (call: Call, group: string): Call =>

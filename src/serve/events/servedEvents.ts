@@ -31,7 +31,12 @@ export const servedEvents = ({ group }: ResourceRequest) =>
     })
     return {
       ...facts,
-      form: { ...facts.form, of: { group, plural: eventsResource.plural, kind: eventsResource.kind } },
+      form: {
+        ...facts.form,
+        of: { group, plural: eventsResource.plural, kind: eventsResource.kind },
+        // Of a pod without Events there is nothing to warn of: their own cluster has them for an hour only.
+        defaultWindowWarning: undefined
+      },
       printer: (call, request, nowMillis) =>
         printerFor(
           call.accepted.form,
@@ -50,7 +55,7 @@ export const servedEvents = ({ group }: ResourceRequest) =>
  *
  * @source https://github.com/kubernetes/api/blob/v0.34.4/events/v1/types.go
  */
-export const newFields = (event: JsonObject): JsonObject => {
+const newFields = (event: JsonObject): JsonObject => {
   const { apiVersion: _, kind: __, metadata: ___, ...fields } = event
   return {
     ...fields,
@@ -63,7 +68,7 @@ export const newFields = (event: JsonObject): JsonObject => {
 }
 
 /** @source https://github.com/kubernetes/kubernetes/blob/v1.34.4/pkg/apis/events/v1/conversion.go */
-export const coreFields = (event: JsonObject): JsonObject => ({
+const coreFields = (event: JsonObject): JsonObject => ({
   involvedObject: objectAt(event, "regarding") ?? {},
   ...present("reason", event["reason"]),
   ...present("message", event["note"]),

@@ -7,11 +7,12 @@
  *
  * @decision 0026-events-writes
  */
-import { Clock, Effect, Result, Stream } from "effect"
+import { Clock, Effect, Result, Schedule, Stream } from "effect"
 import { eventsResource } from "../../contracts/eventsApis.ts"
 import { type Json, type JsonObject, objectAt, textAt } from "../../domain/AuditRecord.ts"
 import type { KubernetesEvent } from "../../domain/KubernetesEvent.ts"
 import type { Scope } from "../../domain/Scope.ts"
+import type { StoredFact } from "../../store/FactQueries.ts"
 import {
   alreadyExists,
   type ApiFailure,
@@ -19,18 +20,19 @@ import {
   type FieldFault,
   invalid,
   methodNotAllowed,
-  notFound
+  notFound,
+  refusedFor
 } from "../ApiFailure.ts"
 import { forbidden } from "../auth/Authorizer.ts"
 import type { ScopeOptions } from "../auth/callerScope.ts"
-import { isDryRun } from "../dryRun.ts"
 import { factRequest } from "../facts/factRequest.ts"
 import { allFacts, factWindow } from "../facts/listFacts.ts"
 import { type Answer, type Call, value } from "../http/Call.ts"
 import { apiVersionOf, type ResourceRequest } from "../http/RequestInfo.ts"
-import { sizeFaults } from "../kept/admission.ts"
-import { currentMoment, generatedName, isGone, sameObject } from "../kept/bucketWrites.ts"
-import { deleteOptions, preconditionsHold } from "../kept/deleteOptions.ts"
+import { deletedStatus, type DeleteOptions, deleteOptions, isGone, preconditionsHold } from "../objects/deletion.ts"
+import { isDryRun } from "../objects/dryRun.ts"
+import { currentMoment, named, sizeFaults } from "../objects/metadata.ts"
+import { sameObject } from "../objects/races.ts"
 import { storeFailureFrom } from "../storeFailure.ts"
 import { checkedEvent, eventBody, type EventMetadata, type SentEvent } from "./eventBody.ts"
 import { always, servedMetadata } from "./eventFacts.ts"
@@ -38,20 +40,25 @@ import { createFaults, updateFaults } from "./eventFaults.ts"
 import { eventPatch } from "./eventPatch.ts"
 import { inJson } from "./eventProtobuf.ts"
 import { servedEvents } from "./servedEvents.ts"
-import { settled, type Writer, type Written } from "./settleEvent.ts"
+import { type Beginning, begunTogether, settled, type Writer, type Written } from "./settleEvent.ts"
 import { createdEvent, markedEvent, type StandingEvent, updatedEvent } from "./writtenEvent.ts"
 
 /** A collection may have millions: all go, page by page, and so many of them are in the answer. */
 const deletedToldMax = 500
 
-const deletedAtOnce = 8
+/** Read together, and deleted before the next are: 256 Events of 2 KB, and some ten statements a second. */
+const deletedTogether = 256
+const deletedAtOnce = 64
+
+/** What is deleted faster than it is stored waits ten seconds for the store. */
+const storedSoon = { schedule: Schedule.spaced("200 millis"), times: 50 }
 
 /** @param scope of the caller, inside a namespace */
-export const writeEvents = (sentCall: Call, request: ResourceRequest, scope: Scope, options: ScopeOptions) =>
+export const writeEvents = (sentCall: Call, request: ResourceRequest, scope: Scope, scopes: ScopeOptions) =>
   Effect.gen(function* () {
     if (request.namespace === "") return yield* methodNotAllowed()
     const call = inJson(sentCall, request.group)
-    const owner = ownerFrom(scope, options)
+    const owner = ownerFrom(scope, scopes)
     if (owner === undefined) {
       return yield* forbidden(call.user, request, "Events belong to an organization or a project, not to a person")
     }
@@ -98,35 +105,27 @@ export const writeEvents = (sentCall: Call, request: ResourceRequest, scope: Sco
         return answer(yield* change(writer, next), 200, warnings)
       }
       case "delete": {
-        const written = yield* remove(writer, request.name)
-        return written.mark === "deleted" ? value(deletedStatus(names, written.event)) : answer(written, 200, [])
+        const written = yield* remove(writer, request.name, yield* deleteOptions(call))
+        return written.mark === "deleted"
+          ? value(deletedStatus(names, asMetadata(written.event)))
+          : answer(written, 200, [])
       }
       default: {
         const asked = yield* factRequest(call, request, resource.form)
         const window = factWindow(asked, resource.form, scope, always)
         const told: Array<ReturnType<typeof served>> = []
         let untold = 0
+        const options = yield* deleteOptions(call)
         yield* allFacts(resource, window).pipe(
           Stream.mapError(storeFailureFrom),
-          Stream.mapEffect(
-            ({ json }) => {
-              // What was stored is an Event.
-              const { metadata } = JSON.parse(json) as JsonObject
-              return remove(writer, textAt(metadata, "name")).pipe(
-                Effect.map((written) => [served(written)]),
-                // Gone, as was asked.
-                Effect.catchIf(
-                  (error) => error.reason === "NotFound",
-                  () => Effect.succeed([])
-                )
-              )
-            },
-            { concurrency: deletedAtOnce }
-          ),
-          Stream.runForEach((left) =>
+          Stream.grouped(deletedTogether),
+          Stream.mapEffect((facts) => removeAll(writer, facts, options)),
+          Stream.runForEach((gone) =>
             Effect.sync(() => {
-              if (told.length < deletedToldMax) told.push(...left)
-              else untold += left.length
+              for (const written of gone) {
+                if (told.length < deletedToldMax) told.push(served(written))
+                else untold++
+              }
             })
           )
         )
@@ -156,13 +155,9 @@ const create = (writer: Writer) =>
       return yield* badRequest("resourceVersion should not be set on objects to be created")
     }
     const moment = yield* currentMoment
-    const { generateName = "", name } = body.metadata
-    const sent: SentEvent =
-      name !== "" || generateName === ""
-        ? body
-        : { ...body, metadata: { ...body.metadata, name: generatedName(generateName, moment.uid) } }
+    const sent = named(body, moment.uid)
     yield* inNamespace(sent, owner.namespace)
-    yield* refusedFor(writer, sent.metadata.name, [...sizeFaults(sent), ...createFaults(judged(writer, sent))])
+    yield* refusedFor(names, sent.metadata.name, [...sizeFaults(sent), ...createFaults(judged(writer, sent))])
     const event = yield* readable(writer, sent.metadata.name, createdEvent(sent, owner, moment))
     const written = yield* settled(
       writer,
@@ -185,10 +180,10 @@ const change = (writer: Writer, next: (standing: StandingEvent) => Effect.Effect
         const sent = yield* next(standing)
         yield* inNamespace(sent, owner.namespace)
         const metadata = { ...sent.metadata, name: sent.metadata.name === "" ? request.name : sent.metadata.name }
-        yield* refusedFor(writer, request.name, request.verb === "patch" ? uidFaults(metadata, standing) : [])
+        yield* refusedFor(names, request.name, request.verb === "patch" ? uidFaults(metadata, standing) : [])
         yield* sameObject(names, { metadata }, { metadata: metadataOf(standing) })
         const updated = yield* readable(writer, request.name, updatedEvent(standing, sent, owner.tenant))
-        yield* refusedFor(writer, request.name, [
+        yield* refusedFor(names, request.name, [
           ...sizeFaults(sent),
           ...updateFaults(judged(writer, { ...sent, metadata }), updated.body, standing.event)
         ])
@@ -199,23 +194,54 @@ const change = (writer: Writer, next: (standing: StandingEvent) => Effect.Effect
     )
   })
 
-const remove = (writer: Writer, name: string) =>
+const remove = (writer: Writer, name: string, asked: DeleteOptions, begun?: Beginning) =>
   Effect.gen(function* () {
-    const { call, names, owner } = writer
-    const asked = yield* deleteOptions(call)
+    const { names, owner } = writer
     const { now } = yield* currentMoment
-    return yield* settled(writer, name, asked.dryRun, (standing) =>
-      Effect.gen(function* () {
-        if (standing === undefined) return yield* notFound(names, name)
-        const metadata = metadataOf(standing)
-        yield* preconditionsHold(names, asked, metadata)
-        const isHeld = (metadata.finalizers ?? []).length > 0
-        if (isHeld && metadata.deletionTimestamp !== undefined) return { _tag: "Unchanged" }
-        const marked = markedEvent(standing, isHeld ? { deletionTimestamp: now } : {}, owner.tenant)
-        const event = yield* readable(writer, name, marked)
-        return { _tag: "Written", event, mark: isHeld ? "modified" : "deleted" }
-      })
+    return yield* settled(
+      writer,
+      name,
+      asked.dryRun,
+      (standing) =>
+        Effect.gen(function* () {
+          if (standing === undefined) return yield* notFound(names, name)
+          const metadata = metadataOf(standing)
+          yield* preconditionsHold(names, asked, metadata)
+          const isHeld = (metadata.finalizers ?? []).length > 0
+          if (isHeld && metadata.deletionTimestamp !== undefined) return { _tag: "Unchanged" }
+          const marked = markedEvent(standing, isHeld ? { deletionTimestamp: now } : {}, owner.tenant)
+          const event = yield* readable(writer, name, marked)
+          return { _tag: "Written", event, mark: isHeld ? "modified" : "deleted" }
+        }),
+      begun
     )
+  })
+
+/** @returns what was deleted; what is gone already is as was asked */
+const removeAll = (writer: Writer, facts: ReadonlyArray<StoredFact>, asked: DeleteOptions) =>
+  Effect.gen(function* () {
+    // What was stored is an Event.
+    const eventNames = facts.map(({ json }) => textAt((JSON.parse(json) as JsonObject)["metadata"], "name"))
+    const beginnings = yield* begunTogether(writer, [...new Set(eventNames)], asked.dryRun).pipe(
+      Effect.retry({ ...storedSoon, while: ({ reason }) => reason === "ServiceUnavailable" })
+    )
+    const gone = yield* Effect.forEach(
+      eventNames,
+      (name) => {
+        const begun = beginnings.get(name)
+        // Several may have one name: the next reads what this one leaves.
+        beginnings.delete(name)
+        return remove(writer, name, asked, begun).pipe(
+          Effect.map((written) => [written]),
+          Effect.catchIf(
+            (error) => error.reason === "NotFound",
+            () => Effect.succeed([])
+          )
+        )
+      },
+      { concurrency: deletedAtOnce }
+    )
+    return gone.flat()
   })
 
 const inNamespace = ({ metadata: { namespace = "" } }: SentEvent, asked: string): Effect.Effect<void, ApiFailure> =>
@@ -229,12 +255,6 @@ const judged = ({ owner, request }: Writer, { fields, metadata }: SentEvent) => 
   namespace: owner.namespace,
   fields
 })
-
-const refusedFor = (
-  { names }: Writer,
-  name: string,
-  faults: ReadonlyArray<FieldFault>
-): Effect.Effect<void, ApiFailure> => (faults.length === 0 ? Effect.void : Effect.fail(invalid(names, name, faults)))
 
 /** Of an object that is sent whole the uid says which one is meant; a patch that has one would change it. */
 const uidFaults = ({ uid = "" }: EventMetadata, standing: StandingEvent): ReadonlyArray<FieldFault> =>
@@ -274,14 +294,3 @@ const isSame = (one: JsonObject, other: JsonObject): boolean => comparable(one) 
 
 const comparable = (event: JsonObject): string =>
   JSON.stringify({ ...event, metadata: { ...objectAt(event, "metadata"), resourceVersion: "" } })
-
-const deletedStatus = ({ group, plural }: Writer["names"], event: JsonObject) => {
-  const { name, uid = "" } = asMetadata(event)
-  return {
-    kind: "Status",
-    apiVersion: "v1",
-    metadata: {},
-    status: "Success",
-    details: { name, ...(group === "" ? {} : { group }), kind: plural, uid }
-  }
-}

@@ -5,7 +5,7 @@ import type { KubernetesEvent } from "../../domain/KubernetesEvent.ts"
 import type { Tenant } from "../../domain/Tenant.ts"
 import { kubernetesEventFrom } from "../../normalise/kubernetesEventFrom.ts"
 import type { Unreadable } from "../../normalise/Unreadable.ts"
-import { chosen, type Moment } from "../kept/admission.ts"
+import { chosen, type Moment } from "../objects/metadata.ts"
 import type { EventMetadata, SentEvent } from "./eventBody.ts"
 
 /** An Event as it is now. */
@@ -68,7 +68,7 @@ const keptMetadata = ({ metadata }: JsonObject) => ({
  * What a stored Event says of its version: its cluster's, and how often it was written here since, as `1234.2`. So no two
  * sights of it are one, whatever is written, and it is told anew.
  */
-export const nextWrite = (resourceVersion: string): string => {
+const nextWrite = (resourceVersion: string): string => {
   const [told = "", times = "0"] = resourceVersion.split(".")
   return `${told === "" ? "0" : told}.${Number(times) + 1}`
 }

@@ -12,27 +12,27 @@
  *
  * @decision 0029-export
  */
-import { Clock, Effect, Option, Result, Stream } from "effect"
-import type { Position } from "../../store/ActivityQueries.ts"
+import { Clock, Effect, Metric, Option, Result, Stream } from "effect"
 import { type FactPage, FactQueries } from "../../store/FactQueries.ts"
+import type { Position } from "../../store/Position.ts"
 import { type ApiFailure, badRequest } from "../ApiFailure.ts"
 import { Drain } from "../Drain.ts"
 import type { ExportType } from "../http/accept.ts"
 import type { Answer, Call } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
 import { repeatedParameter, timeoutMillisFrom } from "../listParameters.ts"
+import { Places } from "../Places.ts"
 import { type AskedQuery, askedQuery, type QueryOptions } from "../queries/askedQuery.ts"
-import { effectiveTimes } from "../queries/question.ts"
 import type { QueryKind } from "../queries/queryKinds.ts"
+import { effectiveTimes } from "../queries/question.ts"
 import { storeFailureFrom } from "../storeFailure.ts"
 import { csvRows } from "./csvRows.ts"
 import { exportColumns } from "./exportColumns.ts"
 import type { ExportForm } from "./ExportForm.ts"
-import { Exports } from "./Exports.ts"
 import { jsonLines } from "./jsonLines.ts"
 
 /** What a role allows besides creating the query. */
-export const exportSubresource = "export"
+const exportSubresource = "export"
 
 /** Facts of a page where the query names no limit. The engine holds them all, large bodies too, before it cuts them to size. */
 const pageRows = 1_000
@@ -42,6 +42,12 @@ const pageSizeBytesMax = 4 * 2 ** 20
 
 /** kube-apiserver cuts what it passes on after 60 s (--request-timeout): what ends by itself is marked. */
 const passedOnMillisMax = 40_000
+
+const openExports = Metric.gauge("activity_apiserver_exports", { description: "Exports that are being given" })
+const exportedRows = Metric.counter("activity_apiserver_exported_rows_total", {
+  description: "Rows that exports have given",
+  incremental: true
+})
 
 export const exportQuery = Effect.fn("serve.exportQuery")(function* (
   call: Call,
@@ -56,8 +62,10 @@ export const exportQuery = Effect.fn("serve.exportQuery")(function* (
   const asked = yield* askedQuery(call, request, kind, options)
   const form = yield* Effect.fromResult(formOf(call, kind, type, asked))
   const deadline = (yield* Clock.currentTimeMillis) + (yield* Effect.fromResult(timeFor(call)))
-  const exports = yield* Exports
-  yield* exports.admit(call.user.name)
+  const places = yield* Places
+  yield* places.admit("export")
+  yield* places.share("export", call.user.name)
+  yield* Effect.acquireRelease(Metric.modify(openExports, 1), () => Metric.modify(openExports, -1))
   const drain = yield* Drain
   const queries = yield* FactQueries
   const page = (after: Position | undefined): Effect.Effect<FactPage, ApiFailure> =>
@@ -69,7 +77,7 @@ export const exportQuery = Effect.fn("serve.exportQuery")(function* (
     Effect.gen(function* () {
       const { facts, next } = yield* read
       rows += facts.length
-      yield* exports.count(facts.length)
+      yield* Metric.update(exportedRows, facts.length)
       const now = yield* Clock.currentTimeMillis
       const text = form.page(facts, {
         continue: next === undefined ? undefined : asked.tokenAt(next, now),

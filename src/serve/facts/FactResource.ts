@@ -3,9 +3,9 @@ import type { Effect, Option, Result } from "effect"
 import type { Expression, FilterKind } from "../../cel/Filter.ts"
 import type { ClickHouseError } from "../../clients/clickhouse/ClickHouse.ts"
 import type { Scope } from "../../domain/Scope.ts"
-import type { Position } from "../../store/ActivityQueries.ts"
 import type { FactPage, StoredFact } from "../../store/FactQueries.ts"
 import type { FactWindow } from "../../store/factWindow.ts"
+import type { Position } from "../../store/Position.ts"
 import type { Call } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
 import type { Printer } from "../Table.ts"
@@ -25,8 +25,8 @@ export interface FactKindForm {
   readonly selectors: (fieldSelector: string, labelSelector: string) => Result.Result<ReadonlyArray<Expression>, string>
   /** Where a window begins that says no start: a time as callers write it. */
   readonly defaultStart: string
-  /** Told with an empty list of the default window: there may be older ones. */
-  readonly defaultWindowWarning: string
+  /** Told with an empty list of the default window: there may be older ones. Undefined: nothing is told. */
+  readonly defaultWindowWarning: string | undefined
 }
 
 /** @typeParam A a fact as the feed has it */

@@ -4,10 +4,10 @@ import type { ClickHouseError } from "../../clients/clickhouse/ClickHouse.ts"
 import { timestampText } from "../../domain/instant.ts"
 import type { Scope } from "../../domain/Scope.ts"
 import { takingTurns } from "../../runtime/takingTurns.ts"
-import { pageRowsMax, type Position } from "../../store/ActivityQueries.ts"
 import { type Cursor, type CursorBinding, cursorFrom, cursorText } from "../../store/cursor.ts"
-import type { StoredFact } from "../../store/FactQueries.ts"
+import { pageRowsMax, type StoredFact } from "../../store/FactQueries.ts"
 import type { FactWindow } from "../../store/factWindow.ts"
+import type { Position } from "../../store/Position.ts"
 import { type ApiFailure, badRequest, expired, notFound } from "../ApiFailure.ts"
 import type { Answer, Call } from "../http/Call.ts"
 import { value } from "../http/Call.ts"
@@ -59,7 +59,8 @@ export const listFacts = Effect.fnUntraced(function* <A, O extends ServedFact>(
   const printer = resource.printer(call, request, () => nowMillis)
   const apiVersion = apiVersionOf(request)
   const isEmpty = first.facts.length === 0 && first.next === undefined && cursor === undefined
-  const warnings = [...asked.warnings, ...(isEmpty && asked.start === "" ? [form.defaultWindowWarning] : [])]
+  const windowWarning = isEmpty && asked.start === "" ? form.defaultWindowWarning : undefined
+  const warnings = windowWarning === undefined ? asked.warnings : [...asked.warnings, windowWarning]
   const served = (stored: StoredFact) => resource.stored(stored, apiVersion)
   if (limit !== undefined || first.next === undefined) {
     const next: Cursor | undefined =

@@ -11,7 +11,7 @@ export type Form =
   | { readonly _tag: "Export"; readonly type: ExportType }
 
 /** Lines of JSON, under either of their names, or CSV. */
-export const exportTypes = ["application/jsonl", "application/x-ndjson", "text/csv"] as const
+const exportTypes = ["application/jsonl", "application/x-ndjson", "text/csv"] as const
 export type ExportType = (typeof exportTypes)[number]
 
 export interface Accepted {

@@ -5,17 +5,11 @@ import { groupName } from "../../contracts/resources.ts"
 import type { Json } from "../../domain/AuditRecord.ts"
 import type { KeptObject } from "../../domain/KeptObject.ts"
 import type { RecordKind } from "../../domain/keptRecord.ts"
-import type { ApiFailure, FieldFault } from "../ApiFailure.ts"
+import type { ApiFailure, FieldFault, KindNames } from "../ApiFailure.ts"
 import type { Call } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
-import { type BodyKind, type CheckedBody, checkedObject, objectBody } from "../objectBody.ts"
+import { type BodyKind, type CheckedBody, checkedObject, objectBody } from "../objects/objectBody.ts"
 import type { Column } from "../Table.ts"
-
-export interface KindNames {
-  readonly group: string
-  readonly plural: string
-  readonly kind: string
-}
 
 /** An object that a client sent, whole or in part. */
 export interface KeptBody<A> {

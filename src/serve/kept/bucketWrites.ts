@@ -1,21 +1,21 @@
 /** Objects that this server keeps itself, in a bucket: it does to a write whatever an API server would. */
-import { Clock, Effect } from "effect"
-import { randomUUID } from "node:crypto"
-import { secondsTimestampText } from "../../domain/instant.ts"
+import { Effect } from "effect"
 import type { KeptObject } from "../../domain/KeptObject.ts"
 import type { KeptBucket } from "../../store/keptInBucket.ts"
 import type { KeptObjects, KeptObjectsError } from "../../store/KeptObjects.ts"
-import { alreadyExists, type ApiFailure, badRequest, conflict, type FieldFault, invalid } from "../ApiFailure.ts"
-import { isDryRun } from "../dryRun.ts"
+import { alreadyExists, type ApiFailure, badRequest, refusedFor } from "../ApiFailure.ts"
 import type { Call } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
-import { mediaType, unsupported } from "../objectBody.ts"
-import { createdObject, isSame, objectFaults, sizeFaults, updatedObject, withStatus } from "./admission.ts"
-import { deleteOptions, preconditionsHold } from "./deleteOptions.ts"
-import { againWhenRaced, failureOf } from "./keptFailure.ts"
-import type { KeptBody, KeptKind, KindNames } from "./KeptKind.ts"
+import { deleteOptions, isGone, preconditionsHold } from "../objects/deletion.ts"
+import { isDryRun } from "../objects/dryRun.ts"
+import { currentMoment, named, sizeFaults } from "../objects/metadata.ts"
+import { mediaType, unsupported } from "../objects/objectBody.ts"
+import { patchOf, patchTypes } from "../objects/patches.ts"
+import { againWhenRaced, sameObject } from "../objects/races.ts"
+import { createdObject, isSame, objectFaults, updatedObject, withStatus } from "./admission.ts"
+import { failureOf } from "./keptFailure.ts"
+import type { KeptBody, KeptKind } from "./KeptKind.ts"
 import type { Deleted, KeptWrites, Written } from "./KeptWrites.ts"
-import { patchOf, patchTypes } from "./patches.ts"
 
 /** Objects are read from the store's bucket, and written to it. */
 export const bucketWrites = <A extends KeptObject>(
@@ -38,8 +38,6 @@ interface Kept<A extends KeptObject> {
   readonly bucket: KeptBucket<A>
   readonly failureFrom: (error: KeptObjectsError) => ApiFailure
 }
-
-const generatedNameLetters = "bcdfghjklmnpqrstvwxz2456789"
 
 const create = <A extends KeptObject>(
   { bucket, failureFrom, kind, store }: Kept<A>,
@@ -104,7 +102,7 @@ const change = <A extends KeptObject>(
         : updatedObject(kind, stored, sent, yield* currentMoment)
     yield* request.subresource === ""
       ? admitted(kind, updated, stored)
-      : refusedFor(kind.names, updated, sizeFaults(updated))
+      : refusedFor(kind.names, updated.metadata.name, sizeFaults(updated))
     if (isSame(updated, stored)) return { object: stored, created: false, warnings }
     if (isGone(updated)) {
       if (!dryRun)
@@ -121,38 +119,6 @@ const change = <A extends KeptObject>(
   })
   return againWhenRaced(attempt)
 }
-
-const modified = "the object has been modified; please apply your changes to the latest version and try again"
-
-/** What the client says that it changes is what is stored. */
-export const sameObject = (
-  names: KindNames,
-  sent: Pick<KeptObject, "metadata">,
-  stored: Pick<KeptObject, "metadata">
-): Effect.Effect<void, ApiFailure> => {
-  const { name, resourceVersion = "", uid = "" } = sent.metadata
-  if (name !== stored.metadata.name) {
-    return Effect.fail(
-      badRequest(`the name of the object (${name}) does not match the name on the URL (${stored.metadata.name})`)
-    )
-  }
-  if (uid !== "" && uid !== stored.metadata.uid) {
-    return Effect.fail(
-      conflict(
-        names,
-        name,
-        `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${stored.metadata.uid ?? ""}`
-      )
-    )
-  }
-  return resourceVersion !== "" && resourceVersion !== stored.metadata.resourceVersion
-    ? Effect.fail(conflict(names, name, modified))
-    : Effect.void
-}
-
-/** It was deleted before, and nobody holds it any more. */
-export const isGone = ({ metadata }: Pick<KeptObject, "metadata">): boolean =>
-  metadata.deletionTimestamp !== undefined && (metadata.finalizers ?? []).length === 0
 
 const deleteOne = <A extends KeptObject>(
   { bucket, failureFrom, kind, store }: Kept<A>,
@@ -179,39 +145,8 @@ const deleteOne = <A extends KeptObject>(
     return { uid: metadata.uid ?? "", gone: true as const }
   }).pipe(againWhenRaced)
 
-export const currentMoment = Effect.map(Clock.currentTimeMillis, (millis) => ({
-  now: secondsTimestampText(BigInt(millis) * 1000n),
-  uid: randomUUID()
-}))
-
-/** With a name, made from generateName where there is none. */
-const named = <A extends KeptObject>(object: A, uid: string): A => {
-  // Whoever sends none has chosen a name.
-  const { generateName = "" } = object.metadata as { readonly generateName?: string }
-  if (object.metadata.name !== "" || generateName === "") return object
-  return { ...object, metadata: { ...object.metadata, name: generatedName(generateName, uid) } }
-}
-
-/** Beginnings of names are cut, as in Kubernetes, so that names stay labels. */
-const generatedLengthMax = 58
-
-/** @param uid which nothing else has */
-export const generatedName = (beginning: string, uid: string): string => {
-  const letters = Array.from(Buffer.from(uid.replaceAll("-", ""), "hex").subarray(0, 5), (byte) =>
-    generatedNameLetters.charAt(byte % generatedNameLetters.length)
-  )
-  return `${beginning.slice(0, generatedLengthMax)}${letters.join("")}`
-}
-
 const admitted = <A extends KeptObject>(kind: KeptKind<A>, object: A, stored?: A): Effect.Effect<void, ApiFailure> =>
-  Effect.suspend(() => refusedFor(kind.names, object, objectFaults(kind, object, stored)))
-
-const refusedFor = (
-  names: KindNames,
-  { metadata }: KeptObject,
-  faults: ReadonlyArray<FieldFault>
-): Effect.Effect<void, ApiFailure> =>
-  faults.length === 0 ? Effect.void : Effect.fail(invalid(names, metadata.name, faults))
+  Effect.suspend(() => refusedFor(kind.names, object.metadata.name, objectFaults(kind, object, stored)))
 
 const missing =
   <A>(value: A, failureFrom: (error: KeptObjectsError) => ApiFailure) =>

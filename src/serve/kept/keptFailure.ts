@@ -1,24 +1,15 @@
 /** What the store says, as the API says it. */
-import { Effect, Schedule } from "effect"
 import type { KeptObjectsError } from "../../store/KeptObjects.ts"
-import { alreadyExists, type ApiFailure, conflict, expired, failure, notFound, unavailable } from "../ApiFailure.ts"
-import type { KindNames } from "./KeptKind.ts"
-
-const raced = "another write came between"
-const attemptsMax = 5
-
-/** A conflict that is nobody's fault: the write did not say which version it changes, and another was faster. */
-export const racedConflict = (of: KindNames, name: string): ApiFailure => conflict(of, name, raced)
-
-/** Starts a write again from its beginning while others come between; the last of five attempts tells the conflict. */
-export const againWhenRaced = <A, R>(attempt: Effect.Effect<A, ApiFailure, R>): Effect.Effect<A, ApiFailure, R> =>
-  attempt.pipe(
-    Effect.retry({
-      times: attemptsMax - 1,
-      schedule: Schedule.spaced("10 millis"),
-      while: ({ reason, text }) => reason === "Conflict" && text.endsWith(raced)
-    })
-  )
+import {
+  alreadyExists,
+  type ApiFailure,
+  expired,
+  failure,
+  type KindNames,
+  notFound,
+  unavailable
+} from "../ApiFailure.ts"
+import { racedConflict } from "../objects/races.ts"
 
 export const storeAway = ({ plural }: KindNames): ApiFailure =>
   unavailable(`the store of ${plural} does not answer: try again`)
@@ -45,6 +36,8 @@ export const failureOf =
           "Forbidden",
           `there is no room for another of ${of.plural}: those that are kept have ${reason.sizeBytes} bytes; delete some`
         )
+      case "ObjectRefused":
+        return failure("InternalError", reason.sentence)
       case "KeptObjectsUnavailable":
         return storeAway(of)
     }

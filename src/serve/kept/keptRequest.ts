@@ -2,14 +2,15 @@
 import { Clock, Effect, Result } from "effect"
 import type { KeptObject } from "../../domain/KeptObject.ts"
 import type { KeptObjects } from "../../store/KeptObjects.ts"
-import { type ApiFailure, badRequest } from "../ApiFailure.ts"
+import { type ApiFailure, badRequest, type KindNames } from "../ApiFailure.ts"
 import type { Drain } from "../Drain.ts"
 import { type Answer, type Call, value } from "../http/Call.ts"
 import { apiVersionOf, type ResourceRequest } from "../http/RequestInfo.ts"
 import { limitFrom, resourceVersionFrom, resourceVersionTooLarge, versionMatchFault } from "../listParameters.ts"
+import { deletedStatus } from "../objects/deletion.ts"
 import { includeObjectFrom, type ListMetadata, type Printer, printerFor } from "../Table.ts"
 import { failureOf } from "./keptFailure.ts"
-import type { KeptKind, KindNames } from "./KeptKind.ts"
+import type { KeptKind } from "./KeptKind.ts"
 import { keptSelector } from "./keptSelector.ts"
 import type { KeptWrites, Written } from "./KeptWrites.ts"
 import { watchKept } from "./watchKept.ts"
@@ -49,7 +50,9 @@ export const keptRequest = <A extends KeptObject>(
       case "delete": {
         const deleted = yield* writes.delete(call, request.name)
         return value(
-          deleted.gone ? deletedStatus(kind.names, request.name, deleted) : printer.one(served(deleted.object))
+          deleted.gone
+            ? deletedStatus(kind.names, { name: request.name, uid: deleted.uid })
+            : printer.one(served(deleted.object))
         )
       }
       case "get":
@@ -102,11 +105,3 @@ const selectedObjects = <A extends KeptObject>(names: KindNames, store: KeptObje
     }
     return { objects: page.objects.filter(selected), metadata }
   })
-
-const deletedStatus = (of: KindNames, name: string, { uid }: { readonly uid: string }) => ({
-  kind: "Status",
-  apiVersion: "v1",
-  metadata: {},
-  status: "Success",
-  details: { name, group: of.group, kind: of.plural, uid }
-})

@@ -17,16 +17,17 @@ import type { KeptObject, ObjectMetadata } from "../../domain/KeptObject.ts"
 import type { KeptRecord } from "../../domain/keptRecord.ts"
 import { pathSegmentFault } from "../../domain/pathSegment.ts"
 import type { KeptObjects } from "../../store/KeptObjects.ts"
-import { type ApiFailure, badRequest, invalid } from "../ApiFailure.ts"
-import { isDryRun } from "../dryRun.ts"
+import { type ApiFailure, badRequest, invalid, refusedFor } from "../ApiFailure.ts"
 import type { Call } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
-import { jsonBody, mediaType } from "../objectBody.ts"
-import { contentFaults, sizeFaults } from "./admission.ts"
+import { isDryRun } from "../objects/dryRun.ts"
+import { sizeFaults } from "../objects/metadata.ts"
+import { jsonBody, mediaType } from "../objects/objectBody.ts"
+import { patchOf, patchTypes } from "../objects/patches.ts"
+import { contentFaults } from "./admission.ts"
 import { failureOf, storeAway } from "./keptFailure.ts"
 import type { KeptBody, KeptKind } from "./KeptKind.ts"
 import type { Deleted, KeptWrites, Written } from "./KeptWrites.ts"
-import { patchOf, patchTypes } from "./patches.ts"
 import { isRace, recordStatus, type RecordStatus } from "./recordStatus.ts"
 
 /** A write that does not say which version it changes is tried so often when others write too. */
@@ -46,7 +47,7 @@ const applyType = "application/apply-patch+yaml"
 type KubeService = Kube["Service"]
 
 /** Where objects of one kind are, and what is known of them. */
-interface Place<A extends KeptObject> {
+interface Kept<A extends KeptObject> {
   readonly kind: KeptKind<A>
   readonly store: KeptObjects<A>
   readonly kube: KubeService
@@ -59,7 +60,7 @@ export const recordWrites = <A extends KeptObject>(
   store: KeptObjects<A>,
   kube: KubeService
 ): KeptWrites<A> => {
-  const place: Place<A> = { kind, store, kube, status: recordStatus(kind) }
+  const kept: Kept<A> = { kind, store, kube, status: recordStatus(kind) }
   const answeredInTime = <B>(call: Call, write: Effect.Effect<B, ApiFailure>): Effect.Effect<B, ApiFailure> =>
     // A body that comes slowly is the client's time. What is wrong with it, the write tells.
     Effect.andThen(
@@ -67,24 +68,24 @@ export const recordWrites = <A extends KeptObject>(
       Effect.timeoutOrElse(write, { duration: writeTime, orElse: () => Effect.fail(storeAway(kind.names)) })
     )
   return {
-    create: (call, request) => answeredInTime(call, created(place, { call, request })),
+    create: (call, request) => answeredInTime(call, created(kept, { call, request })),
     replace: (call, request) =>
       answeredInTime(
         call,
         Effect.flatMap(kind.body(call, request), (body) =>
-          replaced(place, { call, request }, () => Effect.succeed(body))
+          replaced(kept, { call, request }, () => Effect.succeed(body))
         )
       ),
     patch: (call, request) =>
       answeredInTime(
         call,
         mediaType(call) === applyType
-          ? applied(place, { call, request })
+          ? applied(kept, { call, request })
           : Effect.flatMap(patchOf(call, request, mediaType(call), [...patchTypes, applyType], kind), (next) =>
-              replaced(place, { call, request }, next)
+              replaced(kept, { call, request }, next)
             )
       ),
-    delete: (call, name) => answeredInTime(call, deleted(place, call, name))
+    delete: (call, name) => answeredInTime(call, deleted(kept, call, name))
   }
 }
 
@@ -93,8 +94,8 @@ interface Asked {
   readonly request: ResourceRequest
 }
 
-const created = <A extends KeptObject>(place: Place<A>, asked: Asked) => {
-  const { kind } = place
+const created = <A extends KeptObject>(kept: Kept<A>, asked: Asked) => {
+  const { kind } = kept
   return Effect.flatMap(kind.body(asked.call, asked.request), ({ object, warnings }) => {
     const fault = sendingFault(kind, object)
     if (fault !== undefined) return Effect.fail(fault)
@@ -105,7 +106,7 @@ const created = <A extends KeptObject>(place: Place<A>, asked: Asked) => {
         warnings,
         pinned: false,
         send: (dryRun) =>
-          sent(place, asked, dryRun, {
+          sent(kept, asked, dryRun, {
             method: "POST",
             path: kind.records.path,
             // A name that is there and empty would not be made from generateName.
@@ -118,13 +119,13 @@ const created = <A extends KeptObject>(place: Place<A>, asked: Asked) => {
 
 /** PUT, and what a patch makes of what is stored. */
 const replaced = <A extends KeptObject>(
-  place: Place<A>,
+  kept: Kept<A>,
   asked: Asked,
   next: (stored: A) => Effect.Effect<KeptBody<A>, ApiFailure>
 ) =>
   startingAgain(
     Effect.gen(function* () {
-      const { kind, store } = place
+      const { kind, store } = kept
       const { request } = asked
       const path = yield* asFinal(pathOf(kind, request))
       const stored = yield* store.get(request.name).pipe(Effect.mapError(failureOf(kind.names)), asFinal)
@@ -134,7 +135,7 @@ const replaced = <A extends KeptObject>(
       if (fault !== undefined) return yield* asFinal(Effect.fail(fault))
       // The cluster says so too, in its own words.
       const faults = request.subresource === "" ? kind.unchangeableFaults(object, stored) : []
-      if (faults.length > 0) return yield* asFinal(Effect.fail(invalid(kind.names, request.name, faults)))
+      yield* asFinal(refusedFor(kind.names, request.name, faults))
       const { resourceVersion = "", uid = "" } = object.metadata
       const record = kind.records.recordFrom({
         ...object,
@@ -147,15 +148,15 @@ const replaced = <A extends KeptObject>(
         warnings,
         // What a patch makes has the stored version, unless the patch itself names another.
         pinned: resourceVersion !== "" && (request.verb === "update" || resourceVersion !== before.resourceVersion),
-        send: (dryRun) => sent(place, asked, dryRun, { method: "PUT", path, body: record })
+        send: (dryRun) => sent(kept, asked, dryRun, { method: "PUT", path, body: record })
       })
     })
   )
 
 /** Server-side apply: the cluster's API server merges, and keeps who set what. */
-const applied = <A extends KeptObject>(place: Place<A>, asked: Asked) =>
+const applied = <A extends KeptObject>(kept: Kept<A>, asked: Asked) =>
   Effect.gen(function* () {
-    const { kind } = place
+    const { kind } = kept
     const { call, request } = asked
     const path = yield* pathOf(kind, request)
     const { object, warnings } = yield* kind.checkedPart(call, request, yield* jsonBody(call))
@@ -169,7 +170,7 @@ const applied = <A extends KeptObject>(place: Place<A>, asked: Asked) =>
         warnings,
         pinned,
         send: (dryRun, checked) =>
-          sent(place, asked, dryRun, {
+          sent(kept, asked, dryRun, {
             method: "PATCH",
             path,
             headers: { "content-type": applyType },
@@ -194,12 +195,12 @@ const applied = <A extends KeptObject>(place: Place<A>, asked: Asked) =>
   })
 
 const deleted = <A extends KeptObject>(
-  { kind, kube, status }: Place<A>,
+  { kind, kube, status }: Kept<A>,
   call: Call,
   name: string
 ): Effect.Effect<Deleted<A>, ApiFailure> =>
   Effect.gen(function* () {
-    const options = (yield* call.body).length === 0 ? undefined : yield* deleteOptions(call)
+    const options = (yield* call.body).length === 0 ? undefined : yield* forwardedDeleteOptions(call)
     const query = parametersOf(call, ["dryRun", "gracePeriodSeconds", "orphanDependents", "propagationPolicy"])
     const answer = yield* answerOf({ kind, kube, status }, "", {
       method: "DELETE",
@@ -212,7 +213,7 @@ const deleted = <A extends KeptObject>(
   })
 
 /** An API server that reads a body does not read the parameters: a dry run must not become a deletion by that. */
-const deleteOptions = (call: Call): Effect.Effect<Readonly<Record<string, unknown>>, ApiFailure> =>
+const forwardedDeleteOptions = (call: Call): Effect.Effect<Readonly<Record<string, unknown>>, ApiFailure> =>
   Effect.flatMap(jsonBody(call), (body) => {
     if (!isJsonObject(body)) return Effect.fail(badRequest("the body is no DeleteOptions"))
     // They may come in any version; without one they are understood.
@@ -311,9 +312,7 @@ const writtenTwice = <A extends KeptObject>(
     // As any API server asks when an apply turns out to create.
     if (checked.created && request.verb !== "create") yield* asFinal(call.authorize({ ...request, verb: "create" }))
     const faults = contentFaults(kind, checked.object)
-    if (faults.length > 0) {
-      return yield* asFinal(Effect.fail(invalid(kind.names, checked.object.metadata.name, faults)))
-    }
+    yield* asFinal(refusedFor(kind.names, checked.object.metadata.name, faults))
     if (wantsDryRun) return told(checked)
     // What was accepted a moment ago and is not valid now meets another object than the one that was checked.
     return told(
@@ -323,7 +322,7 @@ const writtenTwice = <A extends KeptObject>(
 
 /** With whatever of the client's request is about how it is written. */
 const sent = <A extends KeptObject>(
-  place: Place<A>,
+  kept: Kept<A>,
   { call, request }: Asked,
   dryRun: boolean,
   write: KubeRequest
@@ -335,9 +334,9 @@ const sent = <A extends KeptObject>(
   if (!query.has("fieldManager") && manager !== "" && !isApply) query.set("fieldManager", manager)
   if (dryRun) query.set("dryRun", "All")
   return Effect.map(
-    answerOf(place, request.version, { ...write, path: `${write.path}?${query.toString()}` }),
+    answerOf(kept, request.version, { ...write, path: `${write.path}?${query.toString()}` }),
     (answer) => ({
-      object: objectFrom(place.kind, answer.body),
+      object: objectFrom(kept.kind, answer.body),
       created: answer.status === 201,
       warnings: answer.warnings
     })
@@ -361,7 +360,7 @@ interface AcceptedWrite {
 
 /** @fails ApiFailure whatever the cluster's API server answers but 2xx, and ServiceUnavailable when it does not */
 const answerOf = <A extends KeptObject>(
-  { kind, kube, status }: Pick<Place<A>, "kind" | "kube" | "status">,
+  { kind, kube, status }: Pick<Kept<A>, "kind" | "kube" | "status">,
   version: string,
   request: KubeRequest
 ): Effect.Effect<AcceptedWrite, ApiFailure> =>

@@ -2,7 +2,7 @@
 import { Result } from "effect"
 import type { BacktestOutcome } from "../../contracts/previewSchema.ts"
 import { type Evaluation, type PartsAsked, type PolicySet, sameTelling } from "../../process/Preview.ts"
-import type { Position } from "../../store/ActivityQueries.ts"
+import type { Position } from "../../store/Position.ts"
 import type { SourceFact, SourceWindow } from "../../store/sourceFacts.ts"
 import { activityIn, failureText } from "./previewResult.ts"
 import { storedEvent, storedRecord } from "./storedFacts.ts"
@@ -14,12 +14,12 @@ export interface Sides {
   readonly after: PolicySet
 }
 
-export interface Place {
+export interface WindowPosition {
   readonly window: SourceWindow
   readonly position: Position
 }
 
-interface Listed extends Place {
+interface Listed extends WindowPosition {
   readonly outcome: BacktestOutcome
   /** The auditID of a record, the uid of an Event. */
   readonly id: string
@@ -45,7 +45,7 @@ export class BacktestTally {
   }
 
   /** The last one of the list, when others of its outcomes followed. */
-  get last(): Place | undefined {
+  get last(): WindowPosition | undefined {
     return this.#isFull ? this.#listed.at(-1) : undefined
   }
 
@@ -109,7 +109,7 @@ const partsAsked = ({ request }: SourceFact, { after, before }: Sides): PartsAsk
 }
 
 /** Undefined: the policy has no part in it, neither before nor after. */
-export const outcomeOf = (before: Evaluation, after: Evaluation, name: string): BacktestOutcome | undefined => {
+const outcomeOf = (before: Evaluation, after: Evaluation, name: string): BacktestOutcome | undefined => {
   if (!isBy(before, name) && !isBy(after, name)) return undefined
   if (after._tag === "Failed") return "error"
   if (after._tag === "NotMatched") return before._tag === "Matched" ? "lost" : undefined

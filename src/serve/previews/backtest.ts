@@ -9,18 +9,18 @@ import type { ActivityPolicy } from "../../domain/ActivityPolicy.ts"
 import { KindDiscovery } from "../../process/PolicyCache.ts"
 import { mainResourcesOnly, policySetOf, verbsOf } from "../../process/Preview.ts"
 import { takingTurns } from "../../runtime/takingTurns.ts"
-import type { Position } from "../../store/ActivityQueries.ts"
 import { type CursorBinding, cursorFrom, cursorText } from "../../store/cursor.ts"
 import { FactQueries } from "../../store/FactQueries.ts"
 import { PolicyStore } from "../../store/PolicyStore.ts"
+import type { Position } from "../../store/Position.ts"
 import type { SourceFact, SourceWindow } from "../../store/sourceFacts.ts"
 import { type ApiFailure, badRequest, expired, failure } from "../ApiFailure.ts"
 import { failureOf } from "../kept/keptFailure.ts"
+import { Places } from "../Places.ts"
 import { immutableFaults } from "../policies/policyFaults.ts"
 import { policyKind } from "../policies/policyKind.ts"
 import { effectiveTimes, type Question } from "../queries/question.ts"
 import { storeFailureFrom } from "../storeFailure.ts"
-import { Backtests } from "./Backtests.ts"
 import { BacktestTally, type Sides } from "./BacktestTally.ts"
 import type { PreviewSpec, Trial } from "./previewSpec.ts"
 import { type Asked, type PolicyKind, sourceWindow } from "./storedFacts.ts"
@@ -45,15 +45,14 @@ export const backtestAnswer = (backtest: Backtest) =>
     const { call, request } = backtest.asked
     // It tells what policies say.
     yield* call.authorize({ ...request, verb: "list", resource: "activitypolicies", namespace: "", name: "" })
-    const backtests = yield* Backtests
-    return yield* backtests.admit(
-      call.user.name,
-      running(backtest).pipe(
-        Effect.timeoutOrElse({ duration: timeMax, orElse: () => Effect.fail(tooLong) }),
-        Effect.raceFirst(Effect.andThen(call.gone, Effect.fail(nobodyWaits)))
-      )
+    const places = yield* Places
+    yield* places.admit("backtest")
+    yield* places.share("backtest", call.user.name)
+    return yield* running(backtest).pipe(
+      Effect.timeoutOrElse({ duration: timeMax, orElse: () => Effect.fail(tooLong) }),
+      Effect.raceFirst(Effect.andThen(call.gone, Effect.fail(nobodyWaits)))
     )
-  })
+  }).pipe(Effect.scoped)
 
 const tooLong = failure("Timeout", "the backtest took too long: choose a shorter time", { retryAfterSeconds: 10 })
 
@@ -176,27 +175,14 @@ const pagesOf = ({ after, window }: Part): Stream.Stream<Page, ApiFailure, FactQ
     Effect.gen(function* () {
       const queries = yield* FactQueries
       const slices = yield* queries.sourceSlices(window)
-      const left = slices.filter((time) => after === undefined || time <= after.time)
-      return Stream.paginate({ slice: 0, after }, (state) =>
-        Effect.map(
-          queries.sourcePage(window, { from: left[state.slice], after: state.after, limit: pageFactsMax }),
-          ({ facts, more }) => {
-            const from = left[state.slice]
-            const page: ReadonlyArray<Page> = facts.length === 0 ? [] : [{ window, facts }]
-            const next = more
-              ? Option.some({ slice: state.slice, after: facts.at(-1)?.position })
-              : from === undefined
-                ? Option.none<never>()
-                : Option.some({ slice: state.slice + 1, after: { time: from, id: lowestId } })
-            return [page, next] as const
-          }
-        )
+      return Stream.paginate(after, (reached) =>
+        Effect.map(queries.sourcePage(window, { slices, after: reached, limit: pageFactsMax }), ({ facts, next }) => [
+          [{ window, facts }],
+          Option.fromUndefinedOr(next)
+        ])
       )
     })
   ).pipe(Stream.mapError(storeFailureFrom))
-
-/** Nothing of its time is behind it. */
-const lowestId = "00000000-0000-0000-0000-000000000000"
 
 /** Undefined where the backtest begins. @fails ApiFailure BadRequest, Expired */
 const resumedFrom = (backtest: Backtest, windows: ReadonlyArray<SourceWindow>) =>

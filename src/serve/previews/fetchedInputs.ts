@@ -38,10 +38,10 @@ const fetch = (
     const of = { apiGroup: preview.apiGroup, objectKind: preview.kind, verbs: undefined }
     const window = yield* sourceWindow(asked, kind, of, trial.window)
     const queries = yield* FactQueries
-    const [from] = yield* queries.sourceSlices(window).pipe(Effect.mapError(storeFailureFrom))
-    const { facts } = yield* queries
-      .sourcePage(window, { from, limit: lookedAtMax })
-      .pipe(Effect.mapError(storeFailureFrom))
+    const { facts } = yield* queries.sourceSlices(window).pipe(
+      Effect.flatMap((slices) => queries.sourcePage(window, { slices, limit: lookedAtMax })),
+      Effect.mapError(storeFailureFrom)
+    )
     const fetched = yield* takingTurns(facts, (fact) => fetchedFrom(fact, preview, kind))
     return fetched.filter(isOfKind)
   })

@@ -1,19 +1,19 @@
 /** A query as it was asked: what it is about, and where it goes on. */
 import { Clock, Effect, Result } from "effect"
 import { timestampText } from "../../domain/instant.ts"
-import type { Position } from "../../store/ActivityQueries.ts"
 import { type Cursor, type CursorBinding, cursorFrom, cursorText } from "../../store/cursor.ts"
 import type { FactWindow } from "../../store/factWindow.ts"
+import type { Position } from "../../store/Position.ts"
 import { type ApiFailure, badRequest, expired, type FieldFault } from "../ApiFailure.ts"
 import type { Authorizer } from "../auth/Authorizer.ts"
 import type { ScopeOptions } from "../auth/callerScope.ts"
 import type { Call } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
-import { allParts, type Question, questionFrom } from "./question.ts"
 import type { QueryKind } from "./queryKinds.ts"
 import { queryScope } from "./queryScope.ts"
 import { querySelection, type SelectionSpec } from "./querySelection.ts"
 import { queryWindow } from "./queryWindow.ts"
+import { allParts, type Question, questionFrom } from "./question.ts"
 
 export interface QueryOptions extends ScopeOptions {
   /** Signs continue tokens; the same on all replicas, at least 16 bytes. */

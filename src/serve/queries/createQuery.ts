@@ -1,6 +1,6 @@
 /** Answers `activityqueries`, `auditlogqueries` and `eventqueries`: a page of facts, and how many there are. */
 import { Effect } from "effect"
-import { type FactPage, FactQueries, type Total } from "../../store/FactQueries.ts"
+import { type FactPage, FactQueries, pageSizeBytesMax, type Total } from "../../store/FactQueries.ts"
 import type { FactWindow } from "../../store/factWindow.ts"
 import { ActivityFeed } from "../activities/ActivityFeed.ts"
 import type { ApiFailure } from "../ApiFailure.ts"
@@ -24,7 +24,7 @@ export const createQuery = Effect.fn("serve.createQuery")(function* (
   const { after, askedMillis, limit, question, tokenAt, window } = yield* askedQuery(call, request, kind, options)
   const queries = yield* FactQueries
   const page = yield* queries
-    .page(window, { limit: limit ?? limitDefault, after })
+    .page(window, { limit: limit ?? limitDefault, sizeBytesMax: pageSizeBytesMax, after })
     .pipe(Effect.mapError(storeFailureFrom), showing(kind))
   return answerTo(
     call,

@@ -13,9 +13,9 @@ import type { Authorizer } from "../auth/Authorizer.ts"
 import type { Drain } from "../Drain.ts"
 import type { EventFeed } from "../events/EventFeed.ts"
 import { exportQuery } from "../exports/exportQuery.ts"
-import type { Exports } from "../exports/Exports.ts"
 import type { Answer, Call } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
+import type { Places } from "../Places.ts"
 import type { QueryOptions } from "./askedQuery.ts"
 import { createFacetQuery, type FacetQueryKind } from "./createFacetQuery.ts"
 import { createQuery } from "./createQuery.ts"
@@ -42,7 +42,7 @@ export const queryRequest = (
   | Effect.Effect<
       Answer,
       ApiFailure,
-      ActivityFeed | Authorizer | Drain | EventFeed | Exports | FactQueries | Scope.Scope
+      ActivityFeed | Authorizer | Drain | EventFeed | FactQueries | Places | Scope.Scope
     >
   | undefined => {
   const query = queryKinds.find((kind) => kind.resource === resource)

@@ -5,7 +5,8 @@ import { type JsonObject, textAt } from "../../domain/AuditRecord.ts"
 import { type ApiFailure, type FieldFault, invalid } from "../ApiFailure.ts"
 import { type Answer, type Call, value } from "../http/Call.ts"
 import { apiVersionOf, type ResourceRequest } from "../http/RequestInfo.ts"
-import { objectBody } from "../objectBody.ts"
+import { isDryRun } from "../objects/dryRun.ts"
+import { objectBody } from "../objects/objectBody.ts"
 
 export interface Question<Spec> {
   readonly apiVersion: string
@@ -20,7 +21,7 @@ export interface Question<Spec> {
 
 /**
  * @typeParam Spec what the resource's schema says of `spec`; everything in it may be absent
- * @fails ApiFailure UnsupportedMediaType, RequestEntityTooLarge, BadRequest
+ * @fails ApiFailure UnsupportedMediaType, RequestEntityTooLarge, BadRequest, Invalid
  */
 export const questionFrom = <Spec>(
   call: Call,
@@ -28,7 +29,9 @@ export const questionFrom = <Spec>(
   resource: Resource
 ): Effect.Effect<Question<Spec>, ApiFailure> => {
   const { kind, plural } = resource
-  return Effect.map(objectBody(call, request, resource), ({ object, warnings }) => {
+  // Nothing is stored either way.
+  const body = Effect.andThen(isDryRun(call.query.getAll("dryRun")), objectBody(call, request, resource))
+  return Effect.map(body, ({ object, warnings }) => {
     // The schema says the shapes.
     const { metadata = {}, spec = {} } = object as { readonly metadata?: JsonObject; readonly spec?: Partial<Spec> }
     return {

@@ -8,7 +8,8 @@ import { parseFilter } from "../../../src/cel/Filter.ts"
 import { ClickHouse, type ClickHouseError } from "../../../src/clients/clickhouse/ClickHouse.ts"
 import { layerFromUrl } from "../../../src/clients/clickhouse/layerFromUrl.ts"
 import type { Scope } from "../../../src/domain/Scope.ts"
-import { ActivityQueries, type Position } from "../../../src/store/ActivityQueries.ts"
+import { FactQueries } from "../../../src/store/FactQueries.ts"
+import type { Position } from "../../../src/store/Position.ts"
 import { condition } from "../../../src/store/Condition.ts"
 import { migrate } from "../../../src/store/migrate.ts"
 import { scopedRead } from "../../../src/store/scopedRead.ts"
@@ -45,7 +46,7 @@ interface Window {
 interface Shape {
   readonly name: string
   /** Parameters of the n-th round. Answers how many rows were read. */
-  readonly ours: (n: number, window: Window) => Effect.Effect<number, ClickHouseError, ActivityQueries | ClickHouse>
+  readonly ours: (n: number, window: Window) => Effect.Effect<number, ClickHouseError, FactQueries | ClickHouse>
   readonly go: (n: number, window: Window) => string
 }
 
@@ -78,10 +79,11 @@ const list =
   ) =>
   (n: number, window: Window) =>
     Effect.gen(function* () {
-      const queries = yield* ActivityQueries
+      const queries = yield* FactQueries
       const { filter, search } = more(n)
-      const page = yield* queries.list(
+      const page = yield* queries.page(
         {
+          kind: "activity",
           scope: scopeOf(n),
           ...window,
           ...(filter === undefined
@@ -91,7 +93,7 @@ const list =
         },
         { limit }
       )
-      return page.activities.length
+      return page.facts.length
     })
 
 const facet = (column: string, scopeOf: (n: number) => Scope) => (n: number, window: Window) =>
@@ -145,9 +147,9 @@ const shapes: ReadonlyArray<Shape> = [
   {
     name: "tenant_next_page",
     ours: (n, window) =>
-      ActivityQueries.use((queries) =>
-        queries.list({ scope: tenantScope(big()), ...window }, { limit, after: positions.get(n) })
-      ).pipe(Effect.map(({ activities }) => activities.length)),
+      FactQueries.use((queries) =>
+        queries.page({ kind: "activity", scope: tenantScope(big()), ...window }, { limit, after: positions.get(n) })
+      ).pipe(Effect.map(({ facts }) => facts.length)),
     go: (n, { end, start }) => {
       const time = `toDateTime64('${(positions.get(n)?.time ?? stored(end)).slice(0, 23)}', 3, 'UTC')`
       // Its cursor: hour, time, and the resource's uid, which the order does not hold.
@@ -252,8 +254,8 @@ const measureShapes = (state: string) =>
     const clickhouse = yield* ClickHouse
     const measured: Record<string, Readonly<Record<string, number>>> = {}
     for (let n = 0; n < rounds; n++) {
-      const page = yield* ActivityQueries.use((queries) =>
-        queries.list({ scope: tenantScope(big()), ...windowOf(n) }, { limit })
+      const page = yield* FactQueries.use((queries) =>
+        queries.page({ kind: "activity", scope: tenantScope(big()), ...windowOf(n) }, { limit })
       )
       if (page.next !== undefined) positions.set(n, page.next)
     }
@@ -372,7 +374,7 @@ const answer = await Effect.runPromise(
     yield* overlap
     const overlapping = yield* measureShapes("parts")
     return { shapes: { ...merged, ...overlapping }, empty: yield* empty }
-  }).pipe(Effect.provide(ActivityQueries.layer.pipe(Layer.provideMerge(layerFromUrl(`embedded:${folder}`)))))
+  }).pipe(Effect.provide(FactQueries.layer.pipe(Layer.provideMerge(layerFromUrl(`embedded:${folder}`)))))
 )
 answerPart({
   ...answer,

@@ -158,6 +158,25 @@ export const clickHouseContract = (name: string, clickhouseLayer: Layer.Layer<Cl
       })
     )
 
+    it.effect("a row that cannot be read, behind 24 megabytes that can, refuses its whole batch", () =>
+      Effect.gen(function* () {
+        const clickhouse = yield* createTable("poison_last", "n UInt64, text String")
+        const lines = Array.from({ length: 12_000 }, (_, n) => JSON.stringify({ n, text: "x".repeat(2_000) }))
+        const insert = (last: string) =>
+          clickhouse.insert({ table: "poison_last", lines: [...lines, last], token: last })
+        const reason = yield* reasonOf(insert('{"n":"x"}'))
+        assert.strictEqual(reason._tag, "ClickHouseRefused")
+        assert.deepStrictEqual(yield* clickhouse.query({ sql: "SELECT n FROM poison_last" }), [])
+        yield* insert('{"n":12000}')
+        assert.deepStrictEqual(
+          yield* clickhouse.query({
+            sql: "SELECT toUInt32(count()) AS rows, toUInt32(uniqExact(_part)) AS parts FROM poison_last"
+          }),
+          [{ rows: 12_001, parts: 1 }]
+        )
+      })
+    )
+
     it.effect("a column that the table does not have is refused, not dropped", () =>
       Effect.gen(function* () {
         const clickhouse = yield* createTable("narrow", "n UInt64")

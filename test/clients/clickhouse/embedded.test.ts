@@ -17,26 +17,23 @@ const embedded = Layer.unwrap(
 
 clickHouseContract("the embedded engine", embedded)
 
-it.live(
-  "the engine's caches and threads are bounded as a guest's",
-  () =>
-    Effect.gen(function* () {
-      const rows = yield* ClickHouse.use((clickhouse) =>
-        clickhouse.query({
-          sql:
-            "SELECT sumIf(toUInt64(value), name LIKE '%cache_size') / 1048576 AS cachesMiB, " +
-            "sumIf(toUInt64(value), name NOT LIKE '%cache_size') AS threads " +
-            "FROM system.server_settings WHERE name IN ('mark_cache_size', 'index_mark_cache_size', " +
-            "'text_index_tokens_cache_size', 'text_index_header_cache_size', 'text_index_postings_cache_size', " +
-            "'max_parts_cleaning_thread_pool_size', 'max_thread_pool_free_size')"
-        })
-      )
-      assert.deepStrictEqual(
-        rows.map(({ cachesMiB, threads }) => [Number(cachesMiB), Number(threads)]),
-        [[320, 18]]
-      )
-    }).pipe(Effect.provide(embedded)),
-  60_000
+it.live("the engine's caches and threads are bounded as a guest's", () =>
+  Effect.gen(function* () {
+    const rows = yield* ClickHouse.use((clickhouse) =>
+      clickhouse.query({
+        sql:
+          "SELECT sumIf(toUInt64(value), name LIKE '%cache_size') / 1048576 AS cachesMiB, " +
+          "sumIf(toUInt64(value), name NOT LIKE '%cache_size') AS threads " +
+          "FROM system.server_settings WHERE name IN ('mark_cache_size', 'index_mark_cache_size', " +
+          "'text_index_tokens_cache_size', 'text_index_header_cache_size', 'text_index_postings_cache_size', " +
+          "'max_parts_cleaning_thread_pool_size', 'max_thread_pool_free_size')"
+      })
+    )
+    assert.deepStrictEqual(
+      rows.map(({ cachesMiB, threads }) => [Number(cachesMiB), Number(threads)]),
+      [[320, 18]]
+    )
+  }).pipe(Effect.provide(embedded))
 )
 
 /** Runs for five seconds, then fails: the engine cannot be interrupted. */
@@ -44,40 +41,34 @@ const busy = ClickHouse.use((clickhouse) =>
   clickhouse.query({ sql: "SELECT sum(cityHash64(number)) FROM numbers(100000000000) SETTINGS max_execution_time=5" })
 )
 
-it.live(
-  "three long reads leave a connection for writes, and the next read waits its turn",
-  () =>
-    Effect.gen(function* () {
-      const clickhouse = yield* ClickHouse
-      let ended = 0
-      const counted = busy.pipe(Effect.ignore, Effect.tap(Effect.sync(() => ended++)))
-      yield* Effect.forEach([1, 2, 3], () => Effect.forkChild(counted, { startImmediately: true }))
-      yield* clickhouse.command("CREATE TABLE beside (n UInt8) ENGINE = MergeTree ORDER BY n")
-      yield* clickhouse.insert({ table: "beside", lines: ['{"n":1}'], token: "t" })
-      assert.strictEqual(ended, 0)
-      assert.deepStrictEqual(yield* clickhouse.query({ sql: "SELECT n FROM beside" }), [{ n: 1 }])
-      assert.isAtLeast(ended, 1)
-    }).pipe(Effect.provide(embedded)),
-  60_000
+it.live("three long reads leave a connection for writes, and the next read waits its turn", () =>
+  Effect.gen(function* () {
+    const clickhouse = yield* ClickHouse
+    let ended = 0
+    const counted = busy.pipe(Effect.ignore, Effect.tap(Effect.sync(() => ended++)))
+    yield* Effect.forEach([1, 2, 3], () => Effect.forkChild(counted, { startImmediately: true }))
+    yield* clickhouse.command("CREATE TABLE beside (n UInt8) ENGINE = MergeTree ORDER BY n")
+    yield* clickhouse.insert({ table: "beside", lines: ['{"n":1}'], token: "t" })
+    assert.strictEqual(ended, 0)
+    assert.deepStrictEqual(yield* clickhouse.query({ sql: "SELECT n FROM beside" }), [{ n: 1 }])
+    assert.isAtLeast(ended, 1)
+  }).pipe(Effect.provide(embedded))
 )
 
-it.live(
-  "statements beyond what may wait are told to come again",
-  () =>
-    Effect.gen(function* () {
-      const clickhouse = yield* ClickHouse
-      const results = yield* Effect.forEach(
-        Array.from({ length: 400 }),
-        () =>
-          clickhouse
-            .query({ sql: "SELECT 1" })
-            .pipe(Effect.match({ onFailure: (error) => error.reason._tag, onSuccess: () => "rows" })),
-        { concurrency: "unbounded" }
-      )
-      const refused = results.filter((result) => result !== "rows")
-      assert.isAtLeast(refused.length, 1)
-      assert.isTrue(refused.every((tag) => tag === "ClickHouseUnavailable"))
-      assert.isAtLeast(results.length - refused.length, 256)
-    }).pipe(Effect.provide(embedded)),
-  60_000
+it.live("statements beyond what may wait are told to come again", () =>
+  Effect.gen(function* () {
+    const clickhouse = yield* ClickHouse
+    const results = yield* Effect.forEach(
+      Array.from({ length: 400 }),
+      () =>
+        clickhouse
+          .query({ sql: "SELECT 1" })
+          .pipe(Effect.match({ onFailure: (error) => error.reason._tag, onSuccess: () => "rows" })),
+      { concurrency: "unbounded" }
+    )
+    const refused = results.filter((result) => result !== "rows")
+    assert.isAtLeast(refused.length, 1)
+    assert.isTrue(refused.every((tag) => tag === "ClickHouseUnavailable"))
+    assert.isAtLeast(results.length - refused.length, 256)
+  }).pipe(Effect.provide(embedded))
 )

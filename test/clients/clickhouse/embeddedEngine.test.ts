@@ -38,6 +38,5 @@ it.live(
       )
       assert.match(String(yield* Effect.promise(() => stopped)), /QUERY_WAS_CANCELLED/)
       assert.strictEqual(yield* listed(0), "")
-    }).pipe(Effect.scoped),
-  60_000
+    }).pipe(Effect.scoped)
 )

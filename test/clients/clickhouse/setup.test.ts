@@ -82,24 +82,21 @@ describe("targetFrom", () => {
 })
 
 describe("setting up", () => {
-  it.live(
-    "a folder that another process holds fails at start with a sentence that names it",
-    () =>
-      Effect.gen(function* () {
-        const folder = yield* folderFor("in-use")
-        const bridge = yield* Effect.acquireRelease(
-          Effect.promise(() => startClickHouseBridge({ folder })),
-          (started) => Effect.promise(started.stop)
-        )
-        const error = yield* Effect.flip(
-          Effect.scoped(ClickHouse.pipe(Effect.provide(layerFromUrl(`embedded:${folder}`))))
-        )
-        assert.strictEqual(error.reason._tag, "DataFolderInUse")
-        assert.include(error.message, `the data folder ${folder} is in use by another process (${bridge.pid})`)
-        yield* Effect.promise(bridge.stop)
-        yield* ClickHouse.use((clickhouse) => clickhouse.ping).pipe(Effect.provide(layerFromUrl(`embedded:${folder}`)))
-      }),
-    60_000
+  it.live("a folder that another process holds fails at start with a sentence that names it", () =>
+    Effect.gen(function* () {
+      const folder = yield* folderFor("in-use")
+      const bridge = yield* Effect.acquireRelease(
+        Effect.promise(() => startClickHouseBridge({ folder })),
+        (started) => Effect.promise(started.stop)
+      )
+      const error = yield* Effect.flip(
+        Effect.scoped(ClickHouse.pipe(Effect.provide(layerFromUrl(`embedded:${folder}`))))
+      )
+      assert.strictEqual(error.reason._tag, "DataFolderInUse")
+      assert.include(error.message, `the data folder ${folder} is in use by another process (${bridge.pid})`)
+      yield* Effect.promise(bridge.stop)
+      yield* ClickHouse.use((clickhouse) => clickhouse.ping).pipe(Effect.provide(layerFromUrl(`embedded:${folder}`)))
+    })
   )
 
   it.live("a folder that is a file is refused with its name, and is not said to be in use", () =>
@@ -112,54 +109,48 @@ describe("setting up", () => {
     })
   )
 
-  it.live(
-    "after kill -9 of a process that inserts, the folder opens and holds every acknowledged row",
-    () =>
-      Effect.gen(function* () {
-        const folder = yield* folderFor("killed")
-        const child = yield* startInserter(folder)
-        const acknowledged = yield* Effect.promise(async () => {
-          let last = -1
-          for await (const line of createInterface({ input: child.stdout })) {
-            last = Number(line)
-            if (last === 30) child.kill("SIGKILL")
-          }
-          return last
+  it.live("after kill -9 of a process that inserts, the folder opens and holds every acknowledged row", () =>
+    Effect.gen(function* () {
+      const folder = yield* folderFor("killed")
+      const child = yield* startInserter(folder)
+      const acknowledged = yield* Effect.promise(async () => {
+        let last = -1
+        for await (const line of createInterface({ input: child.stdout })) {
+          last = Number(line)
+          if (last === 30) child.kill("SIGKILL")
+        }
+        return last
+      })
+      const rows = yield* ClickHouse.use((clickhouse) =>
+        clickhouse.query({
+          sql: "SELECT n FROM numbers_kept WHERE n <= {last:UInt32} ORDER BY n",
+          parameters: { last: acknowledged }
         })
-        const rows = yield* ClickHouse.use((clickhouse) =>
-          clickhouse.query({
-            sql: "SELECT n FROM numbers_kept WHERE n <= {last:UInt32} ORDER BY n",
-            parameters: { last: acknowledged }
-          })
-        ).pipe(Effect.provide(layerFromUrl(`embedded:${folder}`)))
-        assert.deepStrictEqual(
-          rows.map((row) => row["n"]),
-          Array.from({ length: acknowledged + 1 }, (_, n) => n)
-        )
-      }),
-    60_000
+      ).pipe(Effect.provide(layerFromUrl(`embedded:${folder}`)))
+      assert.deepStrictEqual(
+        rows.map((row) => row["n"]),
+        Array.from({ length: acknowledged + 1 }, (_, n) => n)
+      )
+    })
   )
 
-  it.live(
-    "without the package chdb the embedded layer says what to install",
-    () =>
-      Effect.gen(function* () {
-        const folder = yield* folderFor("no-engine")
-        const hook =
-          "export const resolve = (name, context, next) => { if (name === 'chdb') throw new Error('none'); return next(name, context) }"
-        const register = `import { register } from "node:module"; register("data:text/javascript,${encodeURIComponent(hook)}")`
-        const { stdout } = yield* Effect.promise(() =>
-          promisify(execFile)(process.execPath, [
-            "--import",
-            `data:text/javascript,${encodeURIComponent(register)}`,
-            inserter,
-            folder
-          ])
-        )
-        assert.include(stdout, "EmbeddedEngineMissing")
-        assert.include(stdout, "npm install chdb")
-      }),
-    60_000
+  it.live("without the package chdb the embedded layer says what to install", () =>
+    Effect.gen(function* () {
+      const folder = yield* folderFor("no-engine")
+      const hook =
+        "export const resolve = (name, context, next) => { if (name === 'chdb') throw new Error('none'); return next(name, context) }"
+      const register = `import { register } from "node:module"; register("data:text/javascript,${encodeURIComponent(hook)}")`
+      const { stdout } = yield* Effect.promise(() =>
+        promisify(execFile)(process.execPath, [
+          "--import",
+          `data:text/javascript,${encodeURIComponent(register)}`,
+          inserter,
+          folder
+        ])
+      )
+      assert.include(stdout, "EmbeddedEngineMissing")
+      assert.include(stdout, "npm install chdb")
+    })
   )
 })
 
@@ -180,69 +171,60 @@ describe("a server that cannot answer", () => {
     })
   )
 
-  it.live(
-    "no answer within the request's timeout, and an answer of a proxy: unavailable",
-    () =>
-      Effect.gen(function* () {
-        const server = yield* Effect.acquireRelease(
-          Effect.promise(
-            () =>
-              new Promise<ReturnType<typeof createServer>>((resolve) => {
-                const made = createServer((request, response) => {
-                  if (request.url?.includes("/proxy") === true || request.url?.includes("database=proxy") === true) {
-                    response.writeHead(502).end("<html>Bad Gateway</html>")
-                  }
-                })
-                made.listen(0, "127.0.0.1", () => resolve(made))
+  it.live("no answer within the request's timeout, and an answer of a proxy: unavailable", () =>
+    Effect.gen(function* () {
+      const server = yield* Effect.acquireRelease(
+        Effect.promise(
+          () =>
+            new Promise<ReturnType<typeof createServer>>((resolve) => {
+              const made = createServer((request, response) => {
+                if (request.url?.includes("/proxy") === true || request.url?.includes("database=proxy") === true) {
+                  response.writeHead(502).end("<html>Bad Gateway</html>")
+                }
               })
-          ),
-          (made) =>
-            Effect.sync(() => {
-              made.closeAllConnections()
-              made.close()
+              made.listen(0, "127.0.0.1", () => resolve(made))
             })
-        )
-        // The address of a listening TCP server is an AddressInfo.
-        const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-        assert.strictEqual((yield* reasonOf(`${url}/silent`, 200))._tag, "ClickHouseUnavailable")
-        assert.strictEqual((yield* reasonOf(`${url}/proxy`))._tag, "ClickHouseUnavailable")
-      }),
-    30_000
+        ),
+        (made) =>
+          Effect.sync(() => {
+            made.closeAllConnections()
+            made.close()
+          })
+      )
+      // The address of a listening TCP server is an AddressInfo.
+      const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+      assert.strictEqual((yield* reasonOf(`${url}/silent`, 200))._tag, "ClickHouseUnavailable")
+      assert.strictEqual((yield* reasonOf(`${url}/proxy`))._tag, "ClickHouseUnavailable")
+    })
   )
 
-  it.live(
-    "a bridge that was killed and started again answers through the same layer",
-    () =>
-      Effect.gen(function* () {
-        const folder = yield* folderFor("restart")
-        const first = yield* Effect.promise(() => startClickHouseBridge({ folder }))
-        yield* Effect.gen(function* () {
-          const clickhouse = yield* ClickHouse
-          yield* clickhouse.ping
-          yield* Effect.promise(first.kill)
-          assert.strictEqual((yield* Effect.flip(clickhouse.ping)).reason._tag, "ClickHouseUnavailable")
-          yield* Effect.acquireRelease(
-            Effect.promise(() => startClickHouseBridge({ folder, port: Number(new URL(first.url).port) })),
-            (second) => Effect.promise(second.stop)
-          )
-          yield* clickhouse.ping
-        }).pipe(Effect.provide(layerFromUrl(first.url)))
-      }),
-    60_000
+  it.live("a bridge that was killed and started again answers through the same layer", () =>
+    Effect.gen(function* () {
+      const folder = yield* folderFor("restart")
+      const first = yield* Effect.promise(() => startClickHouseBridge({ folder }))
+      yield* Effect.gen(function* () {
+        const clickhouse = yield* ClickHouse
+        yield* clickhouse.ping
+        yield* Effect.promise(first.kill)
+        assert.strictEqual((yield* Effect.flip(clickhouse.ping)).reason._tag, "ClickHouseUnavailable")
+        yield* Effect.acquireRelease(
+          Effect.promise(() => startClickHouseBridge({ folder, port: Number(new URL(first.url).port) })),
+          (second) => Effect.promise(second.stop)
+        )
+        yield* clickhouse.ping
+      }).pipe(Effect.provide(layerFromUrl(first.url)))
+    })
   )
 
-  it.live(
-    "a wrong password is refused with code 516",
-    () =>
-      Effect.gen(function* () {
-        const folder = yield* folderFor("password")
-        const bridge = yield* Effect.acquireRelease(
-          Effect.promise(() => startClickHouseBridge({ folder, password: "right" })),
-          (started) => Effect.promise(started.stop)
-        )
-        const reason = yield* reasonOf(bridge.url.replace("http://", "http://default:wrong@"))
-        assert.deepInclude(reason, { _tag: "ClickHouseRefused", code: 516 })
-      }),
-    60_000
+  it.live("a wrong password is refused with code 516", () =>
+    Effect.gen(function* () {
+      const folder = yield* folderFor("password")
+      const bridge = yield* Effect.acquireRelease(
+        Effect.promise(() => startClickHouseBridge({ folder, password: "right" })),
+        (started) => Effect.promise(started.stop)
+      )
+      const reason = yield* reasonOf(bridge.url.replace("http://", "http://default:wrong@"))
+      assert.deepInclude(reason, { _tag: "ClickHouseRefused", code: 516 })
+    })
   )
 })

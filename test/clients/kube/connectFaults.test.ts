@@ -8,6 +8,7 @@ import { stringify } from "yaml"
 import { Kube } from "../../../src/clients/kube/Kube.ts"
 import { kubeLayer } from "../../../src/clients/kube/kubeLayer.ts"
 import { makeAuthority } from "../../support/certificates.ts"
+import { freePort } from "../../support/freePort.ts"
 import { temporaryFolder } from "../../support/temporaryFolder.ts"
 
 const failureOf = (kubeconfig: string): Promise<string> =>
@@ -25,12 +26,8 @@ describe("an API server", () => {
     const [ours, theirs] = await Promise.all([makeAuthority("ours"), makeAuthority("theirs")])
     const { certificate, key } = await theirs.server("server", ["127.0.0.1"])
     const server = createServer({ cert: certificate, key }, (_, response) => void response.end("{}"))
-    const port = await new Promise<number>((resolve) => {
-      server.listen(0, "127.0.0.1", () => {
-        const address = server.address()
-        resolve(typeof address === "object" && address !== null ? address.port : 0)
-      })
-    })
+    const port = await freePort()
+    await new Promise<void>((resolve) => void server.listen(port, "127.0.0.1", resolve))
     const address = `https://127.0.0.1:${port}`
     const kubeconfig = join(folder.path, "kubeconfig")
     const authority = Buffer.from(ours.certificate).toString("base64")

@@ -44,7 +44,7 @@ const failureOf = (options: Partial<NatsOptions>) =>
     }).pipe(Effect.provide(natsLayer({ servers: [], name: "test", unavailableAfter: "1 second", ...options })))
   )
 
-describe("a NATS server", { timeout: 60_000 }, () => {
+describe("a NATS server", () => {
   it("that wants another user is told with the setting, without what stands before its @", async () => {
     await using server = await startServer(`authorization { user: "joe", password: "right" }`)
     const servers = [`nats://joe:s3cret@${server.host}`]

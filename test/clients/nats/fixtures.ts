@@ -1,9 +1,12 @@
-/** Streams and messages of the NATS tests; each test takes a stream of its own. */
+/** Servers, streams and messages of the NATS tests; each test takes a stream of its own. */
+import { afterAll, beforeAll, it } from "@effect/vitest"
 import { Effect, Schedule, type Scope } from "effect"
+import { connect } from "@nats-io/transport-node"
+import { jetstreamManager, type JetStreamManager } from "@nats-io/jetstream"
 import { Nats, type OutgoingMessage } from "../../../src/clients/nats/Nats.ts"
 import { natsLayer, type NatsOptions } from "../../../src/clients/nats/natsLayer.ts"
 import type { StreamDefinition } from "../../../src/domain/streams.ts"
-import type { TestNatsServer } from "../../support/natsServer.ts"
+import { startNatsServer, type TestNatsServer } from "../../support/natsServer.ts"
 
 const mebibyte = 1024 * 1024
 
@@ -43,10 +46,44 @@ export const connected = <A, E>(
 ): Effect.Effect<A, E> =>
   Nats.use(work).pipe(Effect.scoped, Effect.provide(natsLayer({ servers: [server.url], name: "test", ...options })))
 
-/** Polls until the answer is true; a minute at most. */
+/** One server for the tests of a file: `live` is a test that is given a connection to it. */
+export const sharedServer = () => {
+  let started: TestNatsServer
+  beforeAll(async () => {
+    started = await startNatsServer()
+  })
+  afterAll(() => started.stop())
+  const server = () => started
+  const live = <A, E>(title: string, work: (nats: Nats["Service"]) => Effect.Effect<A, E, Scope.Scope>) =>
+    it.live(title, () => connected(started, work))
+  return { live, server }
+}
+
+/** A test with a server of its own, which it may kill, and a connection that waits for it so long. */
+export const onOwnServer = <A, E>(
+  title: string,
+  work: (nats: Nats["Service"], server: TestNatsServer) => Effect.Effect<A, E, Scope.Scope>,
+  unavailableAfter: NatsOptions["unavailableAfter"] = "1 minute"
+) =>
+  it.live(title, () =>
+    Effect.acquireUseRelease(
+      Effect.promise(startNatsServer),
+      (server) => connected(server, (nats) => work(nats, server), { unavailableAfter }),
+      (server) => Effect.promise(server.stop)
+    )
+  )
+
+/** What an administrator could do, past our client. */
+export const administered = <A>(server: TestNatsServer, use: (manager: JetStreamManager) => Promise<A>) =>
+  Effect.promise(async () => {
+    const client = await connect({ servers: server.url })
+    return use(await jetstreamManager(client)).finally(() => client.close())
+  })
+
+/** Polls until the answer is true; so long at most as `eventually` does. */
 export const until = <E, R>(label: string, look: Effect.Effect<boolean, E, R>): Effect.Effect<void, E, R> =>
   look.pipe(
     Effect.repeat({ schedule: Schedule.spaced("20 millis"), until: (found) => found }),
-    Effect.timeoutOrElse({ duration: "1 minute", orElse: () => Effect.die(new Error(`waited in vain: ${label}`)) }),
+    Effect.timeoutOrElse({ duration: "90 seconds", orElse: () => Effect.die(new Error(`waited in vain: ${label}`)) }),
     Effect.asVoid
   )

@@ -35,19 +35,16 @@ const plainServer = Effect.acquireRelease(
 ).pipe(Effect.map(({ url }) => url))
 
 describe("a nats-server without JetStream", () => {
-  it.live(
-    "is told as that, with what to do; and as something that may heal",
-    () =>
-      Effect.gen(function* () {
-        const url = yield* plainServer
-        const error = yield* Nats.use((nats) => nats.ensureStreams([streamOf("NONE")])).pipe(
-          Effect.provide(natsLayer({ servers: [url], name: "test" })),
-          Effect.flip
-        )
-        assert.include(error.message, "JetStream is not enabled there: start nats-server with -js")
-        assert.strictEqual(error.reason._tag, "NatsUnavailable")
-        assert.isTrue(error.retryable)
-      }).pipe(Effect.scoped),
-    60_000
+  it.live("is told as that, with what to do; and as something that may heal", () =>
+    Effect.gen(function* () {
+      const url = yield* plainServer
+      const error = yield* Nats.use((nats) => nats.ensureStreams([streamOf("NONE")])).pipe(
+        Effect.provide(natsLayer({ servers: [url], name: "test" })),
+        Effect.flip
+      )
+      assert.include(error.message, "JetStream is not enabled there: start nats-server with -js")
+      assert.strictEqual(error.reason._tag, "NatsUnavailable")
+      assert.isTrue(error.retryable)
+    }).pipe(Effect.scoped)
   )
 })

@@ -4,13 +4,14 @@ import { whenHeld } from "../../../src/clients/Lease.ts"
 import { Nats } from "../../../src/clients/nats/Nats.ts"
 import { makeBucketLease } from "../../../src/clients/nats/lease.ts"
 import { natsLayer } from "../../../src/clients/nats/natsLayer.ts"
+import { durationMillis } from "../leaseReplica.ts"
 import { messagesOf, streamOf } from "./fixtures.ts"
 
 const [, , url = "", holder = "", name = ""] = process.argv
 
 const work = Effect.gen(function* () {
   const nats = yield* Nats
-  const lease = yield* makeBucketLease({ name: "test", holder, durationMillis: 3_000 })
+  const lease = yield* makeBucketLease({ name: "test", holder, durationMillis })
   let count = 0
   const publishing = Effect.gen(function* () {
     yield* whenHeld(lease)

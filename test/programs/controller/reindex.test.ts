@@ -18,16 +18,11 @@ import { eventually } from "../../support/eventually.ts"
 import { auditRecordLines, watchFrames } from "../../support/recordedData.ts"
 import { type RunningProgram, startSystem, type System } from "../../support/system.ts"
 import { golden, gone, otherwise, type Policy, samples } from "./otherPolicies.ts"
+import { countsOf, followed, seenActivities } from "./seenActivities.ts"
 
 const cluster = "recorded"
 const group = "/apis/activity.miloapis.com/v1alpha1"
 const apiVersion = "activity.miloapis.com/v1alpha1"
-
-interface Seen {
-  readonly type: string
-  readonly name: string
-  readonly summary: string
-}
 
 describe("reindex jobs", () => {
   let system: System
@@ -131,21 +126,40 @@ describe("reindex jobs", () => {
       assert.strictEqual(listed.count, golden.size)
 
       // What a watch saw meanwhile leads from what was there to what is there, each activity once.
-      const seen = await watched(api, before.resourceVersion)
-      assert.strictEqual(new Set(seen.map(({ name }) => name)).size, seen.length)
-      const counts = Object.fromEntries(["ADDED", "MODIFIED", "DELETED"].map((type) => [type, countOf(seen, type)]))
-      assert.deepStrictEqual(counts, {
-        ADDED: dry.progress.new,
-        MODIFIED: dry.progress.changed,
-        DELETED: dry.progress.lost
+      const seen = await seenActivities(
+        api.request,
+        `${group}/activities`,
+        before.resourceVersion,
+        listed.resourceVersion
+      )
+      const { changed, lost, new: added } = dry.progress
+      for (const count of [added, changed, lost]) assert.isAbove(count, 0)
+      assert.deepStrictEqual(countsOf(seen), { new: added, changed, lost })
+      assert.deepStrictEqual(followed(before.summaries, seen), golden)
+    }
+  )
+
+  it(
+    "policies that are changed while a job runs count for all that it tells: it begins again",
+    { timeout: 240_000 },
+    async () => {
+      for (const policy of samples) await write("PUT", otherwise(policy))
+      await create("changed", { config: { rateLimit: 400 } })
+      await eventually("it is half way", async () => {
+        const { processedEvents = 0, totalEvents = 0 } = (await jobOf("changed")).status?.progress ?? {}
+        return totalEvents > 0 && processedEvents > totalEvents / 2
       })
-      for (const count of Object.values(counts)) assert.isAbove(count ?? 0, 0)
-      const followed = new Map(before.summaries)
-      for (const { name, summary, type } of seen) {
-        if (type === "DELETED") followed.delete(name)
-        else followed.set(name, summary)
-      }
-      assert.deepStrictEqual(followed, golden)
+      for (const policy of samples) await write("PUT", policy)
+      const status = await ended("changed")
+      assert.strictEqual(status.phase, "Succeeded", status.message)
+      assert.match(status.message, /; it began again.*: policies were changed while it ran$/)
+      assert.strictEqual(status.progress.processedEvents, status.progress.totalEvents)
+      assert.strictEqual(status.progress.activitiesGenerated, golden.size)
+      await create("as-they-are", { config: { dryRun: true, rateLimit: 1_000 } })
+      const { progress } = await ended("as-they-are")
+      assert.deepInclude(progress, { same: golden.size, changed: 0, new: 0, lost: 0 })
+      const listed = await listAll(api)
+      assert.deepStrictEqual(listed.summaries, golden)
     }
   )
 
@@ -208,8 +222,6 @@ describe("reindex jobs", () => {
   })
 })
 
-const countOf = (seen: ReadonlyArray<Seen>, wanted: string): number => seen.filter(({ type }) => type === wanted).length
-
 const publishEvents = (system: System) => {
   const messages = watchFrames("events.k8s.io/v1")
     .filter(({ type }) => type !== "DELETED")
@@ -244,17 +256,4 @@ const listAll = async (api: RunningProgram) => {
     next = page.metadata.continue ?? ""
   } while (next !== "")
   return { summaries, count, resourceVersion }
-}
-
-/** Everything that a watch sees that begins behind a resourceVersion. */
-const watched = async (api: RunningProgram, resourceVersion: string): Promise<ReadonlyArray<Seen>> => {
-  const query = new URLSearchParams({ watch: "true", resourceVersion, timeoutSeconds: "3" })
-  const answer = await api.request(`${group}/activities?${query}`)
-  return answer.text
-    .trim()
-    .split("\n")
-    .map((line): Seen => {
-      const { object, type } = JSON.parse(line)
-      return { type, name: object.metadata.name, summary: object.spec.summary }
-    })
 }

@@ -1,10 +1,11 @@
 /** What the controller writes into the status of policies, and how often, whatever others write there. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Queue, Stream } from "effect"
+import { Effect, Layer, Logger, Queue, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import type { ActivityPolicy } from "../../../src/domain/ActivityPolicy.ts"
 import { reportReady } from "../../../src/programs/controller/reportReady.ts"
-import { KeptObjectsError, type KeptUpdate, ObjectChanged } from "../../../src/store/KeptObjects.ts"
+import { Metrics } from "../../../src/runtime/Metrics.ts"
+import { KeptObjectsError, type KeptUpdate, ObjectChanged, ObjectRefused } from "../../../src/store/KeptObjects.ts"
 import { unavailable } from "../../../src/store/KeptHistory.ts"
 import { PolicyStore, PolicyUpkeep } from "../../../src/store/PolicyStore.ts"
 
@@ -23,9 +24,16 @@ const reporting = (refusal?: KeptObjectsError) =>
   Effect.gen(function* () {
     const updates = yield* Queue.unbounded<KeptUpdate<ActivityPolicy>>()
     const written: Array<ActivityPolicy> = []
+    const warnings: Array<unknown> = []
     yield* reportReady.pipe(
       Effect.provide(
         Layer.mergeAll(
+          Metrics.layer,
+          Logger.layer([
+            Logger.make(({ logLevel, message }) => {
+              if (logLevel === "Warn") warnings.push(message)
+            })
+          ]),
           Layer.mock(PolicyUpkeep, {
             writeStatus: (one) =>
               Effect.suspend(() => {
@@ -43,7 +51,7 @@ const reporting = (refusal?: KeptObjectsError) =>
         yield* Queue.offer(updates, { _tag: "Changed", name: "one", object: one })
         for (let turn = 0; turn < 50; turn++) yield* Effect.yieldNow
       })
-    return { written, tell }
+    return { written, tell, warnings }
   })
 
 const condition = (status: "True" | "False", generation: number) => ({
@@ -110,6 +118,24 @@ describe("the status of policies", () => {
       assert.strictEqual(written.length, 1)
       yield* TestClock.adjust("121 seconds")
       assert.isAtLeast(written.length, 2)
+    })
+  )
+
+  it.effect("that is refused is told once, and tried again ever more seldom, or when the policy changes", () =>
+    Effect.gen(function* () {
+      const refusal = new KeptObjectsError({ reason: new ObjectRefused({ name: "one", sentence: "forbidden (403)" }) })
+      const { tell, warnings, written } = yield* reporting(refusal)
+      yield* tell(policy("true", 1))
+      for (let turn = 0; turn < 10; turn++) yield* tell(policy("true", 1))
+      assert.strictEqual(written.length, 1)
+      // After 1, 2, 4, 8 and 16 minutes, then every 16: looked at once a minute.
+      yield* TestClock.adjust("2 hours")
+      assert.isAtLeast(written.length, 8)
+      assert.isAtMost(written.length, 12)
+      const before = written.length
+      yield* tell(policy("false", 2))
+      assert.strictEqual(written.length, before + 1)
+      assert.lengthOf(warnings, 2)
     })
   )
 

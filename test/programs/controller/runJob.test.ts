@@ -9,9 +9,12 @@ import { noProgress, type ReindexJob } from "../../../src/domain/ReindexJob.ts"
 import { PolicyCache } from "../../../src/process/PolicyCache.ts"
 import { PolicySet } from "../../../src/process/PolicySet.ts"
 import { runJob } from "../../../src/programs/controller/reindex.ts"
+import { policyVersions } from "../../../src/programs/controller/settled.ts"
 import { KeptObjectsError, ObjectPageExpired } from "../../../src/store/KeptObjects.ts"
 import { PolicyStore } from "../../../src/store/PolicyStore.ts"
 import { ReindexJobs, ReindexJobUpkeep } from "../../../src/store/ReindexJobs.ts"
+
+const windows = [{ kind: "record", apiGroup: "apps", objectKind: "" } as const]
 
 /** It has begun: one kind of records is to be read. */
 const job: ReindexJob = {
@@ -25,7 +28,7 @@ const job: ReindexJob = {
     progress: noProgress,
     effectiveStartTime: "2026-11-20T00:00:00Z",
     effectiveEndTime: "2026-11-21T00:00:00Z",
-    position: JSON.stringify({ windows: [{ kind: "record", apiGroup: "apps", objectKind: "" }], window: 0 }),
+    position: JSON.stringify({ windows, window: 0, policies: policyVersions(undefined, windows, PolicySet.empty) }),
     conditions: []
   }
 }

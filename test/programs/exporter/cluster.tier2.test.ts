@@ -166,7 +166,7 @@ describe("an exporter", () => {
     for (const name of ["restart-0", "restart-1", "restart-2"]) assert.lengthOf(await sightsOf(name, 1), 1)
   })
 
-  it("a leader that was stopped past its lease is followed within 20 s, and doubles nothing when it goes on", async () => {
+  it("a leader that was stopped past its lease is followed, and doubles nothing when it goes on", async () => {
     await using leader = await startLeader({ ...options(), flags: [] })
     await using standby = await startExporter({ ...options(), flags: [] })
     await eventually("the standby is ready, and says that it stands by", async () => {
@@ -175,7 +175,7 @@ describe("an exporter", () => {
     })
     leader.program.signal("SIGSTOP")
     await cluster.apply(eventOf("orphan"))
-    await standby.program.waitForLine(/"message":"exporting"/, 20_000)
+    await standby.program.waitForLine(/"message":"exporting"/)
     await sightsOf("orphan", 1)
     leader.program.signal("SIGCONT")
     await leader.program.waitForLine(/"message":"the lease was lost"/)

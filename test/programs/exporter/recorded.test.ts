@@ -16,11 +16,7 @@ const expected = watchFrames("events.k8s.io/v1")
   .map(({ object }) => `${object.metadata.uid} ${object.metadata.resourceVersion}`)
 
 /** `uid resourceVersion` of every message, once there are so many. */
-const storedSights = async (
-  natsUrl: string,
-  countMin: number,
-  deadlineMillis = 30_000
-): Promise<ReadonlyArray<string>> => {
+const storedSights = async (natsUrl: string, countMin: number): Promise<ReadonlyArray<string>> => {
   await using bus = connectBus(natsUrl)
   const stored = await eventually(
     `${countMin} sights`,
@@ -28,7 +24,7 @@ const storedSights = async (
       const found = await bus.messages("MILO_EVENTS")
       return found.length >= countMin ? found : undefined
     },
-    { deadlineMillis }
+    { deadlineMillis: 120_000 }
   )
   return stored.map(({ body }) => {
     const { metadata } = JSON.parse(Buffer.from(body).toString())
@@ -81,7 +77,7 @@ describe("an exporter of recorded Events", () => {
       assert.isAtLeast(before, 1)
       const requests = server.requests.length
       server.heal()
-      const sights = await storedSights(nats.url, expected.length, 60_000)
+      const sights = await storedSights(nats.url, expected.length)
       assert.deepStrictEqual(sights.toSorted(), expected.toSorted())
       await eventually("it is ready", async () => (await exporter.readyz()).status === 200)
       assert.isAtMost(server.requests.length - requests, 100)
@@ -100,7 +96,7 @@ describe("an exporter of recorded Events", () => {
     server.play()
     await eventually("it is not ready", async () => (await exporter.readyz()).status === 503)
     await nats.start()
-    const sights = await storedSights(nats.url, expected.length, 60_000)
+    const sights = await storedSights(nats.url, expected.length)
     assert.deepStrictEqual(sights.toSorted(), expected.toSorted())
     const counts = await eventually("all are accounted for", async () => {
       const found = await exporter.counts()
@@ -128,7 +124,7 @@ describe("an exporter of recorded Events", () => {
     server.play()
     server.heal()
     await nats.start()
-    const sights = await storedSights(nats.url, expected.length, 120_000)
+    const sights = await storedSights(nats.url, expected.length)
     assert.deepStrictEqual(sights.toSorted(), expected.toSorted())
   })
 

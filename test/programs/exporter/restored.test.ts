@@ -46,7 +46,9 @@ const world = async () => {
   const server = await startListWatchServer()
   const bus = connectBus(nats.url)
   const kubeconfig = writeKubeconfig(folder.path, server.url)
-  const start = (tenant = "Platform/") => startLeader({ kubeconfig, natsUrl: nats.url, flags: ["--tenant", tenant] })
+  // The next one waits for the lease of one that was killed.
+  const start = (tenant = "Platform/") =>
+    startLeader({ kubeconfig, natsUrl: nats.url, flags: ["--lease-duration", "6s", "--tenant", tenant] })
   /** Once the stream holds so many messages. */
   const stored = (count: number) =>
     eventually(`${count} messages`, async () => {

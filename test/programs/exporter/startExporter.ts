@@ -13,7 +13,7 @@ export interface Exporter extends AsyncDisposable {
 export interface ExporterOptions {
   readonly kubeconfig: string
   readonly natsUrl: string
-  /** Short leases by default: a test that kills one would wait for the usual 15 s each time. */
+  /** Shorter leases by default: a test that kills one would wait for the usual 15 s each time. */
   readonly flags?: ReadonlyArray<string>
   readonly runtime?: "node" | "deno"
 }
@@ -25,7 +25,7 @@ export const startExporter = async (options: ExporterOptions): Promise<Exporter>
       "exporter",
       ...["--kubeconfig", options.kubeconfig, "--nats-url", options.natsUrl],
       ...["--ops-listen", `127.0.0.1:${port}`, "--cluster", "test"],
-      ...(options.flags ?? ["--lease-duration", "3s"])
+      ...(options.flags ?? ["--lease-duration", "6s"])
     ],
     { runtime: options.runtime ?? "node" }
   )

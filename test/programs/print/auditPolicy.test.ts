@@ -89,7 +89,7 @@ describe("the printed audit policy", () => {
     )
   })
 
-  it("is what the program prints to standard output, and nothing else", { timeout: 60_000 }, async () => {
+  it("is what the program prints to standard output, and nothing else", async () => {
     const program = startProgram(["print", "audit-policy"])
     assert.deepStrictEqual(await program.exited, { code: 0, signal: undefined })
     assert.strictEqual(program.stdout(), auditPolicy)
@@ -171,7 +171,7 @@ describe("the printed kubeconfig of the webhook", () => {
     return { code, text: program.stdout(), log: program.log() }
   }
 
-  it("names the collector, the authority beside it, and a token to be replaced", { timeout: 60_000 }, async () => {
+  it("names the collector, the authority beside it, and a token to be replaced", async () => {
     const { code, text } = await printed("--collector", collector)
     assert.strictEqual(code, 0)
     assert.strictEqual(text, webhookKubeconfig({ collector: new URL(collector), serverName: "" }))
@@ -185,7 +185,7 @@ describe("the printed kubeconfig of the webhook", () => {
     ])
   })
 
-  it("is not made for what kube-apiserver could not reach", { timeout: 60_000 }, async () => {
+  it("is not made for what kube-apiserver could not reach", async () => {
     for (const wrong of ["http://collector/audit", "collector:18444", "https:///", "tru\ne"]) {
       const { code, log, text } = await printed("--collector", wrong)
       assert.deepStrictEqual([code, text], [2, ""], wrong)

@@ -138,7 +138,7 @@ const read = (text: string) => Result.getOrUndefined(auditRecordFrom(text, { ...
 /** What tells which rules can match stands before the bodies, and not again behind them; the times can be read. */
 const isToldByHead = (text: string): boolean => {
   const whole = read(text)
-  const head = read(headOf(text).replace(/\}$/, `,"stageTimestamp":"2026-11-20T15:07:46Z"}`))
+  const head = read(headOf(Buffer.from(text)).text.replace(/\}$/, `,"stageTimestamp":"2026-11-20T15:07:46Z"}`))
   if (whole === undefined || head === undefined) return false
   const { hasObjectRef, objectRef, stage, statusCode, verb } = head
   return isDeepStrictEqual({ ...whole, hasObjectRef, objectRef, stage, statusCode, verb }, whole)

@@ -50,7 +50,7 @@ describe("requests of the API", () => {
   let api: Api
   beforeAll(async () => {
     api = await startApi({ recordedRequests: "direct" })
-  }, 120_000)
+  })
   afterAll(() => api[Symbol.asyncDispose]())
 
   it("a read is a record of its reader's tenant, with the audit ID that its answer tells", async () => {

@@ -33,7 +33,7 @@ describe("tokens of an issuer", () => {
       writer: false,
       oidc: { issuerUrl: issuer.url, clientId: "activity", claims: claimNames, authorities: issuer.authority }
     })
-  }, 120_000)
+  })
   afterAll(async () => {
     await api[Symbol.asyncDispose]()
     await issuer[Symbol.asyncDispose]()
@@ -151,7 +151,7 @@ describe("tokens of an issuer", () => {
     issuer.says.status = 500
     expect(await statusOf(signed(rsa, claims()))).toBe(200)
     issuer.says.status = 200
-  }, 60_000)
+  })
 })
 
 describe("an issuer that cannot be asked", () => {

@@ -3,17 +3,15 @@ import { execFile } from "node:child_process"
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { parseAllDocuments } from "yaml"
 import { ClickHouse } from "../../../src/clients/clickhouse/ClickHouse.ts"
 import { recordsFromCsv } from "../../support/strictCsv.ts"
+import { binding, group, startApiBehind } from "../../system/apiBehind.ts"
 import { type Cluster, showLogsOfFailures, startCluster, startMillisMax } from "../../system/cluster.ts"
-import { type Api, startApi } from "../apiFixture.ts"
+import type { Api } from "../apiFixture.ts"
 import { keptOf } from "./exportReader.ts"
 import { fillTable, filledKinds } from "./filledTables.ts"
 
-const group = "activity.miloapis.com"
 const path = `/apis/${group}/v1/auditlogqueries`
-const system = "activity-system"
 const rows = 8_000
 
 const body = (more: object = {}) => ({
@@ -22,52 +20,18 @@ const body = (more: object = {}) => ({
   spec: { startTime: "now-1d", endTime: "now", ...more }
 })
 
-const shipped = (file: string): ReadonlyArray<object> =>
-  parseAllDocuments(readFileSync(join(import.meta.dirname, "../../../infra/base", file), "utf8"))
-    .map((document) => document.toJS())
-    .filter(({ kind }: { kind: string }) => kind === "ServiceAccount" || kind.includes("Role"))
-
-const binding = (role: string, user: string) => ({
-  apiVersion: "rbac.authorization.k8s.io/v1",
-  kind: "ClusterRoleBinding",
-  metadata: { name: `${user}-${role}` },
-  roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: role },
-  subjects: [{ kind: "User", apiGroup: "rbac.authorization.k8s.io", name: user }]
-})
-
 describe("exports through kube-apiserver", () => {
   let cluster: Cluster
   let api: Api
 
   beforeAll(async () => {
     cluster = await startCluster({ controllers: false, users: { auditor: [], querier: [] } })
+    api = await startApiBehind(cluster, { writer: false })
     await cluster.apply(
-      { apiVersion: "v1", kind: "Namespace", metadata: { name: system } },
-      ...shipped("people.yaml"),
-      ...shipped("apiserver.yaml"),
-      binding("activity-audit-querier", "auditor"),
-      binding("activity-export", "auditor"),
-      binding("activity-audit-querier", "querier")
+      binding("ClusterRoleBinding", "activity-audit-querier", "auditor"),
+      binding("ClusterRoleBinding", "activity-export", "auditor"),
+      binding("ClusterRoleBinding", "activity-audit-querier", "querier")
     )
-    const token = await cluster.serviceAccountToken(system, "activity-apiserver")
-    api = await startApi({
-      writer: false,
-      cluster: {
-        kubeconfig: cluster.tokenKubeconfig("activity-apiserver", token),
-        tls: await cluster.serverCertificate("activity-apiserver", [
-          `activity-apiserver.${system}.svc`,
-          "localhost",
-          "127.0.0.1"
-        ])
-      }
-    })
-    await cluster.serve({
-      group,
-      versions: ["v1alpha1", "v1"],
-      namespace: system,
-      service: "activity-apiserver",
-      port: Number(new URL(api.url).port)
-    })
     const command = (sql: string) => api.run(ClickHouse.use((clickhouse) => clickhouse.command(sql)))
     await fillTable(command, filledKinds.record, { rows, tenants: 3 })
   }, startMillisMax)
@@ -96,7 +60,7 @@ describe("exports through kube-apiserver", () => {
     const ids: Array<string> = []
     let parts = 0
     for (let next: string | undefined = ""; next !== undefined; parts++) {
-      const part = await ask("auditor", "application/x-ndjson", { limit: 25, continue: next }, "?timeoutSeconds=1")
+      const part = await ask("auditor", "application/x-ndjson", { limit: 10, continue: next }, "?timeoutSeconds=1")
       const { facts, mark } = keptOf(part.text)
       ids.push(...facts.map(({ auditID }) => auditID))
       expect(part.status).toBe(200)

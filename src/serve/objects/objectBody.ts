@@ -1,13 +1,14 @@
 /** The body of a write: JSON or YAML, its fields checked against a schema as `fieldValidation` asks. */
 import { Effect, Result } from "effect"
 import { isScalar, LineCounter, parseDocument, visit } from "yaml"
-import type { JsonSchema } from "../contracts/JsonSchema.ts"
-import { metaReference } from "../contracts/metaSchemas.ts"
-import { isJsonObject, type Json, type JsonObject } from "../domain/AuditRecord.ts"
-import { type ApiFailure, badRequest, failure, invalid } from "./ApiFailure.ts"
+import type { JsonSchema } from "../../contracts/JsonSchema.ts"
+import { metaReference } from "../../contracts/metaSchemas.ts"
+import { isJsonObject, type Json, type JsonObject } from "../../domain/AuditRecord.ts"
+import { type ApiFailure, badRequest, failure, invalid } from "../ApiFailure.ts"
+import { duplicateFields } from "./duplicateFields.ts"
 import { fieldProblems } from "./fieldProblems.ts"
-import type { Call } from "./http/Call.ts"
-import { apiVersionOf, type ResourceRequest } from "./http/RequestInfo.ts"
+import type { Call } from "../http/Call.ts"
+import { apiVersionOf, type ResourceRequest } from "../http/RequestInfo.ts"
 
 /** What a write's body is to be. */
 export interface BodyKind {
@@ -40,7 +41,9 @@ export const objectBody = (
     if (type !== "" && !/^(application\/(json|yaml|x-yaml|octet-stream)|text\/(yaml|plain))$/.test(type)) {
       return yield* unsupported(type, ["application/json", "application/yaml"])
     }
-    return yield* checkedObject(call, request, yield* jsonBody(call), kind)
+    const body = yield* jsonBody(call)
+    const text = (yield* call.body).toString("utf8")
+    return yield* checkedObject(call, request, body, kind, isJson(text) ? duplicateFields(text) : [])
   })
 
 /** Of YAML, whose parser takes seconds for what JSON.parse reads in milliseconds. */
@@ -62,8 +65,7 @@ export const jsonBody = (call: Call): Effect.Effect<Json, ApiFailure> => {
   if (binaryTypes.test(type)) return Effect.fail(unsupported(type, ["application/json", "application/yaml"]))
   return Effect.flatMap(call.body, (bytes) => {
     const text = bytes.toString("utf8")
-    const isJson = /^\s*[[{]/.test(text)
-    if (!isJson && bytes.length > yamlSizeBytesMax) {
+    if (!isJson(text) && bytes.length > yamlSizeBytesMax) {
       return Effect.fail(
         failure(
           "RequestEntityTooLarge",
@@ -74,7 +76,7 @@ export const jsonBody = (call: Call): Effect.Effect<Json, ApiFailure> => {
     return Effect.flatMap(
       Effect.try({
         // Both parsers give JSON, or a date or a number that the schema refuses.
-        try: () => (isJson ? JSON.parse(text) : fromYaml(text)) as Json,
+        try: () => (isJson(text) ? JSON.parse(text) : fromYaml(text)) as Json,
         catch: (cause) =>
           badRequest(
             `the body is neither JSON nor YAML: ${String(cause instanceof Error ? cause.message : cause).split("\n", 1)[0]}`
@@ -84,6 +86,9 @@ export const jsonBody = (call: Call): Effect.Effect<Json, ApiFailure> => {
     )
   })
 }
+
+/** Else it is YAML, which refuses fields that are given twice. */
+const isJson = (text: string): boolean => /^\s*[[{]/.test(text)
 
 /** Other forms of Kubernetes, which its clients send only when they are told to. */
 const binaryTypes = /^application\/(vnd\.kubernetes\.protobuf|(apply-patch\+)?cbor)$/
@@ -140,15 +145,18 @@ export const unsupported = (type: string, supported: ReadonlyArray<string>, more
   )
 
 /**
- * Unknown fields are refused, told or dropped, as the client asked; a field of the wrong type is refused.
+ * Unknown fields, and those that were given twice, are refused, told or dropped, as the client asked; a field of the wrong
+ * type is refused. A body without kind or apiVersion is of those that its path says, as for Kubernetes' own kinds.
  *
+ * @param duplicates what {@link duplicateFields} found in its text
  * @fails ApiFailure BadRequest, also when it is an object of another kind or version
  */
 export const checkedObject = (
   call: Call,
   request: ResourceRequest,
   body: Json | undefined,
-  { kind, properties }: BodyKind
+  { kind, properties }: BodyKind,
+  duplicates: ReadonlyArray<string> = []
 ): Effect.Effect<CheckedBody, ApiFailure> =>
   Effect.suspend(() => {
     const validation = call.query.get("fieldValidation") ?? ""
@@ -175,23 +183,28 @@ export const checkedObject = (
     const schema: JsonSchema = { type: "object", properties: { ...commonProperties, ...properties } }
     const { kept, mismatches, unknown } = fieldProblems(schema, body)
     if (mismatches[0] !== undefined) return refused(mismatches[0])
-    if (unknown.length > 0 && validation === "Strict") {
-      return refused(`strict decoding error: ${unknown.map((path) => `unknown field "${path}"`).join(", ")}`)
+    const slips = [
+      ...duplicates.map((path) => `duplicate field "${path}"`),
+      ...unknown.map((path) => `unknown field "${path}"`)
+    ]
+    if (slips.length > 0 && validation === "Strict") {
+      return refused(`strict decoding error: ${slips.join(", ")}`)
     }
     return Effect.succeed({
       // An object without some of its fields.
       object: kept as JsonObject,
-      warnings: validation === "Ignore" ? [] : unknown.map((path) => `unknown field "${path}"`)
+      warnings: validation === "Ignore" ? [] : slips
     })
   })
 
 const typeFrom = (body: JsonObject, request: ResourceRequest, kind: string): Result.Result<void, string> => {
   const expected = apiVersionOf(request)
-  if (body["kind"] !== kind)
-    return Result.fail(`the kind in the data (${String(body["kind"] ?? "none")}) is not ${kind}`)
-  return body["apiVersion"] === expected
+  const [sentKind, sentVersion] = [body["kind"] ?? "", body["apiVersion"] ?? ""]
+  if (sentKind !== "" && sentKind !== kind)
+    return Result.fail(`the kind in the data (${String(sentKind)}) is not ${kind}`)
+  return sentVersion === "" || sentVersion === expected
     ? Result.succeed(undefined)
     : Result.fail(
-        `the API version in the data (${String(body["apiVersion"] ?? "none")}) does not match the expected API version (${expected})`
+        `the API version in the data (${String(sentVersion)}) does not match the expected API version (${expected})`
       )
 }

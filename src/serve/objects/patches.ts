@@ -5,7 +5,7 @@ import { isJsonObject, type Json, textAt } from "../../domain/AuditRecord.ts"
 import { type ApiFailure, badRequest, failure } from "../ApiFailure.ts"
 import type { Call } from "../http/Call.ts"
 import { apiVersionOf, type ResourceRequest } from "../http/RequestInfo.ts"
-import { jsonBody, unsupported } from "../objectBody.ts"
+import { jsonBody, unsupported } from "./objectBody.ts"
 
 export interface PatchedKind<A, B> {
   readonly served: (object: A, apiVersion: string) => A

@@ -1,7 +1,7 @@
 /** A value against a schema: which fields are unknown, which have the wrong type, and the value without the unknown. */
-import type { JsonSchema } from "../contracts/JsonSchema.ts"
-import { resolvedSchema } from "../contracts/metaSchemas.ts"
-import { isJsonObject, type Json } from "../domain/AuditRecord.ts"
+import type { JsonSchema } from "../../contracts/JsonSchema.ts"
+import { resolvedSchema } from "../../contracts/metaSchemas.ts"
+import { isJsonObject, type Json } from "../../domain/AuditRecord.ts"
 
 export interface FieldProblems {
   /** Paths such as `spec.auditRules[0].sumary`. */
@@ -48,6 +48,8 @@ export const fieldProblems = (schema: JsonSchema, value: Json): FieldProblems =>
         return found
       case "integer":
         if (typeof found !== "number" || !Number.isSafeInteger(found)) break
+        // With a larger one in it, no client written in Go can read a list.
+        if (rule.format === "int32" && found !== (found | 0)) break
         return found
       case "boolean":
         if (typeof found !== "boolean") break
@@ -57,7 +59,7 @@ export const fieldProblems = (schema: JsonSchema, value: Json): FieldProblems =>
     }
     note(
       mismatches,
-      `${path === "" ? "the body" : path} must be ${articles[rule.type ?? "object"]}, not ${nameOf(found)}`
+      `${path === "" ? "the body" : path} must be ${rule.format === "int32" ? "a whole number of 32 bits" : articles[rule.type ?? "object"]}, not ${nameOf(found)}`
     )
     return found
   }
@@ -80,4 +82,6 @@ const nameOf = (value: Json): string =>
       ? "a list"
       : typeof value === "object"
         ? "an object"
-        : `a ${typeof value}`
+        : typeof value === "number"
+          ? String(value)
+          : `a ${typeof value}`

@@ -1,11 +1,13 @@
-/** What a DELETE says besides what it deletes. */
+/** What a DELETE asks besides what it deletes, and what it comes to. */
 import { Effect } from "effect"
+import { metaReference } from "../../contracts/metaSchemas.ts"
 import { isJsonObject, objectAt, textAt } from "../../domain/AuditRecord.ts"
-import { type ApiFailure, badRequest, conflict } from "../ApiFailure.ts"
+import { type ApiFailure, badRequest, conflict, type KindNames } from "../ApiFailure.ts"
+import type { KeptObject, ObjectMetadata } from "../../domain/KeptObject.ts"
 import type { Call } from "../http/Call.ts"
-import { jsonBody } from "../objectBody.ts"
-import { isDryRun } from "../dryRun.ts"
-import type { KindNames } from "./KeptKind.ts"
+import { jsonBody } from "./objectBody.ts"
+import { isDryRun } from "./dryRun.ts"
+import { fieldProblems } from "./fieldProblems.ts"
 
 export interface DeleteOptions {
   readonly dryRun: boolean
@@ -20,6 +22,9 @@ export const deleteOptions = (call: Call): Effect.Effect<DeleteOptions, ApiFailu
     const bytes = yield* call.body
     const body = bytes.length === 0 ? {} : yield* jsonBody(call)
     if (!isJsonObject(body)) return yield* badRequest("the body is no DeleteOptions")
+    // A precondition that cannot be read is none that holds.
+    const [mismatch] = fieldProblems(metaReference("DeleteOptions"), body).mismatches
+    if (mismatch !== undefined) return yield* badRequest(`the body is no DeleteOptions: ${mismatch}`)
     const preconditions = objectAt(body, "preconditions")
     const listed = body["dryRun"]
     const inBody = Array.isArray(listed) ? listed.map(String) : []
@@ -55,3 +60,19 @@ export const preconditionsHold = (
       )
     : Effect.void
 }
+
+/** It was deleted before, and nobody holds it any more. */
+export const isGone = ({ metadata }: Pick<KeptObject, "metadata">): boolean =>
+  metadata.deletionTimestamp !== undefined && (metadata.finalizers ?? []).length === 0
+
+/** The answer about an object that is gone. */
+export const deletedStatus = (
+  { group, plural }: KindNames,
+  { name, uid = "" }: Pick<ObjectMetadata, "name" | "uid">
+) => ({
+  kind: "Status",
+  apiVersion: "v1",
+  metadata: {},
+  status: "Success",
+  details: { name, ...(group === "" ? {} : { group }), kind: plural, uid }
+})

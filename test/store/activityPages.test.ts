@@ -1,42 +1,45 @@
 import { assert, layer } from "@effect/vitest"
-import { Effect, Option, Stream } from "effect"
+import { Effect, Option } from "effect"
 import { always } from "../../src/cel/Filter.ts"
 import { ClickHouse } from "../../src/clients/clickhouse/ClickHouse.ts"
 import type { Scope } from "../../src/domain/Scope.ts"
 import type { Tenant } from "../../src/domain/Tenant.ts"
-import { ActivityQueries, type ActivityWindow, type Position } from "../../src/store/ActivityQueries.ts"
+import { type FactPage, FactQueries } from "../../src/store/FactQueries.ts"
+import type { FactWindow } from "../../src/store/factWindow.ts"
 import { highestSequence } from "../../src/store/highestSequence.ts"
 import { emptyTables, nameOf, store, storeLayer } from "./storeLayer.ts"
 
 const platform: Scope = { _tag: "Platform" }
 const tenantOne: Scope = { _tag: "Tenant", tenant: { type: "Project", name: "one" } }
-const hour = { start: "2026-11-21T09:30:00Z", end: "2026-11-21T10:30:00Z" }
+const hour: FactWindow = {
+  kind: "activity",
+  scope: tenantOne,
+  start: "2026-11-21T09:30:00Z",
+  end: "2026-11-21T10:30:00Z"
+}
 
-const listed = (window: Partial<ActivityWindow>, limit = 100) =>
-  ActivityQueries.use((queries) => queries.list({ scope: tenantOne, ...hour, ...window }, { limit })).pipe(
-    Effect.map((page) => page.activities.map(({ json }) => JSON.parse(json).spec.origin.id as string))
+const listed = (window: Partial<FactWindow>, limit = 100) =>
+  FactQueries.use((queries) => queries.page({ ...hour, ...window }, { limit })).pipe(
+    Effect.map((page) => page.facts.map(({ json }) => JSON.parse(json).spec.origin.id as string))
   )
 
 /** Every page, with what `between` does after each of them. */
-const pages = <E, R>(window: Partial<ActivityWindow>, limit: number, between: Effect.Effect<unknown, E, R>) =>
+const pages = <E, R>(window: Partial<FactWindow>, limit: number, between: Effect.Effect<unknown, E, R>) =>
   Effect.gen(function* () {
-    const queries = yield* ActivityQueries
+    const queries = yield* FactQueries
     const origins: Array<string> = []
-    let after: Position | undefined = undefined
+    let after: FactPage["next"] = undefined
     do {
-      const page: { activities: ReadonlyArray<{ json: string }>; next: Position | undefined } = yield* queries.list(
-        { scope: tenantOne, ...hour, ...window },
-        { limit, after }
-      )
-      assert.isAtMost(page.activities.length, limit)
-      origins.push(...page.activities.map(({ json }) => JSON.parse(json).spec.origin.id as string))
+      const page: FactPage = yield* queries.page({ ...hour, ...window }, { limit, after })
+      assert.isAtMost(page.facts.length, limit)
+      origins.push(...page.facts.map(({ json }) => JSON.parse(json).spec.origin.id as string))
       after = page.next
       yield* between
     } while (after !== undefined)
     return origins
   })
 
-layer(storeLayer, { timeout: 120_000 })("ActivityQueries", (it) => {
+layer(storeLayer, { timeout: 120_000 })("FactQueries: activities", (it) => {
   for (const scope of [tenantOne, platform]) {
     it.effect(
       `1,000 activities of one microsecond, in pages of 7 while others arrive, come once each (${scope._tag})`,
@@ -79,12 +82,12 @@ layer(storeLayer, { timeout: 120_000 })("ActivityQueries", (it) => {
         { origin: "c", sequence: 3, timestamp: "2026-11-21T10:00:00.000003Z" }
       ])
       yield* store([{ origin: "a", sequence: 9, timestamp: "2026-11-21T10:00:00.000001Z", summary: "corrected" }])
-      const page = yield* ActivityQueries.use((queries) => queries.list({ scope: tenantOne, ...hour }, { limit: 10 }))
+      const page = yield* FactQueries.use((queries) => queries.page(hour, { limit: 10 }))
       assert.deepStrictEqual(
-        page.activities.map(({ sequence }) => sequence),
+        page.facts.map(({ sequence }) => sequence),
         [3, 2, 9]
       )
-      assert.include(page.activities[2]!.json, "corrected")
+      assert.include(page.facts[2]!.json, "corrected")
       assert.isUndefined(page.next)
     })
   )
@@ -93,11 +96,11 @@ layer(storeLayer, { timeout: 120_000 })("ActivityQueries", (it) => {
     Effect.gen(function* () {
       yield* emptyTables
       yield* store(Array.from({ length: 6 }, (_, sequence) => ({ origin: `o${sequence}`, sequence })))
-      const queries = yield* ActivityQueries
-      const first = yield* queries.list({ scope: tenantOne, ...hour }, { limit: 3 })
-      const second = yield* queries.list({ scope: tenantOne, ...hour }, { limit: 3, after: first.next })
+      const queries = yield* FactQueries
+      const first = yield* queries.page(hour, { limit: 3 })
+      const second = yield* queries.page(hour, { limit: 3, after: first.next })
       assert.isDefined(first.next)
-      assert.strictEqual(second.activities.length, 3)
+      assert.strictEqual(second.facts.length, 3)
       assert.isUndefined(second.next)
     })
   )
@@ -257,15 +260,15 @@ layer(storeLayer, { timeout: 120_000 })("ActivityQueries", (it) => {
         [...(yield* listed({ scope: platform, namespace: "n" }))],
         ["mine", "other cluster", "other tenant"]
       )
-      const queries = yield* ActivityQueries
-      assert.isTrue(Option.isSome(yield* queries.get(scope, nameOf("mine"))))
+      const queries = yield* FactQueries
+      assert.isTrue(Option.isSome(yield* queries.activity(scope, nameOf("mine"))))
       for (const [origin, cluster] of [
         ["other namespace"],
         ["no namespace"],
         ["other cluster", "elsewhere"],
         ["other tenant"]
       ] as const) {
-        assert.isTrue(Option.isNone(yield* queries.get(scope, nameOf(origin, cluster))), origin)
+        assert.isTrue(Option.isNone(yield* queries.activity(scope, nameOf(origin, cluster))), origin)
       }
     })
   )
@@ -297,9 +300,9 @@ layer(storeLayer, { timeout: 120_000 })("ActivityQueries", (it) => {
         { origin: "a", sequence: 7, namespace: "n" },
         { origin: "b", sequence: 8, mark: "deleted" }
       ])
-      const queries = yield* ActivityQueries
+      const queries = yield* FactQueries
       const sequenceOf = (scope: Scope, name: string, namespace?: string) =>
-        Effect.map(queries.get(scope, name, namespace), (found) => Option.getOrUndefined(found)?.sequence)
+        Effect.map(queries.activity(scope, name, namespace), (found) => Option.getOrUndefined(found)?.sequence)
       assert.strictEqual(yield* sequenceOf(tenantOne, nameOf("a")), 7)
       assert.strictEqual(yield* sequenceOf(tenantOne, nameOf("a"), "n"), 7)
       assert.strictEqual(yield* sequenceOf(tenantOne, nameOf("a"), "m"), undefined)
@@ -310,23 +313,6 @@ layer(storeLayer, { timeout: 120_000 })("ActivityQueries", (it) => {
       )
       assert.strictEqual(yield* sequenceOf(tenantOne, nameOf("b")), undefined)
       assert.strictEqual(yield* sequenceOf(tenantOne, "act-x' OR 1"), undefined)
-    })
-  )
-
-  it.effect("a stream of a window crosses its pages without a gap", () =>
-    Effect.gen(function* () {
-      yield* emptyTables
-      yield* store(Array.from({ length: 2_345 }, (_, sequence) => ({ origin: `o${sequence}`, sequence })))
-      const rows = yield* ActivityQueries.use((queries) =>
-        queries.stream({ scope: tenantOne, ...hour }).pipe(
-          Stream.map(({ sequence }) => sequence),
-          Stream.runCollect
-        )
-      )
-      assert.deepStrictEqual(
-        rows.toSorted((one, other) => one - other),
-        Array.from({ length: 2_345 }, (_, sequence) => sequence)
-      )
     })
   )
 

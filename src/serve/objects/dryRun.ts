@@ -1,5 +1,5 @@
 import { Effect } from "effect"
-import { type ApiFailure, invalid } from "./ApiFailure.ts"
+import { type ApiFailure, invalid } from "../ApiFailure.ts"
 
 /**
  * Whether a write shall change nothing.
