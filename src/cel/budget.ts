@@ -25,7 +25,7 @@ export const evaluationScannedMax = 67_108_864
 
 /**
  * Work of all rules of all policies for one record or Event together, in units of at most 100 ns: a node of a rule's syntax
- * tree, a node of a comprehension's body for each item, 16 characters read or built. It is what keeps a batch of 512
+ * tree, a node of a comprehension's body for each item, 16 characters read or built. It is what keeps a batch of
  * records from stopping the processor; the recorded data needs at most a hundredth.
  */
 export const recordWorkMax = 200_000

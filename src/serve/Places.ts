@@ -2,7 +2,7 @@
 import { Context, Effect, Layer, type Scope } from "effect"
 import { type ApiFailure, failure } from "./ApiFailure.ts"
 
-export type PlaceKind = "request" | "watch" | "export" | "backtest"
+export type PlaceKind = "request" | "watch" | "state" | "export" | "backtest"
 
 interface PlaceLimit {
   readonly placesMax: number
@@ -21,6 +21,9 @@ export const placeLimits: PlaceLimits = {
   request: { placesMax: 128, ofUserMax: 64, held: "requests are being answered", retryAfterSeconds: 1 },
   // Each costs a connection and about 120 KiB, nearly all of it TLS and HTTP: together half a GiB.
   watch: { placesMax: 4_096, ofUserMax: 2_048, held: "watches are open", retryAfterSeconds: 1 },
+  // What watches begin with is read as lists are. Together with those it stays below the 256 statements that may wait for
+  // the embedded engine: beyond them everybody's fail, the writer's too.
+  state: { placesMax: 64, ofUserMax: 32, held: "watches are told what there is", retryAfterSeconds: 1 },
   // Each holds a page, of 4 MiB, five times over while it is made into lines: together 160 MiB.
   export: { placesMax: 8, ofUserMax: 2, held: "exports are being given", retryAfterSeconds: 5 },
   // They take turns with each other and with everybody else: more would only take longer.

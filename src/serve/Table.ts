@@ -1,5 +1,7 @@
 /** Tables, as `kubectl get` asks for them, and the other forms in which objects are given. */
 import type { Form } from "./http/accept.ts"
+import type { Call } from "./http/Call.ts"
+import { apiVersionOf, type ResourceRequest } from "./http/RequestInfo.ts"
 
 export interface Column<A> {
   readonly name: string
@@ -47,7 +49,21 @@ export interface ListMetadata {
   readonly remainingItemCount?: number
 }
 
+/** Gives objects of a kind in the form, and with the version, that the caller asked for. */
 export const printerFor = <A extends ObjectLike>(
+  call: Call,
+  request: ResourceRequest,
+  kind: string,
+  columns: ReadonlyArray<Column<A>>
+): Printer<A> =>
+  printerIn(
+    call.accepted.form,
+    columns,
+    { apiVersion: apiVersionOf(request), kind },
+    includeObjectFrom(call.query.get("includeObject"))
+  )
+
+export const printerIn = <A extends ObjectLike>(
   form: Form,
   columns: ReadonlyArray<Column<A>>,
   kind: { readonly apiVersion: string; readonly kind: string },

@@ -163,7 +163,7 @@ const storedLine = (
 /**
  * An object that stands as it is in a line of JSON: the engine reads it into a column of text byte for byte (see
  * `insertSettings`), and nobody has to escape its every quote, which costs half of what a line costs. Blanks around it
- * would be lost, and of one with an empty line the engine finds no end (26.7).
+ * would be lost, and of one with an empty line, behind a statement, the engine finds no end (26.7).
  */
 const isBareObject = (json: string): boolean => json.startsWith("{") && json.endsWith("}") && !json.includes("\n")
 

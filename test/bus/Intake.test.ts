@@ -16,7 +16,7 @@ let server: TestNatsServer
 
 beforeAll(async () => {
   server = await startNatsServer()
-}, 330_000)
+})
 afterAll(() => server.stop())
 
 const timeout = 120_000
@@ -35,7 +35,7 @@ const withIntake = <A, E>(
       return yield* Effect.flatMap(Intake, (intake) => Effect.flatMap(Nats, (nats) => work(intake, nats))).pipe(
         Effect.provide(
           Intake.layer({ folder: folder.path, sizeBytesMax: spoolBytesMax }).pipe(
-            Layer.provideMerge(natsLayer({ servers: [at.url], name: "test", unavailableAfter: "2 seconds" }))
+            Layer.provideMerge(natsLayer({ servers: [at.url], name: "test", unavailableAfter: "5 seconds" }))
           )
         )
       )
@@ -230,7 +230,7 @@ describe("Intake", () => {
           }).pipe(
             Effect.provide(
               Intake.layer({ folder: folder.path, sizeBytesMax: mebibyte }).pipe(
-                Layer.provideMerge(natsLayer({ servers: [own.url], name: "test", unavailableAfter: "2 seconds" }))
+                Layer.provideMerge(natsLayer({ servers: [own.url], name: "test", unavailableAfter: "5 seconds" }))
               )
             )
           )

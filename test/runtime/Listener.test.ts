@@ -50,9 +50,9 @@ describe("listen", () => {
     Effect.gen(function* () {
       const listener = yield* listen({
         ...options,
-        requestMillisMax: 100,
+        requestMillisMax: 500,
         handle: (request, response) =>
-          Effect.sync(() => void request.resume().once("end", () => setTimeout(() => response.end("at last"), 500)))
+          Effect.sync(() => void request.resume().once("end", () => setTimeout(() => response.end("at last"), 1_500)))
       })
       assert.match(
         yield* answerTo(listener, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf"),

@@ -246,6 +246,18 @@ describe("deadletters", () => {
     expect((await listed("spec.policy.name=none"))[0].status.letters).toBe(1)
   })
 
+  it("a misspelt field discards nothing, where all letters would be meant", async () => {
+    await publish([failing(91, "misspelt")])
+    const { metadata } = await only("spec.policy.name=misspelt", 1)
+    const body = { ...reason("not needed"), spec: { reason: "not needed", sequence: [1] } }
+    const answer = await post(`${path}/${metadata.name}/discard`, body)
+    expect([answer.status, answer.json().message]).toEqual([
+      400,
+      'nothing was discarded: unknown field "spec.sequence"'
+    ])
+    expect((await listed("spec.policy.name=misspelt"))[0].status.letters).toBe(1)
+  })
+
   it("what is discarded while it is redriven is gone, or is told not to be", async () => {
     await publish(Array.from({ length: 200 }, (_, index) => failing(1_000 + index, "contested")))
     const { metadata } = await only("spec.policy.name=contested", 200)

@@ -187,22 +187,17 @@ describe("the Go client", () => {
     expect([rows, names.size, pages]).toEqual([305, 305, 13])
   })
 
-  it("audit --suggest verb", async () => {
-    const status = await create("auditlogfacetsqueries", "AuditLogFacetsQuery", {
+  it.each([
+    ["audit --suggest verb", "AuditLogFacetsQuery", "verb", { delete: 305, create: 1, get: 1, update: 1 }],
+    ["events --suggest reason", "EventFacetQuery", "reason", { BackOff: 1, Pulled: 1 }],
+    ["feed --suggest spec.actor.name", "ActivityFacetQuery", "spec.actor.name", { alice: 2, bob: 1 }]
+  ])("%s", async (_, kind, field, counts) => {
+    const status = await create(`${kind.toLowerCase().slice(0, -1)}ies`, kind, {
       timeRange: { start: "now-24h", end: "now" },
-      facets: [{ field: "verb", limit: 20 }]
+      facets: [{ field, limit: 20 }]
     })
-    expect(status.facets).toEqual([
-      {
-        field: "verb",
-        values: [
-          { value: "delete", count: 305 },
-          { value: "create", count: 1 },
-          { value: "get", count: 1 },
-          { value: "update", count: 1 }
-        ]
-      }
-    ])
+    const values = Object.entries(counts).map(([value, count]) => ({ value, count }))
+    expect(status.facets).toEqual([{ field, values }])
   })
 
   it("events -n team-1 --type Warning --reason BackOff --regarding-kind Pod --regarding-name web-1", async () => {
@@ -251,22 +246,6 @@ describe("the Go client", () => {
     ])
   })
 
-  it("events --suggest reason", async () => {
-    const status = await create("eventfacetqueries", "EventFacetQuery", {
-      timeRange: { start: "now-24h", end: "now" },
-      facets: [{ field: "reason", limit: 20 }]
-    })
-    expect(status.facets).toEqual([
-      {
-        field: "reason",
-        values: [
-          { value: "BackOff", count: 1 },
-          { value: "Pulled", count: 1 }
-        ]
-      }
-    ])
-  })
-
   it("feed --actor alice --kind Deployment --change-source human --search created", async () => {
     const status = await create("activityqueries", "ActivityQuery", {
       startTime: "now-24h",
@@ -288,22 +267,6 @@ describe("the Go client", () => {
       tenant: { type: "Platform", name: "" },
       origin: { type: "audit", id: "9f1d2c3b-0000-4000-8000-000000000001" }
     })
-  })
-
-  it("feed --suggest spec.actor.name", async () => {
-    const status = await create("activityfacetqueries", "ActivityFacetQuery", {
-      timeRange: { start: "now-24h", end: "now" },
-      facets: [{ field: "spec.actor.name", limit: 20 }]
-    })
-    expect(status.facets).toEqual([
-      {
-        field: "spec.actor.name",
-        values: [
-          { value: "alice", count: 2 },
-          { value: "bob", count: 1 }
-        ]
-      }
-    ])
   })
 
   it("feed --watch", async () => {

@@ -53,6 +53,27 @@ describe("while ClickHouse is away", () => {
   // The keys of a literal are its type's.
   const plurals = Object.keys(questions) as ReadonlyArray<keyof typeof questions>
 
+  it("of watches that wait until they are told what there is, one user has its share, 32", async () => {
+    const watch = () => api.request("admin", `${group}/activities?watch=true&timeoutSeconds=1`)
+    let refused = 0
+    const opened = () =>
+      watch().then(({ headers, status }) => {
+        if (status === 429 && headers["retry-after"] === "1") refused++
+        return status
+      })
+    process.kill(bridge.pid, "SIGSTOP")
+    const statuses = Array.from({ length: 40 }, opened)
+    try {
+      await eventually("those beyond it are refused", () => refused === 8)
+    } finally {
+      process.kill(bridge.pid, "SIGCONT")
+    }
+    expect((await Promise.all(statuses)).filter((status) => status === 200)).toHaveLength(32)
+    expect((await Promise.all(Array.from({ length: 8 }, watch))).map(({ status }) => status)).toEqual(
+      Array(8).fill(200)
+    )
+  })
+
   it("queries, facet queries, lists and exports are 503 with Retry-After, an export under way ends with a Status, and all come back", async () => {
     for (const plural of plurals) expect([plural, (await ask(plural)).status]).toEqual([plural, 201])
     const request = { user: "admin", plural: "auditlogqueries", kind: "AuditLogQuery", spec: day }

@@ -338,7 +338,7 @@ describe("watching activities", () => {
 /** The streams are made again by whoever publishes to them. */
 const eventuallyStream = Effect.gen(function* () {
   const nats = yield* Nats
-  yield* nats.streamState("ACTIVITIES").pipe(Effect.retry({ times: 300, schedule: Schedule.spaced("100 millis") }))
+  yield* nats.streamState("ACTIVITIES").pipe(Effect.retry({ times: 900, schedule: Schedule.spaced("100 millis") }))
 })
 
 describe("a store that fails", () => {

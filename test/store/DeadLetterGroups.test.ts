@@ -1,12 +1,14 @@
 /** What two API servers do to the same dead letters in the same moment, each on a connection of its own. */
 import { Effect, ManagedRuntime, Layer } from "effect"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import { DeadLetters } from "../../src/bus/DeadLetters.ts"
 import { Nats, type StoredMessage } from "../../src/clients/nats/Nats.ts"
 import { natsLayer } from "../../src/clients/nats/natsLayer.ts"
 import { deadLetters, headerNames } from "../../src/domain/streams.ts"
 import { deadLetterOf } from "../../src/programs/deadLetterOf.ts"
 import { DeadLetterGroups, type Settled } from "../../src/store/DeadLetterGroups.ts"
 import { type Bus, connectBus } from "../support/bus.ts"
+import { eventually } from "../support/eventually.ts"
 import { startNatsServer, type TestNatsServer } from "../support/natsServer.ts"
 
 const startReplica = (url: string) =>
@@ -104,6 +106,78 @@ describe("dead letters, of two API servers", () => {
           Effect.forEach(left, ({ sequence }) => nats.deleteMessage(deadLetters.name, sequence), { concurrency: 16 })
         )
       )
+    }
+  })
+
+  it("one that was discarded is gone, also where whoever did it died before it was deleted", async () => {
+    const [sequence = 0] = await write()
+    const letter = failing(written - lettersPerRound + 1)
+    await one.runPromise(
+      Nats.use((nats) =>
+        nats.publishAfter({
+          stream: deadLetters.name,
+          last: sequence,
+          message: {
+            ...letter,
+            id: "discard",
+            body: new Uint8Array(0),
+            headers: { ...letter.headers, [headerNames.discarded]: "true" }
+          }
+        })
+      )
+    )
+    const groups = await one.runPromise(DeadLetterGroups.use(({ current }) => current))
+    const shown = [...groups.groups.values()].flatMap(({ letters }) => letters.map((each) => each.sequence))
+    assert.strictEqual(shown.length, lettersPerRound - 1)
+    assert.notInclude(shown, sequence)
+    const tried: Array<number> = []
+    await one.runPromise(
+      Effect.raceFirst(
+        DeadLetters.use((letters) =>
+          letters.run({
+            accepts: () => true,
+            isOutdated: () => true,
+            retry: (message) =>
+              Effect.sync(() => {
+                tried.push(message.sequence)
+                return { _tag: "Settled" } as const
+              })
+          })
+        ).pipe(Effect.provide(DeadLetters.layer)),
+        // What stands for it stays for a minute.
+        Effect.promise(() =>
+          eventually("all others were tried", async () => (await bus.state(deadLetters.name)).messages === 1)
+        )
+      )
+    )
+    assert.strictEqual(tried.length, lettersPerRound - 1)
+    assert.notInclude(tried, sequence)
+    const [mark] = await bus.messages(deadLetters.name)
+    assert.strictEqual(mark?.header(headerNames.discarded), "true")
+  })
+
+  it("what fills the stream can be discarded", { timeout: 60_000 }, async () => {
+    await using full = await startNatsServer()
+    const replica = startReplica(full.url)
+    try {
+      await replica.runPromise(Nats.use((nats) => nats.ensureStreams([deadLetters], { sizeScale: 0.004 })))
+      const large = Array.from({ length: 12 }, (_, index) => ({
+        ...failing(1_000_000 + index),
+        body: Buffer.alloc(100_000, "x")
+      }))
+      const outcomes = await replica.runPromise(Nats.use((nats) => nats.publishEach(large)))
+      const stored = outcomes.flatMap((outcome) => ("sequence" in outcome ? [outcome.sequence] : []))
+      assert.isBelow(stored.length, large.length)
+      // Room for a mark, and none for a letter: then for neither.
+      for (let filled = true; filled;) {
+        const small = { ...failing(2_000_000 + ++written), body: Buffer.alloc(2_000, "x") }
+        const [outcome] = await replica.runPromise(Nats.use((nats) => nats.publishEach([small])))
+        filled = outcome !== undefined && "sequence" in outcome
+      }
+      const settled = await replica.runPromise(DeadLetterGroups.use(({ discard }) => discard(stored)))
+      assert.deepStrictEqual(settled, { done: stored.length, gone: 0 })
+    } finally {
+      await replica.dispose()
     }
   })
 })

@@ -63,7 +63,7 @@ describe("PolicyStore in a cluster", () => {
         PolicyUpkeep.use((upkeep) => upkeep.writeStatus({ ...created, status })).pipe(
           Effect.provide(
             policyRecordsLayer.pipe(
-              Layer.provide(kubeLayer({ kubeconfig: cluster.kubeconfig(user), name: "test" })),
+              Layer.provide(kubeLayer({ kubeconfig: cluster.kubeconfig(user), name: "test" }).pipe(Layer.orDie)),
               Layer.provide(Health.layer)
             )
           )

@@ -63,7 +63,7 @@ describe("the controller in a cluster", () => {
         const { status } = await jobOf(name)
         return status?.phase === "Succeeded" || status?.phase === "Failed" ? status : undefined
       },
-      { deadlineMillis: 120_000 }
+      { deadlineMillis: 240_000 }
     )
   const stored = async (): Promise<ReadonlyMap<string, string>> => {
     const rows = await activity.query<{ id: string; summary: string }>(
@@ -115,7 +115,7 @@ describe("the controller in a cluster", () => {
 
   it(
     "a job is killed (-9) half way, and the standby ends it: all is told by the policies as they are, each once",
-    { timeout: 240_000 },
+    { timeout: 600_000 },
     async () => {
       const before = await stored()
       assert.notDeepEqual(before, expected)

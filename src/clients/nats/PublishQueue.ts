@@ -8,6 +8,7 @@ import { createInbox, nuid, type Msg, type NatsConnection, type Subscription } f
 import { Effect } from "effect"
 import type { Connection } from "./Connection.ts"
 import { MessageTooLarge, NatsError, type OutgoingMessage, type PublishAck, StreamFull } from "./Nats.ts"
+import { PassageMap } from "./PassageMap.ts"
 import { publishBlock } from "./publishBlock.ts"
 import { answeredError, apiCodes, isFullCode, refused, unavailable } from "./sortFailure.ts"
 
@@ -84,7 +85,7 @@ export class PublishQueue {
   /** Makes room in a stream; answers whether there is more than before. */
   readonly #makeRoom: (stream: string) => Promise<boolean>
   readonly #inbox = `${createInbox()}.`
-  readonly #inFlight = new Map<string, Item>()
+  readonly #inFlight = new PassageMap<string, Item>()
   #inFlightBytes = 0
   /** Batches of which something was not sent yet. */
   readonly #waiting: Array<Batch> = []
@@ -146,7 +147,7 @@ export class PublishQueue {
   down(): void {
     this.#client = undefined
     // Nobody knows whether these were stored: their ids make it safe to send them again.
-    const unknown = [...this.#inFlight.values()]
+    const unknown = this.#inFlight.values()
     this.#inFlight.clear()
     this.#inFlightBytes = 0
     this.counts.resent += unknown.length
@@ -167,7 +168,7 @@ export class PublishQueue {
     const gaveUp = (item: Item) =>
       (stalled && now - item.queuedAt > patience) ||
       (item.sentAt > 0 && now - item.queuedAt > patience * unansweredFactor)
-    for (const item of [...this.#inFlight.values()]) {
+    for (const item of this.#inFlight.values()) {
       if (gaveUp(item)) {
         this.#land(item)
         this.#fail(item, unavailable("publish", new Error("no answer")))

@@ -10,6 +10,7 @@ import { Effect, Schedule, type Scope } from "effect"
 import type { Connection } from "./Connection.ts"
 import { Delivered, type DeliveryPosition } from "./Delivered.ts"
 import type { Consumer, Delivery, NatsError } from "./Nats.ts"
+import { PassageMap } from "./PassageMap.ts"
 import { publishToAll } from "./publishBlock.ts"
 import { PullSession } from "./PullSession.ts"
 import { apiCodes, refusalCode, unavailable } from "./sortFailure.ts"
@@ -118,7 +119,7 @@ class HeldDelivery extends Delivered implements Delivery {
 
 class DurableSession {
   readonly options: ConsumerOptions
-  readonly held = new Map<number, HeldDelivery>()
+  readonly held = new PassageMap<number, HeldDelivery>()
   readonly pull: PullSession<HeldDelivery>
   readonly #connection: Connection
   readonly #now: () => number

@@ -89,9 +89,14 @@ const begin = (job: ReindexJob, lease: Lease, message: string, beganAgain: numbe
     return yield* writeStatus(started, begins, lease)
   })
 
-export const positionOf = ({ status }: ReindexJob): ReindexPosition =>
+/** Of a job that an older release began the versions are none, so that it begins again. */
+const nowhere: ReindexPosition = { windows: [], window: 0, policies: "", beganAgain: 0 }
+
+export const positionOf = ({ status }: ReindexJob): ReindexPosition => ({
+  ...nowhere,
   // The controller wrote it.
-  JSON.parse(status?.position ?? '{"windows":[],"window":0,"policies":"","beganAgain":0}') as ReindexPosition
+  ...(JSON.parse(status?.position ?? "{}") as Partial<ReindexPosition>)
+})
 
 /** Whether what it has told was told by these. */
 export const isToldBy = (job: ReindexJob, compiled: PolicySet): boolean => {

@@ -10,8 +10,8 @@ import type { ActivityPolicy } from "../../domain/ActivityPolicy.ts"
 import type { StatusCondition } from "../../domain/KeptObject.ts"
 import { secondsTimestampText } from "../../domain/instant.ts"
 import { type PolicyProblem, policyProblems } from "../../process/Preview.ts"
-import { Metrics } from "../../runtime/Metrics.ts"
 import { readyCondition } from "../../serve/policies/readyCondition.ts"
+import type { KeptUpdate } from "../../store/KeptObjects.ts"
 import { PolicyStore, PolicyUpkeep } from "../../store/PolicyStore.ts"
 
 /** What did not arrive, or was changed by somebody, is told again after so long. */
@@ -43,9 +43,10 @@ export const reportReady = Effect.gen(function* () {
       before?.uid === uid && before.generation === generation
         ? before
         : { uid, generation, problems: policyProblems(policy), nextMillis: now, refusals: 0 }
-    verdicts.set(name, verdict)
     const status = statusOf(policy, verdict, now)
-    if (status === undefined || now < verdict.nextMillis) return
+    if (status === undefined) return void verdicts.set(name, { ...verdict, refusals: 0 })
+    verdicts.set(name, verdict)
+    if (now < verdict.nextMillis) return
     verdicts.set(name, { ...verdict, nextMillis: now + againMillis, refusals: 0 })
     yield* upkeep.writeStatus({ ...policy, status }).pipe(
       Effect.asVoid,
@@ -74,10 +75,8 @@ export const reportReady = Effect.gen(function* () {
       : Effect.logWarning("the status of a policy is refused", { policy: name, error: sentence })
   }
 
-  yield* (yield* Metrics).onScrape(
-    Effect.suspend(() =>
-      Metric.update(statusesRefused, [...verdicts.values()].filter(({ refusals }) => refusals > 0).length)
-    )
+  const countRefused = Effect.suspend(() =>
+    Metric.update(statusesRefused, [...verdicts.values()].filter(({ refusals }) => refusals > 0).length)
   )
 
   /** A policy that nobody thought of is told of by none: the others' turn comes. */
@@ -86,29 +85,30 @@ export const reportReady = Effect.gen(function* () {
       Effect.logError("a policy's status could not be told", { policy: policy.metadata.name, defect })
     )
 
-  const follow = store.updates.pipe(
-    Stream.runForEach((update) => {
-      if (update._tag === "Changed") {
-        if (update.object !== undefined) {
-          known.set(update.name, update.object)
-          return report(update.object)
-        }
-        known.delete(update.name)
-        verdicts.delete(update.name)
-        return Effect.void
+  const take = (update: KeptUpdate<ActivityPolicy>) => {
+    if (update._tag === "Changed") {
+      if (update.object !== undefined) {
+        known.set(update.name, update.object)
+        return report(update.object)
       }
-      known.clear()
-      for (const policy of update.objects) known.set(policy.metadata.name, policy)
-      for (const name of verdicts.keys()) if (!known.has(name)) verdicts.delete(name)
-      return Effect.forEach(update.objects, report, { discard: true })
-    })
-  )
+      known.delete(update.name)
+      verdicts.delete(update.name)
+      return Effect.void
+    }
+    known.clear()
+    for (const policy of update.objects) known.set(policy.metadata.name, policy)
+    for (const name of verdicts.keys()) if (!known.has(name)) verdicts.delete(name)
+    return Effect.forEach(update.objects, report, { discard: true })
+  }
+  const follow = store.updates.pipe(Stream.runForEach((update) => Effect.andThen(take(update), countRefused)))
   const again = Effect.sleep(againMillis).pipe(
     Effect.andThen(Effect.suspend(() => Effect.forEach([...known.values()], report, { discard: true }))),
+    Effect.andThen(countRefused),
     Effect.forever
   )
   yield* Effect.all([follow, again], { concurrency: 2, discard: true })
-})
+  // Whoever has the lease next counts them.
+}).pipe(Effect.ensuring(Metric.update(statusesRefused, 0)))
 
 interface Verdict {
   readonly uid: string

@@ -30,13 +30,19 @@ import type { BatchTraces } from "../batchTraces.ts"
 import { consumeBatches } from "../consumeBatches.ts"
 import { deadLetterOf } from "../deadLetterOf.ts"
 
-/** About 1.5 MB of records: enough to fill the publish window, little enough to hold twice. */
-const batchMax = 512
+/**
+ * About 400 KB of records. Three times as many wait at most: they are done before the garbage collector has looked at
+ * them twice, which is every 8 MB of objects, some 600 records. With 512 in a batch they grow old, for 70 MB more.
+ *
+ * @decision 0031-what-waits-dies-young
+ */
+const batchMax = 128
 /** A watch shall see an activity well within a quarter of a second. */
 const batchWait = Duration.millis(20)
 /** One batch waits for its confirmations while the next is evaluated. */
 const batchesInFlight = 2
-const ackPendingMax = batchMax * (batchesInFlight + 2)
+/** One more is read meanwhile. */
+const ackPendingMax = batchMax * (batchesInFlight + 1)
 
 /**
  * How long records are evaluated in one go; one more may be under way, whose budget allows about 30 ms. By time, not by
@@ -92,45 +98,48 @@ export const process = (options: ProcessorOptions) =>
     { concurrency: "unbounded" }
   )
 
-const processBatch = (
+/**
+ * Its generator function is made once. V8 gives each that is called an object of the old generation, which leads to
+ * whatever the function closes over: made for a batch, it keeps the batch until the next major collection.
+ */
+const processBatch = Effect.fnUntraced(function* (
   options: ProcessorOptions,
   told: Set<string>,
   batch: ReadonlyArray<Delivery>,
   traces: BatchTraces
-) =>
-  Effect.gen(function* () {
-    const cache = yield* PolicyCache
-    yield* Metric.update(received, batch.length)
-    const results: Array<{ readonly delivery: Delivery; readonly outcome: Outcome }> = []
-    const clock = yield* Clock.Clock
-    let turnMillis = clock.currentTimeMillisUnsafe()
-    for (const delivery of batch) {
-      results.push({ delivery, outcome: evaluateMessage(cache.current(), options, delivery) })
-      // Whatever rules cost, probes and acknowledgements are not kept waiting for a whole batch.
-      if (clock.currentTimeMillisUnsafe() - turnMillis < turnMillisMax) continue
-      yield* Effect.yieldNow
-      turnMillis = clock.currentTimeMillisUnsafe()
-    }
-    const toPublish = results.flatMap(({ delivery, outcome }) =>
-      outcome._tag === "NoActivity" ? [] : [{ delivery, message: traces.passOn(delivery, outcome.message) }]
+) {
+  const cache = yield* PolicyCache
+  yield* Metric.update(received, batch.length)
+  const results: Array<{ readonly delivery: Delivery; readonly outcome: Outcome }> = []
+  const clock = yield* Clock.Clock
+  let turnMillis = clock.currentTimeMillisUnsafe()
+  for (const delivery of batch) {
+    results.push({ delivery, outcome: evaluateMessage(cache.current(), options, delivery) })
+    // Whatever rules cost, probes and acknowledgements are not kept waiting for a whole batch.
+    if (clock.currentTimeMillisUnsafe() - turnMillis < turnMillisMax) continue
+    yield* Effect.yieldNow
+    turnMillis = clock.currentTimeMillisUnsafe()
+  }
+  const toPublish = results.flatMap(({ delivery, outcome }) =>
+    outcome._tag === "NoActivity" ? [] : [{ delivery, message: traces.passOn(delivery, outcome.message) }]
+  )
+  const [took, stored] = yield* Effect.timed(publishOrSetAside(toPublish))
+  const duplicates = stored.filter((ack) => ack.duplicate).length
+  // A dead letter that was known counts as a duplicate too: nothing was stored.
+  const deadLetters = stored.filter((ack) => ack.stream === streams.deadLetters.name && !ack.duplicate).length
+  yield* Metric.update(outcomes.published, stored.length - duplicates - deadLetters)
+  yield* Metric.update(outcomes.duplicate, duplicates)
+  yield* Metric.update(outcomes.dead_letter, deadLetters)
+  yield* Metric.update(outcomes.filtered, batch.length - toPublish.length)
+  for (const failure of failuresToTell(toPublish, told)) {
+    yield* Effect.logWarning(
+      "a policy fails; what it fails on waits in the dead letters until it is corrected",
+      failure
     )
-    const [took, stored] = yield* Effect.timed(publishOrSetAside(toPublish))
-    const duplicates = stored.filter((ack) => ack.duplicate).length
-    // A dead letter that was known counts as a duplicate too: nothing was stored.
-    const deadLetters = stored.filter((ack) => ack.stream === streams.deadLetters.name && !ack.duplicate).length
-    yield* Metric.update(outcomes.published, stored.length - duplicates - deadLetters)
-    yield* Metric.update(outcomes.duplicate, duplicates)
-    yield* Metric.update(outcomes.dead_letter, deadLetters)
-    yield* Metric.update(outcomes.filtered, batch.length - toPublish.length)
-    for (const failure of failuresToTell(toPublish, told)) {
-      yield* Effect.logWarning(
-        "a policy fails; what it fails on waits in the dead letters until it is corrected",
-        failure
-      )
-    }
-    yield* Metric.update(batchSeconds, Duration.toSeconds(took))
-    for (const { delivery, outcome } of results) traces.count(delivery, countedAs[outcome._tag])
-  })
+  }
+  yield* Metric.update(batchSeconds, Duration.toSeconds(took))
+  for (const { delivery, outcome } of results) traces.count(delivery, countedAs[outcome._tag])
+})
 
 /** What became of a message, on the span of its trace. */
 const countedAs = { Activity: "activities", DeadLetter: "dead_letters", NoActivity: "without_activity" } as const
@@ -161,21 +170,20 @@ interface Publication {
  *
  * @fails NatsError what may succeed later; then all of it is tried again, with the same ids
  */
-const publishOrSetAside = (publications: ReadonlyArray<Publication>) =>
-  Effect.gen(function* () {
-    if (publications.length === 0) return []
-    const nats = yield* Nats
-    const stored: Array<PublishAck> = []
-    const letters: Array<OutgoingMessage> = []
-    const results = yield* nats.publishEach(publications.map(({ message }) => message))
-    for (const [index, result] of results.entries()) {
-      const publication = publications[index]
-      if (!(result instanceof NatsError)) stored.push(result)
-      else if (result.retryable || publication === undefined) return yield* result
-      else letters.push(deadLetterOf(publication.delivery, { ...refused, cause: result.reason._tag }))
-    }
-    return letters.length === 0 ? stored : [...stored, ...(yield* nats.publish(letters))]
-  })
+const publishOrSetAside = Effect.fnUntraced(function* (publications: ReadonlyArray<Publication>) {
+  if (publications.length === 0) return []
+  const nats = yield* Nats
+  const stored: Array<PublishAck> = []
+  const letters: Array<OutgoingMessage> = []
+  const results = yield* nats.publishEach(publications.map(({ message }) => message))
+  for (const [index, result] of results.entries()) {
+    const publication = publications[index]
+    if (!(result instanceof NatsError)) stored.push(result)
+    else if (result.retryable || publication === undefined) return yield* result
+    else letters.push(deadLetterOf(publication.delivery, { ...refused, cause: result.reason._tag }))
+  }
+  return letters.length === 0 ? stored : [...stored, ...(yield* nats.publish(letters))]
+})
 
 const refused = { program: "processor", reason: "refused" }
 

@@ -1,23 +1,17 @@
 /** Activities as clients get them. */
+import { activitiesResource } from "../../contracts/resources.ts"
 import type { Activity } from "../../domain/Activity.ts"
 import type { StoredFact } from "../../store/FactQueries.ts"
 import type { Call } from "../http/Call.ts"
-import { apiVersionOf, type ResourceRequest } from "../http/RequestInfo.ts"
-import { includeObjectFrom, type Printer, printerFor } from "../Table.ts"
+import type { ResourceRequest } from "../http/RequestInfo.ts"
+import { type Printer, printerFor } from "../Table.ts"
 import { activityColumns, type ServedActivity } from "./activityColumns.ts"
 
-/** Gives activities in the form that the caller asked for. */
 export const activityPrinter = (
   call: Call,
   request: ResourceRequest,
   nowMillis: () => number
-): Printer<ServedActivity> =>
-  printerFor(
-    call.accepted.form,
-    activityColumns(nowMillis),
-    { apiVersion: apiVersionOf(request), kind: "Activity" },
-    includeObjectFrom(call.query.get("includeObject"))
-  )
+): Printer<ServedActivity> => printerFor(call, request, activitiesResource.kind, activityColumns(nowMillis))
 
 /** With the version that the client asked for, and the sequence that wrote it as resourceVersion. */
 export const servedActivity = (activity: Activity, sequence: number, apiVersion: string): ServedActivity => ({

@@ -38,6 +38,8 @@ export const settleDeadLetters = Effect.fn("serve.settleDeadLetters")(function* 
   // curl -X POST is enough to try all of a group again.
   const isEmpty = (yield* call.body).length === 0
   const { object, warnings } = isEmpty ? nothing : yield* objectBody(call, request, body)
+  // A misspelt sequences would mean all letters, and they do not come back.
+  if (!isRedrive && warnings[0] !== undefined) return yield* badRequest(`nothing was discarded: ${warnings.join(", ")}`)
   // The schema says its shape.
   const spec = (object["spec"] ?? {}) as SettleSpec
   const why = (spec.reason ?? "").trim()

@@ -41,12 +41,14 @@ const withUnstored = (
 ): PlacedPage => {
   const isShown = shownIn(window)
   const written = [...sights.values()].flatMap((sight) => {
+    // There may be thousands, most of them deleted just now: what they look like is worked out last.
+    if (sight.mark === "deleted" || !isShown(sight.fact)) return []
     const fact = placedFrom(sight)
     const isOfPage =
       fact !== undefined &&
       (after === undefined || newestFirst(after, fact.position) < 0) &&
       (page.next === undefined || newestFirst(fact.position, page.next) <= 0)
-    return isOfPage && sight.mark !== "deleted" && isShown(sight.fact) ? [fact] : []
+    return isOfPage ? [fact] : []
   })
   const facts = [...page.facts.filter(({ position }) => !sights.has(position.id)), ...written].toSorted((one, other) =>
     newestFirst(one.position, other.position)

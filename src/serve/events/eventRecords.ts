@@ -4,8 +4,7 @@ import { eventRecordsResource, groupName } from "../../contracts/resources.ts"
 import type { JsonObject } from "../../domain/AuditRecord.ts"
 import type { ServedFact } from "../facts/FactFrames.ts"
 import type { FactResource } from "../facts/FactResource.ts"
-import { apiVersionOf } from "../http/RequestInfo.ts"
-import { includeObjectFrom, printerFor } from "../Table.ts"
+import { printerFor } from "../Table.ts"
 import { eventColumns } from "./eventColumns.ts"
 import { eventFacts, servedMetadata } from "./eventFacts.ts"
 import type { SeenEvent } from "./SeenEvent.ts"
@@ -32,10 +31,10 @@ export const eventRecords = Effect.gen(function* () {
     },
     printer: (call, request, nowMillis) =>
       printerFor(
-        call.accepted.form,
-        eventColumns<EventRecord>(({ event }) => event, nowMillis),
-        { apiVersion: apiVersionOf(request), kind: eventRecordsResource.kind },
-        includeObjectFrom(call.query.get("includeObject"))
+        call,
+        request,
+        eventRecordsResource.kind,
+        eventColumns<EventRecord>(({ event }) => event, nowMillis)
       ),
     // The store holds only what was normalised: Events, as JSON objects.
     stored: ({ json, sequence }, apiVersion) => recordFrom(JSON.parse(json) as JsonObject, sequence, apiVersion),

@@ -4,8 +4,8 @@ import { eventsResource } from "../../contracts/eventsApis.ts"
 import { type JsonObject, objectAt, textAt } from "../../domain/AuditRecord.ts"
 import type { ServedFact } from "../facts/FactFrames.ts"
 import type { FactResource } from "../facts/FactResource.ts"
-import { apiVersionOf, type ResourceRequest } from "../http/RequestInfo.ts"
-import { includeObjectFrom, printerFor } from "../Table.ts"
+import type { ResourceRequest } from "../http/RequestInfo.ts"
+import { printerFor } from "../Table.ts"
 import { eventColumns } from "./eventColumns.ts"
 import { eventFacts, servedMetadata } from "./eventFacts.ts"
 import type { SeenEvent } from "./SeenEvent.ts"
@@ -39,10 +39,10 @@ export const servedEvents = ({ group }: ResourceRequest) =>
       },
       printer: (call, request, nowMillis) =>
         printerFor(
-          call.accepted.form,
-          eventColumns<ServedEvent>((event) => event[normalised], nowMillis),
-          { apiVersion: apiVersionOf(request), kind: eventsResource.kind },
-          includeObjectFrom(call.query.get("includeObject"))
+          call,
+          request,
+          eventsResource.kind,
+          eventColumns<ServedEvent>((event) => event[normalised], nowMillis)
         ),
       // The store holds only what was normalised: Events, as JSON objects.
       stored: ({ json, sequence }, apiVersion) => eventFrom(JSON.parse(json) as JsonObject, sequence, apiVersion),

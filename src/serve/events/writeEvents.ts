@@ -46,7 +46,7 @@ import { createdEvent, markedEvent, type StandingEvent, updatedEvent } from "./w
 /** A collection may have millions: all go, page by page, and so many of them are in the answer. */
 const deletedToldMax = 500
 
-/** Read together, and deleted before the next are: 256 Events of 2 KB, and some ten statements a second. */
+/** Read together, by two statements, and deleted before the next are: half a MB. */
 const deletedTogether = 256
 const deletedAtOnce = 64
 

@@ -63,30 +63,15 @@ export const listFacts = Effect.fnUntraced(function* <A, O extends ServedFact>(
   const warnings = windowWarning === undefined ? asked.warnings : [...asked.warnings, windowWarning]
   const served = (stored: StoredFact) => resource.stored(stored, apiVersion)
   if (limit !== undefined || first.next === undefined) {
-    const next: Cursor | undefined =
+    const next =
       first.next === undefined
-        ? undefined
-        : {
-            position: first.next,
-            nowMillis: cursor?.nowMillis ?? nowMillis,
-            start: window.start,
-            end: window.end,
-            resourceVersion
-          }
-    return value(
-      printer.list(first.facts.map(served), {
-        resourceVersion,
-        ...(next === undefined ? {} : { continue: cursorText(next, binding) })
-      }),
-      200,
-      warnings
-    )
+        ? {}
+        : // Of a later page the window is its cursor, with the first page's "now".
+          { continue: cursorText({ nowMillis, ...window, position: first.next, resourceVersion }, binding) }
+    return value(printer.list(first.facts.map(served), { resourceVersion, ...next }), 200, warnings)
   }
   const rest = Stream.paginate(first.next, (after: Position) =>
-    Effect.map(page(pageRowsMax, after), (found) => [
-      [found.facts],
-      found.next === undefined ? Option.none<Position>() : Option.some(found.next)
-    ])
+    Effect.map(page(pageRowsMax, after), ({ facts, next }) => [[facts], Option.fromUndefinedOr(next)])
   )
   // Rows may go between two pages: an empty one would leave a comma without an object.
   const filled = rest.pipe(Stream.filter((facts) => facts.length > 0))

@@ -5,6 +5,7 @@ import type { ApiFailure } from "../ApiFailure.ts"
 import type { Drain } from "../Drain.ts"
 import type { Answer, Call } from "../http/Call.ts"
 import type { ResourceRequest } from "../http/RequestInfo.ts"
+import type { Places } from "../Places.ts"
 import type { ServedFact } from "./FactFrames.ts"
 import type { FactResource } from "./FactResource.ts"
 import type { FilterTime } from "./FilterTime.ts"
@@ -18,8 +19,8 @@ export const serveFacts = <A, O extends ServedFact>(
   scope: Scope,
   options: FactListOptions,
   resource: FactResource<A, O>
-): Effect.Effect<Answer, ApiFailure, Drain | FilterTime | Lifetime.Scope> => {
-  const answer: Effect.Effect<Answer, ApiFailure, Drain | FilterTime | Lifetime.Scope> =
+): Effect.Effect<Answer, ApiFailure, Drain | FilterTime | Lifetime.Scope | Places> => {
+  const answer: Effect.Effect<Answer, ApiFailure, Drain | FilterTime | Lifetime.Scope | Places> =
     request.verb === "get"
       ? getFact(call, request, scope, resource)
       : request.verb === "watch"

@@ -10,13 +10,14 @@
  *
  * @decision 0012-watch-begins
  */
-import { Clock, Effect, Stream } from "effect"
+import { Clock, Effect, Exit, Scope as Lifetime, Stream } from "effect"
 import type { Scope } from "../../domain/Scope.ts"
 import { type ApiFailure, badRequest, statusObject } from "../ApiFailure.ts"
 import { Drain } from "../Drain.ts"
 import type { Answer, Call } from "../http/Call.ts"
 import { apiVersionOf, type ResourceRequest } from "../http/RequestInfo.ts"
 import { initialEventsEnd, initialEventsFrom, resourceVersionFrom, resourceVersionTooLarge } from "../listParameters.ts"
+import { Places } from "../Places.ts"
 import { storeFailureFrom } from "../storeFailure.ts"
 import { frameText, liveFrames } from "../watchFrames.ts"
 import type { FactFeed } from "./FactFeed.ts"
@@ -62,6 +63,7 @@ export const watchFacts = Effect.fnUntraced(function* <A, O extends ServedFact>(
     initially === "none"
       ? Stream.empty
       : allFacts(resource, factWindow(asked, form, scope, window)).pipe(
+          Stream.ensuring(yield* statePlace(call.user.name)),
           Stream.mapError(storeFailureFrom),
           Stream.mapArray((stored) => [
             frames.initial(
@@ -118,6 +120,20 @@ export const watchFacts = Effect.fnUntraced(function* <A, O extends ServedFact>(
     warnings: asked.warnings
   } satisfies Answer
 })
+
+/**
+ * Takes a place among the watches that are told what there is.
+ *
+ * @returns how it is given back; at the latest it is when the watch ends
+ * @fails ApiFailure TooManyRequests when there is none
+ */
+const statePlace = (user: string) =>
+  Effect.gen(function* () {
+    const places = yield* Places
+    const place = yield* Lifetime.fork(yield* Effect.scope)
+    yield* Effect.andThen(places.admit("state"), places.share("state", user)).pipe(Lifetime.provide(place))
+    return Lifetime.close(place, Exit.void)
+  })
 
 /**
  * The version that the initial state has at least, and that the stream goes on from.

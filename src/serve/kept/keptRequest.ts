@@ -8,7 +8,7 @@ import { type Answer, type Call, value } from "../http/Call.ts"
 import { apiVersionOf, type ResourceRequest } from "../http/RequestInfo.ts"
 import { limitFrom, resourceVersionFrom, resourceVersionTooLarge, versionMatchFault } from "../listParameters.ts"
 import { deletedStatus } from "../objects/deletion.ts"
-import { includeObjectFrom, type ListMetadata, type Printer, printerFor } from "../Table.ts"
+import { type ListMetadata, printerFor } from "../Table.ts"
 import { failureOf } from "./keptFailure.ts"
 import type { KeptKind } from "./KeptKind.ts"
 import { keptSelector } from "./keptSelector.ts"
@@ -27,12 +27,8 @@ export const keptRequest = <A extends KeptObject>(
     const failureFrom = failureOf(kind.names)
     const apiVersion = apiVersionOf(request)
     const clock = yield* Clock.Clock
-    const printer: Printer<A> = printerFor(
-      call.accepted.form,
-      kind.columns(() => clock.currentTimeMillisUnsafe()),
-      { apiVersion, kind: kind.names.kind },
-      includeObjectFrom(call.query.get("includeObject"))
-    )
+    const columns = kind.columns(() => clock.currentTimeMillisUnsafe())
+    const printer = printerFor(call, request, kind.names.kind, columns)
     const served = (object: A): A => kind.served(object, apiVersion)
     const written = ({ created, object, warnings }: Written<A>): Answer => ({
       _tag: "Value",

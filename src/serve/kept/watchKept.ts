@@ -9,7 +9,7 @@ import { Drain } from "../Drain.ts"
 import type { Answer, Call } from "../http/Call.ts"
 import { apiVersionOf, type ResourceRequest } from "../http/RequestInfo.ts"
 import { initialEventsEnd, initialEventsFrom, resourceVersionFrom } from "../listParameters.ts"
-import { includeObjectFrom, printerFor } from "../Table.ts"
+import { printerFor } from "../Table.ts"
 import { frameText, type FrameType, liveFrames } from "../watchFrames.ts"
 import { failureOf, versionAhead } from "./keptFailure.ts"
 import type { KeptKind } from "./KeptKind.ts"
@@ -38,12 +38,8 @@ export const watchKept = Effect.fn("serve.watchKept")(function* <A extends KeptO
   }
   const apiVersion = apiVersionOf(request)
   const clock = yield* Clock.Clock
-  const printer = printerFor<A>(
-    call.accepted.form,
-    kind.columns(() => clock.currentTimeMillisUnsafe()),
-    { apiVersion, kind: kind.names.kind },
-    includeObjectFrom(query.get("includeObject"))
-  )
+  const columns = kind.columns(() => clock.currentTimeMillisUnsafe())
+  const printer = printerFor(call, request, kind.names.kind, columns)
   const frame = (type: FrameType, object: A): string => frameText(type, printer.frame(kind.served(object, apiVersion)))
   const position = listed.resourceVersion
   const opening = [

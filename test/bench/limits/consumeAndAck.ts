@@ -5,7 +5,7 @@ import { auditEvents } from "../../../src/domain/streams.ts"
 import { answerPart, partOptions, spend } from "../processes.ts"
 
 const durable = "bench-limit"
-/** As many as the processor lets wait. */
+/** So many that the server never waits for acknowledgements. */
 const ackPendingMax = 2_048
 
 const {

@@ -3,7 +3,8 @@
  * (not a server), or on a server when CLICKHOUSE_URL is set.
  */
 import { assert, layer } from "@effect/vitest"
-import { Effect, Fiber, Layer } from "effect"
+import { Effect, Fiber, Layer, Schedule } from "effect"
+import { TestClock } from "effect/testing"
 import * as fc from "fast-check"
 import { ClickHouse, type ClickHouseError } from "../../../src/clients/clickhouse/ClickHouse.ts"
 import type { ClickHouseSetupError } from "../../../src/clients/clickhouse/setupErrors.ts"
@@ -19,6 +20,10 @@ const createTable = Effect.fnUntraced(function* (name: string, columns: string) 
 
 const reasonOf = (effect: Effect.Effect<unknown, ClickHouseError, ClickHouse>) =>
   Effect.map(Effect.flip(effect), (error) => error.reason)
+
+/** Looks again and again, on the machine's clock: the tests' own stands still. */
+const until = <E>(look: Effect.Effect<boolean, E, ClickHouse>) =>
+  TestClock.withLive(Effect.repeat(look, { schedule: Schedule.spaced("20 millis"), until: (found) => found }))
 
 const createDatabase = Layer.effectDiscard(ClickHouse.use((clickhouse) => clickhouse.createDatabase("")))
 
@@ -282,9 +287,9 @@ export const clickHouseContract = (name: string, clickhouseLayer: Layer.Layer<Cl
           return rows.length > 0
         })
         const fiber = yield* Effect.forkChild(clickhouse.query({ sql }))
-        yield* running(1).pipe(Effect.repeat({ until: (found) => found }))
+        yield* until(running(1))
         yield* Fiber.interrupt(fiber)
-        yield* running(0).pipe(Effect.repeat({ until: (found) => !found }))
+        yield* until(Effect.map(running(0), (found) => !found))
       })
     )
 
@@ -311,13 +316,12 @@ export const clickHouseContract = (name: string, clickhouseLayer: Layer.Layer<Cl
           const stopped = yield* Effect.forkChild(
             clickhouse.query({ sql: `SELECT '${marker}', sleepEachRow(0.00001), ${rows} SETTINGS max_block_size=1000` })
           )
-          yield* clickhouse
-            .query({
-              sql:
-                `SELECT 1 FROM system.processes WHERE query LIKE concat('%', 'stopped', '-${rowsReadMin}%') ` +
-                `AND read_rows >= ${rowsReadMin}`
-            })
-            .pipe(Effect.repeat({ until: (found) => found.length > 0 }))
+          const reading = clickhouse.query({
+            sql:
+              `SELECT 1 FROM system.processes WHERE query LIKE concat('%', 'stopped', '-${rowsReadMin}%') ` +
+              `AND read_rows >= ${rowsReadMin}`
+          })
+          yield* until(Effect.map(reading, (found) => found.length > 0))
           yield* Fiber.interrupt(stopped)
           for (const found of yield* Effect.all([own, own, own], { concurrency: 3 })) {
             assert.deepStrictEqual(found, [{ whose: "own" }])

@@ -1,7 +1,10 @@
 import { assert, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { ClickHouse } from "../../../src/clients/clickhouse/ClickHouse.ts"
 import { layerFromUrl } from "../../../src/clients/clickhouse/layerFromUrl.ts"
+import { eventually } from "../../support/eventually.ts"
 import { temporaryFolder } from "../../support/temporaryFolder.ts"
 import { clickHouseContract } from "./contract.ts"
 
@@ -34,6 +37,29 @@ it.live("the engine's caches and threads are bounded as a guest's", () =>
       [[320, 18]]
     )
   }).pipe(Effect.provide(embedded))
+)
+
+it.live("a folder whose name is a pattern takes inserts, and no file of them stays, nor of a process before", () =>
+  Effect.gen(function* () {
+    const parent = yield* Effect.acquireRelease(
+      Effect.promise(() => temporaryFolder("pattern")),
+      (made) => Effect.promise(made.remove)
+    )
+    const folder = join(parent.path, "a{b,c}*[d] 'e'\\f")
+    const inserts = join(folder, "inserts")
+    mkdirSync(inserts, { recursive: true })
+    writeFileSync(join(inserts, "left"), '{"n":9}')
+    const rows = yield* Effect.gen(function* () {
+      const clickhouse = yield* ClickHouse
+      yield* clickhouse.command("CREATE TABLE numbers (n UInt8) ENGINE = MergeTree ORDER BY n")
+      yield* clickhouse.insert({ table: "numbers", lines: ['{"n":1}'], token: "one" })
+      const refused = Effect.flip(clickhouse.insert({ table: "numbers", lines: ['{"n":"x"}'], token: "two" }))
+      assert.strictEqual((yield* refused).message, (yield* refused).message)
+      return yield* clickhouse.query({ sql: "SELECT n FROM numbers" })
+    }).pipe(Effect.provide(layerFromUrl(`embedded:${folder}`)))
+    assert.deepStrictEqual(rows, [{ n: 1 }])
+    yield* Effect.promise(() => eventually("no file is left", () => readdirSync(inserts).length === 0))
+  })
 )
 
 /** Runs for five seconds, then fails: the engine cannot be interrupted. */

@@ -1,5 +1,5 @@
 import { assert, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Schedule } from "effect"
 import { openEmbeddedEngine } from "../../../src/clients/clickhouse/embeddedEngine.ts"
 import { temporaryFolder } from "../../support/temporaryFolder.ts"
 
@@ -30,7 +30,7 @@ it.live(
           connection.queryAsync("SELECT count() AS endless FROM numbers(1000000000000) WHERE sipHash64(number) = 1")
         )
         .catch((cause: unknown) => String(cause))
-      yield* listed(1).pipe(Effect.repeat({ until: (rows) => rows !== "" }))
+      yield* listed(1).pipe(Effect.repeat({ schedule: Schedule.spaced("20 millis"), until: (rows) => rows !== "" }))
       yield* Effect.promise(() =>
         engine.runBeside((connection) =>
           connection.queryAsync("KILL QUERY WHERE query LIKE concat('SELECT count() AS ', 'endless%') ASYNC")

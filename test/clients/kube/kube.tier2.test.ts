@@ -76,7 +76,7 @@ describe("a Kubernetes API server", () => {
             schedule: Schedule.spaced("100 millis"),
             until: () => discovery.knownByPlural("example.com", "widgets")?.kind === "Widget"
           }),
-          Effect.timeout("30 seconds")
+          Effect.timeout("90 seconds")
         )
         return discovery.knownByPlural("events.k8s.io", "events")
       })

@@ -41,6 +41,8 @@ const apiVersion = "activity.miloapis.com/v1alpha1"
 const count = 60
 /** The lowest rate: the job takes six seconds, and a page is ten records. */
 const rateLimit = 10
+/** Each waits for the end of a job, which has two minutes. */
+const timeoutMillis = 240_000
 /** Longer than any answer is waited for. */
 const frozenMillis = 15_000
 
@@ -174,49 +176,61 @@ describe("a reindex job", () => {
       deadlineMillis: 60_000
     })
 
-  it("tells all by a policy as it is at the job's end, also one that is changed on the way", async () => {
-    await allSay("first")
-    await apply("second")
-    await create("changed")
-    await halfWay("changed")
-    await apply("third")
-    const status = await ended("changed")
-    assert.strictEqual(status.phase, "Succeeded", status.message)
-    assert.match(status.message, /; it began again: policies were changed while it ran$/)
-    assert.strictEqual(status.progress.processedEvents, status.progress.totalEvents)
-    await allSay("third")
-  })
+  it(
+    "tells all by a policy as it is at the job's end, also one that is changed on the way",
+    { timeout: timeoutMillis },
+    async () => {
+      await allSay("first")
+      await apply("second")
+      await create("changed")
+      await halfWay("changed")
+      await apply("third")
+      const status = await ended("changed")
+      assert.strictEqual(status.phase, "Succeeded", status.message)
+      assert.match(status.message, /; it began again: policies were changed while it ran$/)
+      assert.strictEqual(status.progress.processedEvents, status.progress.totalEvents)
+      await allSay("third")
+    }
+  )
 
-  it("of a policy that was deleted and made again meanwhile begins again, too", async () => {
-    await create("replaced")
-    await halfWay("replaced")
-    await programs.runPromise(
-      Effect.gen(function* () {
-        const { metadata } = yield* (yield* PolicyStore).get(name)
-        yield* (yield* PolicyBucket).delete(name, metadata.resourceVersion ?? "")
-      })
-    )
-    await apply("fourth")
-    const status = await ended("replaced")
-    assert.strictEqual(status.phase, "Succeeded", status.message)
-    await allSay("fourth")
-  })
+  it(
+    "of a policy that was deleted and made again meanwhile begins again, too",
+    { timeout: timeoutMillis },
+    async () => {
+      await create("replaced")
+      await halfWay("replaced")
+      await programs.runPromise(
+        Effect.gen(function* () {
+          const { metadata } = yield* (yield* PolicyStore).get(name)
+          yield* (yield* PolicyBucket).delete(name, metadata.resourceVersion ?? "")
+        })
+      )
+      await apply("fourth")
+      const status = await ended("replaced")
+      assert.strictEqual(status.phase, "Succeeded", status.message)
+      await allSay("fourth")
+    }
+  )
 
-  it("goes on after the bus was frozen (SIGSTOP), whichever controller has the lease then", async () => {
-    await apply("fifth")
-    await create("frozen")
-    await halfWay("frozen")
-    server.freeze()
-    // Nothing tells that it is frozen, which is what is looked at.
-    await new Promise((resolve) => setTimeout(resolve, frozenMillis))
-    server.thaw()
-    const status = await ended("frozen")
-    assert.strictEqual(status.phase, "Succeeded", status.message)
-    assert.strictEqual(status.progress.processedEvents, status.progress.totalEvents)
-    await allSay("fifth")
-  })
+  it(
+    "goes on after the bus was frozen (SIGSTOP), whichever controller has the lease then",
+    { timeout: timeoutMillis },
+    async () => {
+      await apply("fifth")
+      await create("frozen")
+      await halfWay("frozen")
+      server.freeze()
+      // Nothing tells that it is frozen, which is what is looked at.
+      await new Promise((resolve) => setTimeout(resolve, frozenMillis))
+      server.thaw()
+      const status = await ended("frozen")
+      assert.strictEqual(status.phase, "Succeeded", status.message)
+      assert.strictEqual(status.progress.processedEvents, status.progress.totalEvents)
+      await allSay("fifth")
+    }
+  )
 
-  it("waits for a store that was killed (-9), and goes on", async () => {
+  it("waits for a store that was killed (-9), and goes on", { timeout: timeoutMillis }, async () => {
     await apply("sixth")
     await create("killed")
     await halfWay("killed")
@@ -237,7 +251,7 @@ describe("a reindex job", () => {
     await allSay("sixth")
   })
 
-  it("is gone on with by the other controller when the one that works goes", async () => {
+  it("is gone on with by the other controller when the one that works goes", { timeout: timeoutMillis }, async () => {
     await apply("seventh")
     await create("left")
     await halfWay("left")

@@ -1,9 +1,10 @@
 /** Who may write the status of a reindex job, and when. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Logger } from "effect"
 import { TestClock } from "effect/testing"
 import type { ReindexJob } from "../../../src/domain/ReindexJob.ts"
 import { writeStatus } from "../../../src/programs/controller/jobStatus.ts"
+import { KeptObjectsError, ObjectRefused } from "../../../src/store/KeptObjects.ts"
 import { ReindexJobs, ReindexJobUpkeep } from "../../../src/store/ReindexJobs.ts"
 
 const job: ReindexJob = {
@@ -47,5 +48,41 @@ describe("the status of a reindex job", () => {
         // No store would take all of it.
         assert.isBelow(JSON.stringify(written).length, 10_000)
       })
+  )
+
+  it.effect("that is refused is tried again ever more seldom, and told once; the job waits for it", () =>
+    Effect.gen(function* () {
+      let tries = 0
+      let isAllowed = false
+      const warnings: Array<unknown> = []
+      const refused = new KeptObjectsError({ reason: new ObjectRefused({ name: "one", sentence: "forbidden (403)" }) })
+      const stores = Layer.mergeAll(
+        Layer.mock(ReindexJobs, { get: () => Effect.succeed(job), absence: () => undefined }),
+        Layer.mock(ReindexJobUpkeep, {
+          writeStatus: (one) =>
+            Effect.suspend(() => {
+              tries++
+              return isAllowed ? Effect.succeed(one) : Effect.fail(refused)
+            })
+        }),
+        Logger.layer([
+          Logger.make(({ logLevel, message }) => {
+            if (logLevel === "Warn") warnings.push(message)
+          })
+        ])
+      )
+      const writing = yield* writeStatus(job, { phase: "Running", message: "Begins" }, { held: () => true }).pipe(
+        Effect.provide(stores),
+        Effect.forkChild
+      )
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(writing.pollUnsafe(), undefined)
+      assert.isAtLeast(tries, 12)
+      assert.isAtMost(tries, 20)
+      assert.lengthOf(warnings, 1)
+      isAllowed = true
+      yield* TestClock.adjust("5 minutes")
+      assert.strictEqual(writing.pollUnsafe()?._tag, "Success")
+    })
   )
 })

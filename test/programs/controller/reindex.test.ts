@@ -63,7 +63,7 @@ describe("reindex jobs", () => {
         const { status } = await jobOf(name)
         return status?.phase === "Succeeded" || status?.phase === "Failed" ? status : undefined
       },
-      { deadlineMillis: 120_000 }
+      { deadlineMillis: 240_000 }
     )
 
   beforeAll(async () => {
@@ -92,7 +92,7 @@ describe("reindex jobs", () => {
 
   it(
     "a job is killed (-9) half way, and the standby ends it: all is told by the policies as they are, each once",
-    { timeout: 240_000 },
+    { timeout: 600_000 },
     async () => {
       assert.notDeepEqual(before.summaries, golden)
       const [told] = await system.query<{ count: string }>(
@@ -136,30 +136,6 @@ describe("reindex jobs", () => {
       for (const count of [added, changed, lost]) assert.isAbove(count, 0)
       assert.deepStrictEqual(countsOf(seen), { new: added, changed, lost })
       assert.deepStrictEqual(followed(before.summaries, seen), golden)
-    }
-  )
-
-  it(
-    "policies that are changed while a job runs count for all that it tells: it begins again",
-    { timeout: 240_000 },
-    async () => {
-      for (const policy of samples) await write("PUT", otherwise(policy))
-      await create("changed", { config: { rateLimit: 400 } })
-      await eventually("it is half way", async () => {
-        const { processedEvents = 0, totalEvents = 0 } = (await jobOf("changed")).status?.progress ?? {}
-        return totalEvents > 0 && processedEvents > totalEvents / 2
-      })
-      for (const policy of samples) await write("PUT", policy)
-      const status = await ended("changed")
-      assert.strictEqual(status.phase, "Succeeded", status.message)
-      assert.match(status.message, /; it began again.*: policies were changed while it ran$/)
-      assert.strictEqual(status.progress.processedEvents, status.progress.totalEvents)
-      assert.strictEqual(status.progress.activitiesGenerated, golden.size)
-      await create("as-they-are", { config: { dryRun: true, rateLimit: 1_000 } })
-      const { progress } = await ended("as-they-are")
-      assert.deepInclude(progress, { same: golden.size, changed: 0, new: 0, lost: 0 })
-      const listed = await listAll(api)
-      assert.deepStrictEqual(listed.summaries, golden)
     }
   )
 

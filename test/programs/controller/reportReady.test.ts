@@ -4,7 +4,6 @@ import { Effect, Layer, Logger, Queue, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import type { ActivityPolicy } from "../../../src/domain/ActivityPolicy.ts"
 import { reportReady } from "../../../src/programs/controller/reportReady.ts"
-import { Metrics } from "../../../src/runtime/Metrics.ts"
 import { KeptObjectsError, type KeptUpdate, ObjectChanged, ObjectRefused } from "../../../src/store/KeptObjects.ts"
 import { unavailable } from "../../../src/store/KeptHistory.ts"
 import { PolicyStore, PolicyUpkeep } from "../../../src/store/PolicyStore.ts"
@@ -28,7 +27,6 @@ const reporting = (refusal?: KeptObjectsError) =>
     yield* reportReady.pipe(
       Effect.provide(
         Layer.mergeAll(
-          Metrics.layer,
           Logger.layer([
             Logger.make(({ logLevel, message }) => {
               if (logLevel === "Warn") warnings.push(message)

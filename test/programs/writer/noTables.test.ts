@@ -9,7 +9,7 @@ import { startSystem } from "../../support/system.ts"
 describe("a writer without tables", () => {
   it(
     "is not ready while records wait, names table, refusal and mend, and stores them after it",
-    { timeout: 120_000 },
+    { timeout: 240_000 },
     async () => {
       await using system = await startSystem()
       const store = ["--clickhouse-url", `${system.bridge.url}/unmade`]

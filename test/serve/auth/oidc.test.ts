@@ -137,14 +137,14 @@ describe("tokens of an issuer", () => {
 
   it("a new key is found, however many tokens of unknown keys come", async () => {
     const before = issuer.asked()
+    const began = performance.now()
     const next = makeKey("next", "ES256")
     issuer.says.keys = [rsa, next]
     const unknown = Array.from({ length: 40 }, (_, index) => signed(strange, claims(), { kid: `unknown-${index}` }))
     expect(new Set(await Promise.all(unknown.map(statusOf)))).toEqual(new Set([401]))
-    expect(issuer.asked() - before).toBeLessThanOrEqual(1)
-    await eventually("the new key counts", async () => (await statusOf(signed(next, claims()))) === 200, {
-      deadlineMillis: 30_000
-    })
+    // Once in ten seconds.
+    expect(issuer.asked() - before).toBeLessThanOrEqual(1 + Math.floor((performance.now() - began) / 10_000))
+    await eventually("the new key counts", async () => (await statusOf(signed(next, claims()))) === 200)
     // Taken back with the same look.
     expect(await statusOf(signed(edwards, claims()))).toBe(401)
     expect(await statusOf(signed(rsa, claims()))).toBe(200)

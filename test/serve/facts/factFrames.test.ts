@@ -4,12 +4,12 @@ import type { ServedActivity } from "../../../src/serve/activities/activityColum
 import { servedActivity } from "../../../src/serve/activities/served.ts"
 import { FactFrames } from "../../../src/serve/facts/FactFrames.ts"
 import type { FeedMessage } from "../../../src/serve/facts/FeedMessage.ts"
-import { type Printer, printerFor } from "../../../src/serve/Table.ts"
+import { type Printer, printerIn } from "../../../src/serve/Table.ts"
 import { activityFrom, nameOf } from "../apiFixture.ts"
 
 const apiVersion = "activity.miloapis.com/v1"
 const kind = { apiVersion, kind: "Activity" }
-const asObjects = (): Printer<ServedActivity> => printerFor({ _tag: "Object" }, [], kind, "Metadata")
+const asObjects = (): Printer<ServedActivity> => printerIn({ _tag: "Object" }, [], kind, "Metadata")
 const framesWith = (printer: Printer<ServedActivity>, shows: () => boolean = () => true) =>
   new FactFrames<Activity, ServedActivity>({ shows, served, printer })
 const framesOf = (superseded: (one: FeedMessage<Activity>) => boolean = () => false) =>
@@ -78,7 +78,7 @@ describe("frames of a watch of facts", () => {
     expect(second.of(batch)).toBe(text.replaceAll(apiVersion, "shared"))
     expect([first.highest, second.highest]).toEqual([8, 8])
     const columns = [{ name: "Name", type: "string", description: "", priority: 0, cell: () => "cell" }] as const
-    const asTable = () => printerFor<ServedActivity>({ _tag: "Table", version: "v1" }, columns, kind, "None")
+    const asTable = () => printerIn<ServedActivity>({ _tag: "Table", version: "v1" }, columns, kind, "None")
     const tables = [asTable(), asTable()].map((printer) => framesWith(printer))
     for (const table of tables) {
       const rows = table
@@ -91,7 +91,7 @@ describe("frames of a watch of facts", () => {
         [true, "cell"]
       ])
     }
-    const metadata = framesWith(printerFor({ _tag: "Metadata", list: false }, [], kind, "None"))
+    const metadata = framesWith(printerIn({ _tag: "Metadata", list: false }, [], kind, "None"))
     expect(JSON.parse(metadata.of(batch).split("\n")[0] ?? "").object.kind).toBe("PartialObjectMetadata")
     const other = framesWith(asObjects(), () => false)
     expect(shown(other.of(batch))).toEqual([["DELETED", nameOf("two"), "8"]])
