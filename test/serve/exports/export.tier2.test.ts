@@ -60,7 +60,7 @@ describe("exports through kube-apiserver", () => {
     const ids: Array<string> = []
     let parts = 0
     for (let next: string | undefined = ""; next !== undefined; parts++) {
-      const part = await ask("auditor", "application/x-ndjson", { limit: 10, continue: next }, "?timeoutSeconds=1")
+      const part = await ask("auditor", "application/x-ndjson", { limit: 20, continue: next }, "?timeoutSeconds=1")
       const { facts, mark } = keptOf(part.text)
       ids.push(...facts.map(({ auditID }) => auditID))
       expect(part.status).toBe(200)
