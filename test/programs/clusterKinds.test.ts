@@ -34,7 +34,7 @@ const server = createServer((request, response) => {
   if (pathname === "/apis") return void response.end(JSON.stringify({ items: [] }))
   if (pathname !== definitionsPath) return void response.writeHead(404).end()
   // A watch in which nothing happens.
-  if (searchParams.has("watch")) return void response.writeHead(200).flushHeaders()
+  if (searchParams.has("watch")) return response.writeHead(200).flushHeaders()
   response.end(JSON.stringify({ metadata: { resourceVersion: "5" }, items: [definition] }))
 })
 

@@ -40,12 +40,7 @@ export const apiServer = (settings: ApiServerSettings) =>
 type Cluster = Context.Context<Kube> | undefined
 
 const services = (settings: ApiServerSettings, kube: Cluster) =>
-  Layer.mergeAll(
-    kept(settings, kube),
-    kinds(kube),
-    DeadLetterGroups.layer,
-    FactQueries.layer
-  ).pipe(
+  Layer.mergeAll(kept(settings, kube), kinds(kube), DeadLetterGroups.layer, FactQueries.layer).pipe(
     Layer.provideMerge(
       Layer.mergeAll(
         observed,
