@@ -27,27 +27,26 @@ export const reasonCodes = {
 
 export type Reason = keyof typeof reasonCodes
 
-export interface StatusCause {
-  readonly reason: string
-  readonly message: string
-  readonly field?: string
-}
+export const StatusDetails = Schema.Struct({
+  name: Schema.optionalKey(Schema.String),
+  group: Schema.optionalKey(Schema.String),
+  kind: Schema.optionalKey(Schema.String),
+  uid: Schema.optionalKey(Schema.String),
+  causes: Schema.optionalKey(
+    Schema.Array(
+      Schema.Struct({ reason: Schema.String, message: Schema.String, field: Schema.optionalKey(Schema.String) })
+    )
+  ),
+  retryAfterSeconds: Schema.optionalKey(Schema.Number)
+})
 
-export interface StatusDetails {
-  readonly name?: string
-  readonly group?: string
-  readonly kind?: string
-  readonly uid?: string
-  readonly causes?: ReadonlyArray<StatusCause>
-  readonly retryAfterSeconds?: number
-}
+export type StatusDetails = typeof StatusDetails.Type
 
 export class ApiFailure extends Schema.TaggedError<ApiFailure>()("ApiFailure", {
   // The literals are the keys of the table above.
   reason: Schema.Literals(Object.keys(reasonCodes) as ReadonlyArray<Reason>),
   text: Schema.String,
-  // Built by this room only: its shape is StatusDetails.
-  details: Schema.optionalKey(Schema.Unknown)
+  details: Schema.optionalKey(StatusDetails)
 }) {
   override get message(): string {
     return this.text

@@ -197,7 +197,10 @@ const refusal = (error: ApiFailure): Answer => ({
   headers: {
     // The next connection may be known: certificates are judged by the authorities that were known when it began.
     ...(error.reason === "Unauthorized" ? { "www-authenticate": "Bearer", connection: "close" } : {}),
-    ...(error.reason === "ServiceUnavailable" || error.reason === "TooManyRequests" ? { "retry-after": "1" } : {})
+    // Clients repeat by themselves whatever has this header: a query that took too long they should not.
+    ...(error.reason === "ServiceUnavailable" || error.reason === "TooManyRequests"
+      ? { "retry-after": String(error.details?.retryAfterSeconds ?? 1) }
+      : {})
   }
 })
 

@@ -43,9 +43,10 @@ describe("activity migrate", () => {
   })
 
   it("says what an empty retention means", async () => {
-    const { stdout } = await migrate(["--help"])
-    assert.match(stdout, /--audit-retention .*empty keeps what is there, new tables: 365d/)
-    assert.match(stdout, /--activity-retention .*empty keeps what is there, new tables: 60d/)
+    // Sentences go on in the next line.
+    const help = (await migrate(["--help"])).stdout.replaceAll(/\s+/g, " ")
+    assert.match(help, /--audit-retention .*empty keeps what is there, new tables: 365d/)
+    assert.match(help, /--activity-retention .*empty keeps what is there, new tables: 60d/)
   })
 
   it("a ClickHouse that does not answer is one sentence without the password, exit code 2", async () => {

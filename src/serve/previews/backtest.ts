@@ -14,7 +14,7 @@ import { FactQueries } from "../../store/FactQueries.ts"
 import { PolicyStore } from "../../store/PolicyStore.ts"
 import type { Position } from "../../store/Position.ts"
 import type { SourceFact, SourceWindow } from "../../store/sourceFacts.ts"
-import { type ApiFailure, badRequest, expired, failure } from "../ApiFailure.ts"
+import { type ApiFailure, badRequest, expired, failure, unavailable } from "../ApiFailure.ts"
 import { failureOf } from "../kept/keptFailure.ts"
 import { Places } from "../Places.ts"
 import { immutableFaults } from "../policies/policyFaults.ts"
@@ -107,7 +107,7 @@ const sidesOf = (policy: ActivityPolicy, question: Question<PreviewSpec>) =>
   Effect.gen(function* () {
     const store = yield* PolicyStore
     const absence = store.absence()
-    if (absence !== undefined) return yield* failure("ServiceUnavailable", absence)
+    if (absence !== undefined) return yield* unavailable(absence)
     const { objects: policies } = yield* store.list.pipe(Effect.mapError(failureOf(policyKind.names)))
     const discovery = yield* KindDiscovery
     const { name } = policy.metadata
