@@ -5,7 +5,7 @@ import type { AuditRequest } from "../domain/AuditRecord.ts"
 import { storageGroup } from "../domain/keptRecord.ts"
 import type { Scope } from "../domain/Scope.ts"
 import type { Tenant } from "../domain/Tenant.ts"
-import { auditRequestFrom } from "./auditRequest.ts"
+import { auditRequestOf } from "./auditRequestOf.ts"
 import { all, condition } from "./Condition.ts"
 import { windowCondition } from "./factWindow.ts"
 import { scopedRead } from "./scopedRead.ts"
@@ -82,7 +82,7 @@ export const readPolicyUse = (
     return {
       telling: new Set(told.map((row) => String(row["policy"]))),
       records: records.map((row) => ({
-        request: auditRequestFrom(row),
+        request: auditRequestOf(row),
         bySystem: Number(row["by_system"]) === 1,
         ...countOf(row)
       })),

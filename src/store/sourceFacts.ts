@@ -4,7 +4,7 @@ import type { ClickHouse, ClickHouseError } from "../clients/clickhouse/ClickHou
 import type { AuditRequest } from "../domain/AuditRecord.ts"
 import type { Tenant } from "../domain/Tenant.ts"
 import { all, type Condition, condition } from "./Condition.ts"
-import { auditRequestFrom } from "./auditRequest.ts"
+import { auditRequestOf } from "./auditRequestOf.ts"
 import { factTables } from "./factTables.ts"
 import { behind, type FactWindow, windowCondition } from "./factWindow.ts"
 import { type Position, positionOf } from "./Position.ts"
@@ -106,7 +106,7 @@ export const readSourcePage = (
       json: String(row["json"]),
       order: String(row["source_order"]),
       position: positionOf(row),
-      request: window.kind === "record" ? auditRequestFrom(row) : undefined
+      request: window.kind === "record" ? auditRequestOf(row) : undefined
     }))
     const isCut = Number(rows[0]?.["found"] ?? 0) > facts.length
     const endOfSlice = from === undefined ? undefined : { time: from, id: lowestId }

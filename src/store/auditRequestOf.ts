@@ -3,7 +3,7 @@ import type { Row } from "../clients/clickhouse/ClickHouse.ts"
 import type { AuditRequest } from "../domain/AuditRecord.ts"
 
 /** @param row of a resource's records: what has none is no policy's. Columns that were not read are "". */
-export const auditRequestFrom = (row: Row): AuditRequest => ({
+export const auditRequestOf = (row: Row): AuditRequest => ({
   stage: textIn(row, "stage"),
   verb: textIn(row, "verb"),
   objectRef: {
